@@ -1,0 +1,82 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use chrono::{DateTime, NaiveDate, Utc};
+use clap::{Args, Parser, Subcommand};
+use usage_core::{parse_day, parse_instant};
+
+/// Serves a simulated OpenAI organisation over HTTP, or writes its export.
+#[derive(Debug, Parser)]
+#[command(name = "usage-simulator", version, about)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Serve the admin API on 127.0.0.1 until interrupted; prints the base URL when it listens
+    Serve(Serve),
+    /// Write the completions export that the provider's dashboard would give
+    Export(Export),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Serve {
+    #[command(flatten)]
+    pub(crate) organization: OrganizationArguments,
+    /// The port; 0 takes any free one
+    #[arg(long, default_value_t = 0)]
+    pub(crate) port: u16,
+    /// The file with the admin key to accept
+    #[arg(long, value_name = "FILE", conflicts_with = "key")]
+    pub(crate) key_file: Option<PathBuf>,
+    /// The admin key to accept; a fake one, printed on standard error, unless given
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) key: Option<String>,
+    /// The time the provider believes it is, for example 2025-10-05T12:00:00Z; the machine's unless given
+    #[arg(long, value_name = "TIME", value_parser = parse_instant)]
+    pub(crate) now: Option<DateTime<Utc>>,
+    /// Answer 429 to more requests than this in a minute
+    #[arg(long, value_name = "NUMBER")]
+    pub(crate) requests_per_minute: Option<u32>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Export {
+    #[command(flatten)]
+    pub(crate) organization: OrganizationArguments,
+    /// The first UTC day; that of the first usage unless given
+    #[arg(long, value_name = "DAY", value_parser = parse_day)]
+    pub(crate) start: Option<NaiveDate>,
+    /// The last UTC day, included; that of the last usage unless given
+    #[arg(long, value_name = "DAY", value_parser = parse_day)]
+    pub(crate) end: Option<NaiveDate>,
+    /// Where to write it; standard output unless given
+    #[arg(long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+}
+
+/// Whose usage: that of exports, or of a generated organisation.
+#[derive(Debug, Args)]
+pub(crate) struct OrganizationArguments {
+    /// A completions export to take as the truth; may be given more than once
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["seed", "days", "groups_per_day", "first_day"])]
+    pub(crate) csv: Vec<PathBuf>,
+    /// The seed of a generated organisation
+    #[arg(long, value_name = "NUMBER")]
+    pub(crate) seed: Option<u64>,
+    /// How many days to generate
+    #[arg(long, value_name = "NUMBER")]
+    pub(crate) days: Option<u32>,
+    /// How many groups a generated day has
+    #[arg(long, value_name = "NUMBER")]
+    pub(crate) groups_per_day: Option<u32>,
+    /// The first generated UTC day
+    #[arg(long, value_name = "DAY", value_parser = parse_day)]
+    pub(crate) first_day: Option<NaiveDate>,
+    /// The organisation's id
+    #[arg(long, value_name = "ID", default_value = "org-simulated")]
+    pub(crate) organization: String,
+}

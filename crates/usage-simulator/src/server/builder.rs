@@ -1,0 +1,134 @@
+//! How a simulator is set up.
+
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+
+use tokio::net::TcpListener;
+use usage_core::{Clock, DimensionSet, SystemClock};
+
+use super::key::AdminKey;
+use super::shared::{Settings, Shared};
+use super::simulator::Simulator;
+use crate::organization::Organization;
+
+/// Sets up a [`Simulator`]; see [`Simulator::builder`].
+#[derive(Clone)]
+pub struct SimulatorBuilder {
+    organization: Organization,
+    keys: Vec<AdminKey>,
+    clock: Arc<dyn Clock>,
+    port: u16,
+    settings: Settings,
+}
+
+/// One way to write an array parameter into a query. All three are in the wild.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ArrayEncoding {
+    /// `group_by=model&group_by=batch`, as the provider's specification has it.
+    Repeated,
+    /// `group_by[]=model&group_by[]=batch`, as the provider's own SDK sends it.
+    Bracketed,
+    /// `group_by=model,batch`, one value.
+    CommaJoined,
+}
+
+/// The simulator could not start.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot listen on 127.0.0.1:{port}: {source}")]
+pub struct StartError {
+    port: u16,
+    source: io::Error,
+}
+
+impl SimulatorBuilder {
+    pub(super) fn new() -> Self {
+        Self {
+            organization: Organization::new("org-simulated"),
+            keys: Vec::new(),
+            clock: Arc::new(SystemClock),
+            port: 0,
+            settings: Settings {
+                array_encodings: vec![
+                    ArrayEncoding::Repeated,
+                    ArrayEncoding::Bracketed,
+                    ArrayEncoding::CommaJoined,
+                ],
+                refused_dimensions: DimensionSet::EMPTY,
+                split_every: None,
+                requests_per_minute: None,
+            },
+        }
+    }
+
+    /// The organisation to serve; an empty one unless told.
+    #[must_use]
+    pub fn organization(mut self, organization: Organization) -> Self {
+        self.organization = organization;
+        self
+    }
+
+    /// Accepts another key. Without any, every answer is 401.
+    #[must_use]
+    pub fn key(mut self, key: AdminKey) -> Self {
+        self.keys.push(key);
+        self
+    }
+
+    /// What tells the server the time; the machine's clock unless told. Usage later than now is not shown yet.
+    #[must_use]
+    pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// The port on 127.0.0.1; any free one unless told.
+    #[must_use]
+    pub fn port(mut self, port: u16) -> Self {
+        self.port = port;
+        self
+    }
+
+    /// Which encodings of arrays are understood; all unless told. Arrays in another encoding are silently ignored,
+    /// as seen live.
+    #[must_use]
+    pub fn array_encodings(mut self, encodings: impl IntoIterator<Item = ArrayEncoding>) -> Self {
+        self.settings.array_encodings = encodings.into_iter().collect();
+        self
+    }
+
+    /// Refuses to group by these dimensions with a 400, as if this organisation did not have them yet.
+    #[must_use]
+    pub fn refuse_dimensions(mut self, dimensions: DimensionSet) -> Self {
+        self.settings.refused_dimensions = dimensions;
+        self
+    }
+
+    /// Sends every `n`-th row of a bucket of a grouped answer as two rows with the identical dimensions, whose sum
+    /// is the row; seen live. 0 splits none.
+    #[must_use]
+    pub fn split_every_nth_row(mut self, n: usize) -> Self {
+        self.settings.split_every = Some(n).filter(|n| *n > 0);
+        self
+    }
+
+    /// Answers 429 with `Retry-After` to more than so many requests in a minute of real time. No limit unless told.
+    #[must_use]
+    pub fn requests_per_minute(mut self, requests: u32) -> Self {
+        self.settings.requests_per_minute = Some(requests);
+        self
+    }
+
+    /// Binds the port and serves until the simulator is shut down or dropped.
+    pub async fn start(self) -> Result<Simulator, StartError> {
+        let failed = |source| StartError {
+            port: self.port,
+            source,
+        };
+        let wanted = SocketAddr::from((Ipv4Addr::LOCALHOST, self.port));
+        let listener = TcpListener::bind(wanted).await.map_err(failed)?;
+        let address = listener.local_addr().map_err(failed)?;
+        let shared = Shared::new(self.organization, self.keys, self.clock, self.settings);
+        Ok(Simulator::serve(Arc::new(shared), listener, address))
+    }
+}

@@ -1,0 +1,91 @@
+//! What every request of a running simulator shares.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use axum::http::StatusCode;
+use tokio::time::Instant;
+use usage_core::{Clock, DimensionSet};
+
+use super::builder::ArrayEncoding;
+use super::key::AdminKey;
+use super::request_log::LoggedRequest;
+use crate::organization::Organization;
+
+pub(super) struct Shared {
+    organization: RwLock<Organization>,
+    keys: RwLock<Vec<AdminKey>>,
+    log: Mutex<Vec<LoggedRequest>>,
+    failures: Mutex<VecDeque<OrderedFailure>>,
+    recent: Mutex<VecDeque<Instant>>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) settings: Settings,
+}
+
+/// How the simulator was told to behave.
+#[derive(Clone, Debug)]
+pub(super) struct Settings {
+    pub(super) array_encodings: Vec<ArrayEncoding>,
+    pub(super) refused_dimensions: DimensionSet,
+    /// Every so many rows of a bucket, one is sent as two.
+    pub(super) split_every: Option<usize>,
+    pub(super) requests_per_minute: Option<u32>,
+}
+
+/// A failure that a test ordered for one request.
+#[derive(Clone, Debug)]
+pub(super) struct OrderedFailure {
+    pub(super) status: StatusCode,
+    pub(super) retry_after: Option<String>,
+}
+
+impl Shared {
+    pub(super) fn new(
+        organization: Organization,
+        keys: Vec<AdminKey>,
+        clock: Arc<dyn Clock>,
+        settings: Settings,
+    ) -> Self {
+        Self {
+            organization: RwLock::new(organization),
+            keys: RwLock::new(keys),
+            log: Mutex::default(),
+            failures: Mutex::default(),
+            recent: Mutex::default(),
+            clock,
+            settings,
+        }
+    }
+
+    // A test's closure may panic while it holds a lock. The simulator then serves what there is, so that the test
+    // fails with its own message.
+
+    pub(super) fn organization(&self) -> RwLockReadGuard<'_, Organization> {
+        self.organization.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn organization_mut(&self) -> RwLockWriteGuard<'_, Organization> {
+        self.organization.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn keys(&self) -> RwLockReadGuard<'_, Vec<AdminKey>> {
+        self.keys.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn keys_mut(&self) -> RwLockWriteGuard<'_, Vec<AdminKey>> {
+        self.keys.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn log(&self) -> MutexGuard<'_, Vec<LoggedRequest>> {
+        self.log.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn failures(&self) -> MutexGuard<'_, VecDeque<OrderedFailure>> {
+        self.failures.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// When the requests of the last minute came in, for the rate limit.
+    pub(super) fn recent(&self) -> MutexGuard<'_, VecDeque<Instant>> {
+        self.recent.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
