@@ -1,0 +1,16 @@
+#![doc = include_str!("../README.md")]
+
+mod base_url;
+mod openai;
+mod options;
+mod source;
+mod text;
+mod transport;
+
+pub use base_url::{BaseUrl, InvalidBaseUrl};
+pub use openai::OpenAi;
+pub use options::{ArrayEncoding, InvalidOptions, Limits, OpenAiOptions, Pace, RetryPolicy};
+pub use source::{
+    Access, EndpointAccess, GroupingLimit, KeyReport, ReadError, Traffic, UsageQuery, UsageRead, UsageSource,
+    WindowRead,
+};

@@ -1,0 +1,12 @@
+//! The `OpenAI` client against servers that say exactly what a test wants them to say.
+
+#![expect(clippy::unwrap_used, reason = "the helpers of these tests are tests too")]
+
+mod directory;
+mod grouping;
+mod key;
+mod paging;
+mod requests;
+mod retries;
+mod support;
+mod transport;
