@@ -1,0 +1,312 @@
+//! Connections: one enum for both databases, and the pool that hands them out.
+
+use std::fmt;
+use std::time::Duration;
+
+use diesel::connection::{AnsiTransactionManager, SimpleConnection, TransactionManager};
+use diesel::r2d2::{ManageConnection, Pool};
+use diesel::{Connection, ConnectionError, PgConnection, SqliteConnection};
+
+use crate::error::{StoreError, one_line};
+
+/// A connection to either database. Statements go through the enum; only COPY, PRAGMA and the dialect's own ways to
+/// lock a row or read the clock look at the variant.
+#[derive(diesel::MultiConnection)]
+pub(crate) enum AnyConnection {
+    Postgres(PgConnection),
+    Sqlite(SqliteConnection),
+}
+
+/// Which database a ledger lives in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DatabaseKind {
+    /// A file on this machine.
+    Sqlite,
+    /// A PostgreSQL server, or several behind one URL.
+    Postgres,
+}
+
+impl fmt::Display for DatabaseKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Sqlite => "SQLite",
+            Self::Postgres => "PostgreSQL",
+        })
+    }
+}
+
+/// How long a writer waits for another on SQLite before the statement fails.
+const SQLITE_BUSY_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long connecting to one PostgreSQL host may take.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a caller waits for a connection from the pool.
+const POOL_TIMEOUT: Duration = Duration::from_secs(30);
+/// SQLite has one writer and a few readers; PostgreSQL servers are shared with others.
+const POOL_SIZE: u32 = 4;
+
+/// Makes connections for one URL. Its `Debug` hides the password.
+pub(crate) struct Manager {
+    url: String,
+    kind: DatabaseKind,
+}
+
+impl Manager {
+    /// Looks at the scheme itself, so that a mistyped one does not become the name of a SQLite file.
+    pub(crate) fn new(url: &str) -> Result<Self, StoreError> {
+        let kind = match url.split_once(':') {
+            Some(("sqlite", path)) if !path.trim().is_empty() => DatabaseKind::Sqlite,
+            Some(("postgres" | "postgresql", rest)) if rest.starts_with("//") => DatabaseKind::Postgres,
+            Some((scheme, _)) => return Err(StoreError::UnsupportedUrl(scheme.to_owned())),
+            None => return Err(StoreError::UnsupportedUrl(String::new())),
+        };
+        Ok(Self {
+            url: url.to_owned(),
+            kind,
+        })
+    }
+
+    pub(crate) fn kind(&self) -> DatabaseKind {
+        self.kind
+    }
+
+    /// The database in messages: the file, or the URL without its password.
+    pub(crate) fn name(&self) -> String {
+        match (self.kind, self.url.split_once("://")) {
+            (DatabaseKind::Postgres, Some((scheme, rest))) => {
+                // Up to the last `@`, since a password may hold one: too much hidden is better than too little.
+                let host_and_path = rest.rsplit_once('@').map_or(rest, |(_, behind)| behind);
+                let without_query = host_and_path.split('?').next().unwrap_or_default();
+                format!("{scheme}://{without_query}")
+            }
+            _ => self.sqlite_path().to_owned(),
+        }
+    }
+
+    /// The file behind a `sqlite:` URL; `sqlite://path` and `sqlite:path` are the same.
+    pub(crate) fn sqlite_path(&self) -> &str {
+        let path = self.url.strip_prefix("sqlite:").unwrap_or(&self.url);
+        path.strip_prefix("//").unwrap_or(path)
+    }
+
+    /// The URL with a limit on how long connecting may take, unless it sets one: libpq's own is to wait for ever.
+    fn postgres_url(&self) -> String {
+        if self.url.contains("connect_timeout=") {
+            return self.url.clone();
+        }
+        let separator = if self.url.contains('?') { '&' } else { '?' };
+        format!(
+            "{}{separator}connect_timeout={}",
+            self.url,
+            CONNECT_TIMEOUT.as_secs()
+        )
+    }
+
+    pub(crate) fn open(&self) -> Result<AnyConnection, StoreError> {
+        let unreachable = |reason: &dyn fmt::Display| StoreError::Unreachable {
+            database: self.name(),
+            reason: with_advice(one_line(&reason.to_string())),
+        };
+        match self.kind {
+            DatabaseKind::Postgres => PgConnection::establish(&self.postgres_url())
+                .map(AnyConnection::Postgres)
+                .map_err(|error| unreachable(&without_url(&error.to_string()))),
+            DatabaseKind::Sqlite => {
+                if std::path::Path::new(self.sqlite_path()).is_dir() {
+                    return Err(unreachable(&"it is a folder; name a file in it"));
+                }
+                let mut connection =
+                    SqliteConnection::establish(self.sqlite_path()).map_err(|error| unreachable(&error))?;
+                let timeout = SQLITE_BUSY_TIMEOUT.as_millis();
+                // Asking for the schema's version reads the file, so that one of another kind is recognised here.
+                connection
+                    .batch_execute(&format!(
+                        "PRAGMA busy_timeout = {timeout}; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; \
+                         PRAGMA schema_version;"
+                    ))
+                    .map_err(|error| match error.to_string() {
+                        text if text.contains("not a database") => StoreError::NotALedger {
+                            database: self.name(),
+                            reason: "the file is not a SQLite database; name another file".to_owned(),
+                        },
+                        text => unreachable(&text),
+                    })?;
+                Ok(AnyConnection::Sqlite(connection))
+            }
+        }
+    }
+}
+
+/// What libpq says of a URL that it cannot read holds parts of it, and they may be a password's.
+fn without_url(message: &str) -> &str {
+    let about_the_url = [
+        "could not translate host name",
+        "invalid integer value",
+        "invalid port",
+        "percent-encoded",
+        "URI",
+    ];
+    if about_the_url.iter().any(|words| message.contains(words)) {
+        "its host is unknown or the URL cannot be read; write @, / and % in a password as %40, %2F and %25"
+    } else {
+        message
+    }
+}
+
+/// SQLite says what is wrong; people also want to know what to do.
+fn with_advice(reason: String) -> String {
+    let advice = match reason.as_str() {
+        "database disk image is malformed" => "restore a backup, or name another file",
+        text if text.ends_with("unable to open database file") => "its folder must exist and be writable",
+        _ => return reason,
+    };
+    format!("{reason}; {advice}")
+}
+
+impl fmt::Debug for Manager {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Manager")
+            .field("database", &self.name())
+            .finish_non_exhaustive()
+    }
+}
+
+impl ManageConnection for Manager {
+    type Connection = AnyConnection;
+    type Error = PoolError;
+
+    fn connect(&self) -> Result<AnyConnection, PoolError> {
+        self.open().map_err(PoolError)
+    }
+
+    fn is_valid(&self, connection: &mut AnyConnection) -> Result<(), PoolError> {
+        connection
+            .batch_execute("SELECT 1")
+            .map_err(|error| PoolError(error.into()))
+    }
+
+    fn has_broken(&self, connection: &mut AnyConnection) -> bool {
+        // A panic inside a transaction would hand it to the next caller still open.
+        std::thread::panicking()
+            || match connection {
+                AnyConnection::Postgres(inner) => {
+                    <PgConnection as Connection>::TransactionManager::is_broken_transaction_manager(inner)
+                }
+                AnyConnection::Sqlite(inner) => {
+                    <SqliteConnection as Connection>::TransactionManager::is_broken_transaction_manager(inner)
+                }
+            }
+    }
+}
+
+/// `r2d2` wants an error type of its own.
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+pub(crate) struct PoolError(StoreError);
+
+impl From<ConnectionError> for PoolError {
+    fn from(error: ConnectionError) -> Self {
+        Self(StoreError::Unreachable {
+            database: String::new(),
+            reason: one_line(&error.to_string()),
+        })
+    }
+}
+
+/// Switches a SQLite ledger to its write-ahead log, in which readers do not wait for the writer. The file remembers it,
+/// so this is for ledgers only: a file of somebody else stays as it is.
+pub(crate) fn use_write_ahead_log(connection: &mut AnyConnection) -> Result<(), StoreError> {
+    match connection {
+        AnyConnection::Postgres(_) => Ok(()),
+        AnyConnection::Sqlite(inner) => inner
+            .batch_execute("PRAGMA journal_mode = WAL")
+            .map_err(StoreError::query("switching to the write-ahead log")),
+    }
+}
+
+/// A pool that opens connections as they are needed and trusts them: a dead one fails its statement, not a ping before.
+pub(crate) fn pool(manager: Manager) -> Pool<Manager> {
+    Pool::builder()
+        .max_size(POOL_SIZE)
+        .min_idle(Some(0))
+        .test_on_check_out(false)
+        .connection_timeout(POOL_TIMEOUT)
+        .build_unchecked(manager)
+}
+
+/// Runs `work` in a write transaction and commits it, or rolls back on an error.
+///
+/// On SQLite the transaction takes the write lock at once: one that reads first and writes later can fail with
+/// "database is locked" whatever the busy timeout.
+pub(crate) fn write_transaction<T>(
+    connection: &mut AnyConnection,
+    work: impl FnOnce(&mut AnyConnection) -> Result<T, StoreError>,
+) -> Result<T, StoreError> {
+    let begin = match connection {
+        AnyConnection::Postgres(inner) => AnsiTransactionManager::begin_transaction(inner),
+        AnyConnection::Sqlite(inner) => {
+            AnsiTransactionManager::begin_transaction_sql(inner, "BEGIN IMMEDIATE")
+        }
+    };
+    begin.map_err(StoreError::query("beginning a transaction"))?;
+    match work(connection) {
+        Ok(value) => {
+            let commit = match connection {
+                AnyConnection::Postgres(inner) => AnsiTransactionManager::commit_transaction(inner),
+                AnyConnection::Sqlite(inner) => AnsiTransactionManager::commit_transaction(inner),
+            };
+            commit.map_err(StoreError::query("committing a transaction"))?;
+            Ok(value)
+        }
+        Err(error) => {
+            // The first error is the one worth telling; a failed rollback leaves a connection that the pool drops.
+            let _ = match connection {
+                AnyConnection::Postgres(inner) => AnsiTransactionManager::rollback_transaction(inner),
+                AnyConnection::Sqlite(inner) => AnsiTransactionManager::rollback_transaction(inner),
+            };
+            Err(error)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mistyped_scheme_creates_no_file() {
+        for (url, scheme) in [
+            ("mysql://localhost/x", "mysql"),
+            ("sqlte:usage.db", "sqlte"),
+            ("usage.db", ""),
+        ] {
+            match Manager::new(url) {
+                Err(StoreError::UnsupportedUrl(found)) => assert_eq!(found, scheme),
+                other => panic!("{url}: {other:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn no_password_is_told_however_it_is_written() {
+        for password in [
+            "p@hunter2",
+            "p/hunter2",
+            "p%zzhunter2",
+            "hunter2",
+            "p@x:hunter2@y",
+        ] {
+            let manager = Manager::new(&format!("postgres://me:{password}@127.0.0.1:1/usage")).unwrap();
+            let Err(error) = manager.open() else {
+                panic!("{password}: connected")
+            };
+            assert!(!error.to_string().contains("hunter2"), "{error}");
+        }
+    }
+
+    #[test]
+    fn names_hide_the_password() {
+        let manager = Manager::new("postgres://ledger:hunter2@a:1,b:2/usage?password=hunter2").unwrap();
+        assert_eq!(manager.name(), "postgres://a:1,b:2/usage");
+        assert!(!format!("{manager:?}").contains("hunter2"));
+    }
+}

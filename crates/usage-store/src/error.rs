@@ -1,0 +1,175 @@
+//! What can go wrong with a ledger, by what the caller can do about it.
+
+use std::fmt;
+
+use diesel::result::{DatabaseErrorKind, Error as DieselError};
+
+/// Why the ledger could not do what was asked. Messages are one line and hold no secret.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StoreError {
+    /// The URL's scheme is neither `sqlite:` nor `postgres:`.
+    #[error("unsupported database URL scheme `{0}`; use sqlite:PATH or postgres://…")]
+    UnsupportedUrl(String),
+    /// No connection to the database.
+    #[error("cannot open the database {database}: {reason}")]
+    Unreachable {
+        /// Which database, without its password.
+        database: String,
+        /// What the driver said.
+        reason: String,
+    },
+    /// The file or database holds something else.
+    #[error("{database} is not a usage ledger: {reason}")]
+    NotALedger {
+        /// Which database, without its password.
+        database: String,
+        /// What is there instead.
+        reason: String,
+    },
+    /// The schema is older than this program.
+    #[error(
+        "the ledger's schema is older than this program; run `usage migrate` ({pending} migrations are pending)"
+    )]
+    OlderSchema {
+        /// How many migrations are to be run.
+        pending: usize,
+    },
+    /// The schema is newer than this program.
+    #[error(
+        "the ledger was written by a newer version (migration {version} is unknown here); update this program"
+    )]
+    NewerSchema {
+        /// The first migration that this program does not know.
+        version: String,
+    },
+    /// A sealed key was sealed with another master key.
+    #[error("provider key {key_id} is sealed with another master key; set the master key it was added with")]
+    WrongMasterKey {
+        /// The id of the provider key.
+        key_id: i64,
+    },
+    /// Nothing has this id.
+    #[error("there is no {what} {id}")]
+    NotFound {
+        /// What was looked for.
+        what: &'static str,
+        /// The id.
+        id: String,
+    },
+    /// What was to be added is there already.
+    #[error("{0}")]
+    AlreadyExists(String),
+    /// Another process took the account's lease; nothing of the transaction was written.
+    #[error("the lease of account {account_id} was lost to another process; nothing was written")]
+    LeaseLost {
+        /// The row id of the account.
+        account_id: i64,
+    },
+    /// A row holds something this program never writes.
+    #[error("the ledger holds an invalid {what}: {value}")]
+    Corrupt {
+        /// Which kind of value.
+        what: &'static str,
+        /// The value.
+        value: String,
+    },
+    /// The database refused a statement.
+    #[error("the database failed while {doing}: {reason}")]
+    Query {
+        /// What was being done.
+        doing: &'static str,
+        /// What the driver said.
+        reason: String,
+        /// What kind of refusal it was.
+        retry: Retry,
+    },
+}
+
+/// Whether the same transaction may succeed when run again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Retry {
+    /// Another transaction was in the way.
+    Again,
+    /// A row stayed locked for longer than the statement would wait.
+    Locked,
+    /// No.
+    Never,
+}
+
+impl StoreError {
+    /// Wraps a driver's error with what was being done.
+    pub(crate) fn query(doing: &'static str) -> impl FnOnce(DieselError) -> Self {
+        move |error| {
+            let retry = match &error {
+                DieselError::DatabaseError(
+                    DatabaseErrorKind::UniqueViolation | DatabaseErrorKind::SerializationFailure,
+                    _,
+                ) => Retry::Again,
+                // Diesel has no kind of its own for a lock time-out or a deadlock.
+                DieselError::DatabaseError(_, info)
+                    if info.message().contains("lock timeout")
+                        || info.message().contains("database is locked") =>
+                {
+                    Retry::Locked
+                }
+
+                DieselError::DatabaseError(_, info) if info.message().contains("deadlock detected") => {
+                    Retry::Again
+                }
+                _ => Retry::Never,
+            };
+            Self::Query {
+                doing,
+                reason: one_line(&error.to_string()),
+                retry,
+            }
+        }
+    }
+
+    /// A value that no version of this program writes.
+    pub(crate) fn corrupt(what: &'static str, value: impl fmt::Display) -> Self {
+        Self::Corrupt {
+            what,
+            value: value.to_string(),
+        }
+    }
+
+    /// Whether a row stayed locked for longer than the statement would wait.
+    pub(crate) fn is_locked(&self) -> bool {
+        matches!(
+            self,
+            Self::Query {
+                retry: Retry::Locked,
+                ..
+            }
+        )
+    }
+
+    /// Whether the same transaction may succeed when run again.
+    pub(crate) fn may_retry(&self) -> bool {
+        matches!(
+            self,
+            Self::Query {
+                retry: Retry::Again,
+                ..
+            }
+        )
+    }
+}
+
+/// Diesel's transaction helpers want a conversion; what was being done is unknown here, so callers map first.
+impl From<DieselError> for StoreError {
+    fn from(error: DieselError) -> Self {
+        Self::query("committing a transaction")(error)
+    }
+}
+
+/// Drivers send several lines; an error of ours is one.
+pub(crate) fn one_line(text: &str) -> String {
+    text.lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty())
+        .collect::<Vec<_>>()
+        .join("; ")
+}

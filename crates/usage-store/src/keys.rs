@@ -1,0 +1,312 @@
+//! Provider keys: encrypted admin credentials of an account.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use diesel::prelude::*;
+use secrecy::{ExposeSecret, SecretString};
+use usage_core::{Account, ProjectFilter};
+
+use crate::accounts::{self, StoredAccount};
+use crate::connection::AnyConnection;
+use crate::error::StoreError;
+use crate::events::instant;
+use crate::ledger::Ledger;
+use crate::schema::provider_keys;
+use crate::vault::{CIPHER_VERSION, MasterKey, Sealed, mask_secret};
+
+/// A key to be added.
+pub struct NewProviderKey {
+    /// Whose usage it reads.
+    pub account: Account,
+    /// A name for people.
+    pub label: Option<String>,
+    /// The projects it is limited to.
+    pub filter: ProjectFilter,
+    /// The credential itself.
+    pub secret: SecretString,
+    /// What is known about it.
+    pub status: KeyStatus,
+}
+
+/// A stored key. The secret stays sealed; see [`Ledger::open_key`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProviderKey {
+    /// Its number in this ledger.
+    pub id: i64,
+    /// Whose usage it reads.
+    pub account: StoredAccount,
+    /// A name for people.
+    pub label: Option<String>,
+    /// The projects it is limited to.
+    pub filter: ProjectFilter,
+    /// What may be shown of the secret, for example `sk-admin-…3fLg`.
+    pub mask: String,
+    /// Which master key it is sealed with.
+    pub master_key_id: String,
+    /// What the last check found.
+    pub status: KeyStatus,
+    /// When it was added, UTC.
+    pub created_at: DateTime<Utc>,
+    /// When it was last checked, UTC.
+    pub checked_at: Option<DateTime<Utc>>,
+}
+
+/// What is known about a key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum KeyStatus {
+    /// Never asked.
+    Unchecked,
+    /// The provider accepts it.
+    Active,
+    /// The provider does not accept it; with its reason.
+    Refused(String),
+    /// Its projects belong to another account of this ledger: the same usage would count twice.
+    Conflict(String),
+}
+
+impl KeyStatus {
+    /// Whether a run may use the key.
+    pub const fn is_usable(&self) -> bool {
+        matches!(self, Self::Unchecked | Self::Active)
+    }
+
+    /// The status in one word.
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::Unchecked => "unchecked",
+            Self::Active => "active",
+            Self::Refused(_) => "refused",
+            Self::Conflict(_) => "conflict",
+        }
+    }
+
+    fn message(&self) -> Option<&str> {
+        match self {
+            Self::Unchecked | Self::Active => None,
+            Self::Refused(message) | Self::Conflict(message) => Some(message),
+        }
+    }
+
+    fn parse(status: &str, message: Option<String>) -> Result<Self, StoreError> {
+        let message = message.unwrap_or_default();
+        match status {
+            "unchecked" => Ok(Self::Unchecked),
+            "active" => Ok(Self::Active),
+            "refused" => Ok(Self::Refused(message)),
+            "conflict" => Ok(Self::Conflict(message)),
+            other => Err(StoreError::corrupt("key status", other)),
+        }
+    }
+}
+
+impl Ledger {
+    /// Seals and stores a key, and its account if that is new.
+    pub async fn add_key(
+        &self,
+        master: Arc<MasterKey>,
+        new: NewProviderKey,
+    ) -> Result<ProviderKey, StoreError> {
+        let now = self.now_unix();
+        self.write(move |connection| insert(connection, &master, &new, now))
+            .await
+    }
+
+    /// Every key, oldest first.
+    pub async fn keys(&self) -> Result<Vec<ProviderKey>, StoreError> {
+        self.run(|connection| load(connection, None)).await
+    }
+
+    /// One key.
+    pub async fn key(&self, id: i64) -> Result<ProviderKey, StoreError> {
+        self.run(move |connection| find(connection, id)).await
+    }
+
+    /// The key's secret.
+    pub async fn open_key(&self, master: Arc<MasterKey>, id: i64) -> Result<SecretString, StoreError> {
+        self.run(move |connection| {
+            let key = find(connection, id)?;
+            let sealed = sealed(connection, id)?;
+            let opened = master.open(&sealed, &binding(id, &key.account.account, &key.filter));
+            opened.ok_or(StoreError::WrongMasterKey { key_id: id })
+        })
+        .await
+    }
+
+    /// Records what a check found.
+    pub async fn set_key_status(&self, id: i64, status: KeyStatus) -> Result<(), StoreError> {
+        let now = self.now_unix();
+        self.write(move |connection| {
+            let changed = diesel::update(provider_keys::table.find(id))
+                .set((
+                    provider_keys::status.eq(status.as_str()),
+                    provider_keys::status_message.eq(status.message()),
+                    provider_keys::checked_at.eq(Some(now)),
+                ))
+                .execute(connection)
+                .map_err(StoreError::query("updating a provider key"))?;
+            found(changed, id)
+        })
+        .await
+    }
+
+    /// Removes the key and its secret. The usage it read stays: it belongs to the account.
+    pub async fn remove_key(&self, id: i64) -> Result<(), StoreError> {
+        self.write(move |connection| {
+            let removed = diesel::delete(provider_keys::table.find(id))
+                .execute(connection)
+                .map_err(StoreError::query("removing a provider key"))?;
+            found(removed, id)
+        })
+        .await
+    }
+}
+
+fn insert(
+    connection: &mut AnyConnection,
+    master: &MasterKey,
+    new: &NewProviderKey,
+    now: i64,
+) -> Result<ProviderKey, StoreError> {
+    let account = accounts::find_or_insert(connection, &new.account, now)?;
+    for other in load(connection, None)?
+        .into_iter()
+        .filter(|other| other.account == account)
+    {
+        let sealed = sealed(connection, other.id)?;
+        let opened = master.open(&sealed, &binding(other.id, &account.account, &other.filter));
+        let same = opened.is_some_and(|secret| secret.expose_secret() == new.secret.expose_secret());
+        if same && other.filter == new.filter {
+            return Err(StoreError::AlreadyExists(format!(
+                "this key is already stored as key {}; remove that one first to add it anew",
+                other.id
+            )));
+        }
+    }
+
+    // The row's number is part of what the seal binds, so the row comes first and its seal second.
+    let id: i64 = diesel::insert_into(provider_keys::table)
+        .values((
+            provider_keys::account_id.eq(account.id),
+            provider_keys::label.eq(new.label.as_deref()),
+            provider_keys::project_filter.eq(new.filter.canonical()),
+            provider_keys::mask.eq(mask_secret(new.secret.expose_secret())),
+            provider_keys::cipher_version.eq(CIPHER_VERSION),
+            provider_keys::master_key_id.eq(master.id()),
+            provider_keys::nonce.eq(Vec::new()),
+            provider_keys::ciphertext.eq(Vec::new()),
+            provider_keys::status.eq(new.status.as_str()),
+            provider_keys::status_message.eq(new.status.message()),
+            provider_keys::created_at.eq(now),
+            provider_keys::checked_at.eq((new.status != KeyStatus::Unchecked).then_some(now)),
+        ))
+        .returning(provider_keys::id)
+        .get_result(connection)
+        .map_err(StoreError::query("adding a provider key"))?;
+    let sealed = master
+        .seal(&new.secret, &binding(id, &account.account, &new.filter))
+        .ok_or_else(|| StoreError::Query {
+            doing: "sealing a provider key",
+            reason: "no random numbers from the system".to_owned(),
+            retry: crate::error::Retry::Never,
+        })?;
+    diesel::update(provider_keys::table.find(id))
+        .set((
+            provider_keys::nonce.eq(sealed.nonce),
+            provider_keys::ciphertext.eq(sealed.ciphertext),
+        ))
+        .execute(connection)
+        .map_err(StoreError::query("adding a provider key"))?;
+    find(connection, id)
+}
+
+fn sealed(connection: &mut AnyConnection, id: i64) -> Result<Sealed, StoreError> {
+    let (nonce, ciphertext) = provider_keys::table
+        .find(id)
+        .select((provider_keys::nonce, provider_keys::ciphertext))
+        .first(connection)
+        .map_err(StoreError::query("reading a provider key"))?;
+    Ok(Sealed { nonce, ciphertext })
+}
+
+/// Everything that makes a row this row: a ciphertext copied into another one does not open there.
+fn binding(id: i64, account: &Account, filter: &ProjectFilter) -> String {
+    format!(
+        "provider key v{CIPHER_VERSION} {id} {account} [{}]",
+        filter.canonical()
+    )
+}
+
+fn find(connection: &mut AnyConnection, id: i64) -> Result<ProviderKey, StoreError> {
+    let mut keys = load(connection, Some(id))?;
+    keys.pop().ok_or(StoreError::NotFound {
+        what: "provider key",
+        id: id.to_string(),
+    })
+}
+
+fn found(rows: usize, id: i64) -> Result<(), StoreError> {
+    if rows == 0 {
+        Err(StoreError::NotFound {
+            what: "provider key",
+            id: id.to_string(),
+        })
+    } else {
+        Ok(())
+    }
+}
+
+#[derive(Queryable)]
+struct KeyRow {
+    id: i64,
+    account_id: i64,
+    label: Option<String>,
+    project_filter: String,
+    mask: String,
+    master_key_id: String,
+    status: String,
+    status_message: Option<String>,
+    created_at: i64,
+    checked_at: Option<i64>,
+}
+
+fn load(connection: &mut AnyConnection, id: Option<i64>) -> Result<Vec<ProviderKey>, StoreError> {
+    let mut query = provider_keys::table
+        .select((
+            provider_keys::id,
+            provider_keys::account_id,
+            provider_keys::label,
+            provider_keys::project_filter,
+            provider_keys::mask,
+            provider_keys::master_key_id,
+            provider_keys::status,
+            provider_keys::status_message,
+            provider_keys::created_at,
+            provider_keys::checked_at,
+        ))
+        .order(provider_keys::id.asc())
+        .into_boxed();
+    if let Some(id) = id {
+        query = query.filter(provider_keys::id.eq(id));
+    }
+    let rows: Vec<KeyRow> = query
+        .load(connection)
+        .map_err(StoreError::query("reading the provider keys"))?;
+    let owners = accounts::load(connection, &accounts::AccountScope::All)?;
+    rows.into_iter()
+        .map(|row| {
+            let account = owners.iter().find(|owner| owner.id == row.account_id).cloned();
+            Ok(ProviderKey {
+                id: row.id,
+                account: account.ok_or_else(|| StoreError::corrupt("account", row.account_id))?,
+                label: row.label,
+                filter: ProjectFilter::from_canonical(&row.project_filter),
+                mask: row.mask,
+                master_key_id: row.master_key_id,
+                status: KeyStatus::parse(&row.status, row.status_message)?,
+                created_at: instant(row.created_at)?,
+                checked_at: row.checked_at.map(instant).transpose()?,
+            })
+        })
+        .collect()
+}

@@ -1,0 +1,183 @@
+//! The ledger: a pool of connections and the one place where blocking database work meets async code.
+
+use std::fmt;
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use diesel::r2d2::Pool;
+use usage_core::Clock;
+
+use crate::connection::{self, AnyConnection, DatabaseKind, Manager};
+use crate::error::StoreError;
+use crate::migrate::{self, SchemaState};
+
+/// A ledger in SQLite or PostgreSQL. Cloning is cheap and shares the connections.
+///
+/// Every time it stamps comes from its [`Clock`], except for leases, which use the database's own.
+#[derive(Clone)]
+pub struct Ledger {
+    pool: Pool<Manager>,
+    clock: Arc<dyn Clock>,
+    kind: DatabaseKind,
+    name: Arc<str>,
+}
+
+/// What opening may do to the database.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OpenMode {
+    /// Sets up the schema of an empty database; refuses an older one.
+    SetUpIfEmpty,
+    /// Changes nothing and accepts any schema: for `usage doctor` and `usage migrate`.
+    Inspect,
+}
+
+impl Ledger {
+    /// Opens `sqlite:PATH` or `postgres://…`.
+    ///
+    /// Fails with one line when the database cannot be reached, is no ledger, or has a schema of another version.
+    pub async fn open(url: &str, clock: Arc<dyn Clock>, mode: OpenMode) -> Result<Self, StoreError> {
+        let manager = Manager::new(url)?;
+        let (kind, name) = (manager.kind(), Arc::from(manager.name()));
+        let opened = blocking(move || {
+            // Opened outside the pool, so that the driver's own words are told at once, not a pool's time-out.
+            let mut connection = manager.open()?;
+            if mode == OpenMode::SetUpIfEmpty {
+                set_up(&mut connection, &manager.name())?;
+            }
+            Ok(manager)
+        });
+        Ok(Self {
+            pool: connection::pool(opened.await?),
+            clock,
+            kind,
+            name,
+        })
+    }
+
+    /// Which kind of database it is.
+    pub fn kind(&self) -> DatabaseKind {
+        self.kind
+    }
+
+    /// The database in messages: a file, or a URL without its password.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// How the schema relates to this program's.
+    pub async fn schema_state(&self) -> Result<SchemaState, StoreError> {
+        self.run(migrate::state).await
+    }
+
+    /// Brings the schema up to date; returns the versions that were run.
+    pub async fn migrate(&self) -> Result<Vec<String>, StoreError> {
+        let name = self.name.to_string();
+        self.run(move |connection| match migrate::state(connection)? {
+            SchemaState::Newer(version) => Err(StoreError::NewerSchema { version }),
+            SchemaState::Foreign => Err(foreign(name)),
+            SchemaState::Empty | SchemaState::Current | SchemaState::Older(_) => migrate::run(connection),
+        })
+        .await
+    }
+
+    /// Whether `usage_admin_bucket_idx`, through which every write goes, is in place.
+    pub async fn has_bucket_index(&self) -> Result<bool, StoreError> {
+        self.run(migrate::has_bucket_index).await
+    }
+
+    /// What time it is by the ledger's clock, UTC.
+    pub fn now(&self) -> DateTime<Utc> {
+        self.clock.now()
+    }
+
+    pub(crate) fn now_unix(&self) -> i64 {
+        self.clock.now().timestamp()
+    }
+
+    /// Runs blocking work on a pooled connection, off the async threads.
+    pub(crate) async fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut AnyConnection) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let (pool, database) = (self.pool.clone(), self.name.clone());
+        blocking(move || {
+            let mut connection = pool.get().map_err(|error| StoreError::Unreachable {
+                database: database.to_string(),
+                reason: crate::error::one_line(&error.to_string()),
+            })?;
+            work(&mut connection)
+        })
+        .await
+    }
+
+    /// As [`Ledger::run`], in a write transaction that is run again a few times when another one was in the way.
+    pub(crate) async fn write<T: Send + 'static>(
+        &self,
+        work: impl Fn(&mut AnyConnection) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        const ATTEMPTS: usize = 4;
+        self.run(move |connection| {
+            for _ in 1..ATTEMPTS {
+                match connection::write_transaction(connection, &work) {
+                    Err(error) if error.may_retry() => {}
+                    done => return done,
+                }
+            }
+            connection::write_transaction(connection, &work)
+        })
+        .await
+    }
+}
+
+impl fmt::Debug for Ledger {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Ledger")
+            .field("kind", &self.kind)
+            .field("name", &self.name)
+            .finish_non_exhaustive()
+    }
+}
+
+fn set_up(connection: &mut AnyConnection, name: &str) -> Result<(), StoreError> {
+    let state = migrate::state(connection)?;
+    if matches!(state, SchemaState::Current | SchemaState::Empty) {
+        connection::use_write_ahead_log(connection)?;
+    }
+    match state {
+        SchemaState::Current => Ok(()),
+        SchemaState::Older(pending) => Err(StoreError::OlderSchema { pending }),
+        SchemaState::Newer(version) => Err(StoreError::NewerSchema { version }),
+        SchemaState::Foreign => Err(foreign(name.to_owned())),
+        // Two processes may find it empty at once; the one that comes second finds the tables there.
+        SchemaState::Empty => {
+            migrate::run(connection)
+                .map(|_| ())
+                .or_else(|error| match migrate::state(connection)? {
+                    SchemaState::Current => Ok(()),
+                    _ => Err(error),
+                })
+        }
+    }
+}
+
+fn foreign(database: String) -> StoreError {
+    StoreError::NotALedger {
+        database,
+        reason: "it holds other tables; give the ledger a database of its own".to_owned(),
+    }
+}
+
+/// Runs blocking work off the async threads.
+pub(crate) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
+) -> Result<T, StoreError> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(result) => result,
+        // A bug in here must stay a panic, not turn into an error that someone retries.
+        Err(join) if join.is_panic() => std::panic::resume_unwind(join.into_panic()),
+        Err(_) => Err(StoreError::Unreachable {
+            database: String::new(),
+            reason: "the program is shutting down".to_owned(),
+        }),
+    }
+}

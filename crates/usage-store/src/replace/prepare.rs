@@ -1,0 +1,159 @@
+//! From rows as read to rows as stored: identity, identical groups summed, in the order of the index.
+
+use diesel::result::QueryResult;
+use usage_core::{DedupeKey, DedupeKeys, Dimension, Issue, IssueCode, Metric, Metrics, Scope, Window};
+
+use super::{WindowOutcome, WindowRows};
+use crate::sql::{Row, Value};
+
+/// How many metric columns a row has.
+pub(super) const METRICS: usize = Metric::ALL.len();
+
+/// A window ready to be compared: its rows sorted by key, each key once.
+pub(super) struct PreparedWindow {
+    pub(super) window: Window,
+    pub(super) rows: Vec<PreparedRow>,
+    /// How many rows were summed into another.
+    pub(super) merged: u64,
+}
+
+/// A row in the shape of the table.
+pub(super) struct PreparedRow {
+    pub(super) key: DedupeKey,
+    pub(super) account_id: i64,
+    pub(super) endpoint: &'static str,
+    pub(super) window_start: i64,
+    pub(super) window_end: i64,
+    pub(super) project_id: Option<String>,
+    pub(super) api_key_id: Option<String>,
+    pub(super) user_id: Option<String>,
+    pub(super) model: Option<String>,
+    pub(super) service_tier: Option<String>,
+    pub(super) batch: Option<bool>,
+    pub(super) api_source: Option<String>,
+    pub(super) metrics: Metrics,
+    pub(super) content_hash: i64,
+}
+
+/// A row with what the transaction adds to it.
+pub(super) struct StampedRow<'a> {
+    pub(super) row: &'a PreparedRow,
+    pub(super) metrics: [Option<i64>; METRICS],
+    pub(super) revision: i64,
+    pub(super) now: i64,
+    pub(super) run_id: i64,
+}
+
+impl<'a> StampedRow<'a> {
+    pub(super) fn new(row: &'a PreparedRow, now: i64, run_id: i64) -> Self {
+        Self {
+            row,
+            metrics: Metric::ALL.map(|metric| row.metrics.get(metric)),
+            revision: 1,
+            now,
+            run_id,
+        }
+    }
+}
+
+impl Row for StampedRow<'_> {
+    fn visit<'a>(&'a self, each: &mut dyn FnMut(Value<'a>) -> QueryResult<()>) -> QueryResult<()> {
+        let row = self.row;
+        each(Value::Integer(&row.account_id))?;
+        each(Value::Text(row.endpoint))?;
+        each(Value::Integer(&row.window_start))?;
+        each(Value::Integer(&row.window_end))?;
+        each(Value::Bytes(row.key.as_bytes()))?;
+        each(Value::OptionalText(&row.project_id))?;
+        each(Value::OptionalText(&row.api_key_id))?;
+        each(Value::OptionalText(&row.user_id))?;
+        each(Value::OptionalText(&row.model))?;
+        each(Value::OptionalText(&row.service_tier))?;
+        each(Value::OptionalBool(&row.batch))?;
+        each(Value::OptionalText(&row.api_source))?;
+        for metric in &self.metrics {
+            each(Value::OptionalInteger(metric))?;
+        }
+        each(Value::Integer(&row.content_hash))?;
+        each(Value::Integer(&self.revision))?;
+        each(Value::Integer(&self.now))?;
+        each(Value::Integer(&self.now))?;
+        each(Value::Integer(&self.run_id))
+    }
+}
+
+/// Gives each row its identity and sums rows that share one, as providers do send two.
+pub(super) fn prepare(
+    scope: &Scope,
+    account_id: i64,
+    read: WindowRows,
+) -> Result<PreparedWindow, WindowOutcome> {
+    let window = read.window;
+    let fail = |code, what: String| WindowOutcome {
+        window,
+        result: Err(Issue::new(
+            code,
+            format!("{} {} {window}: {what}", scope.account, scope.endpoint),
+        )),
+    };
+    // A row outside the filter could never be compared with what stands, which is read by the same filter.
+    if let Some(stranger) = read
+        .rows
+        .iter()
+        .find(|row| !scope.filter.admits(row.dimensions.get(Dimension::ProjectId)))
+    {
+        let project = stranger.dimensions.get(Dimension::ProjectId).unwrap_or("none");
+        let what = format!(
+            "a row of project {project} came though only {} was asked for",
+            scope.filter
+        );
+        return Err(fail(IssueCode::FilterNotApplied, what));
+    }
+    let mut keys = DedupeKeys::of(&scope.account, scope.endpoint, window);
+    let mut rows: Vec<PreparedRow> = Vec::with_capacity(read.rows.len());
+    for row in read.rows {
+        let dimensions = row.dimensions;
+        // An empty text has the identity of an absent one, so it is stored as one.
+        let present = |value: Option<String>| value.filter(|text| !text.is_empty());
+        rows.push(PreparedRow {
+            key: keys.key(&dimensions),
+            account_id,
+            endpoint: scope.endpoint.as_str(),
+            window_start: window.start_unix(),
+            window_end: window.end_unix(),
+            project_id: present(dimensions.project_id),
+            api_key_id: present(dimensions.api_key_id),
+            user_id: present(dimensions.user_id),
+            model: present(dimensions.model),
+            service_tier: present(dimensions.service_tier),
+            batch: dimensions.batch,
+            api_source: present(dimensions.api_source),
+            metrics: row.metrics,
+            content_hash: 0,
+        });
+    }
+    rows.sort_by_cached_key(|row| row.key);
+
+    let mut summed: Vec<PreparedRow> = Vec::with_capacity(rows.len());
+    let mut merged = 0;
+    for row in rows {
+        match summed.last_mut().filter(|last| last.key == row.key) {
+            Some(last) => {
+                last.metrics = last
+                    .metrics
+                    .checked_add(&row.metrics)
+                    .map_err(|overflow| fail(IssueCode::CountInvalid, overflow.to_string()))?;
+                merged += 1;
+            }
+            None => summed.push(row),
+        }
+    }
+    for row in &mut summed {
+        row.content_hash = row.metrics.content_hash();
+    }
+    Ok(PreparedWindow {
+        window,
+        rows: summed,
+        merged,
+    })
+}

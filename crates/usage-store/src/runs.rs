@@ -1,0 +1,237 @@
+//! Runs: one backfill, cron pass or manual sync, with what it planned and did.
+
+use chrono::{DateTime, Utc};
+use diesel::prelude::*;
+
+use crate::connection::AnyConnection;
+use crate::error::StoreError;
+use crate::events::instant;
+use crate::ledger::Ledger;
+use crate::schema::runs;
+
+/// A run about to start.
+#[derive(Clone, Debug)]
+pub struct NewRun {
+    /// For example `backfill`.
+    pub kind: &'static str,
+    /// The operator's name for it.
+    pub label: Option<String>,
+    /// First instant asked for.
+    pub range_start: DateTime<Utc>,
+    /// First instant after the range.
+    pub range_end: DateTime<Utc>,
+    /// The process that runs it; the holder of its leases.
+    pub holder: String,
+    /// The plan, as JSON.
+    pub plan: String,
+}
+
+/// How a run stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RunStatus {
+    /// Still at work.
+    Running,
+    /// Everything planned was stored.
+    Succeeded,
+    /// Finished, but with errors.
+    Incomplete,
+    /// Could not do its work.
+    Failed,
+    /// Its process died before it could say so.
+    Interrupted,
+}
+
+impl RunStatus {
+    /// The status in one word.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Running => "running",
+            Self::Succeeded => "succeeded",
+            Self::Incomplete => "incomplete",
+            Self::Failed => "failed",
+            Self::Interrupted => "interrupted",
+        }
+    }
+
+    fn parse(text: &str) -> Result<Self, StoreError> {
+        [
+            Self::Running,
+            Self::Succeeded,
+            Self::Incomplete,
+            Self::Failed,
+            Self::Interrupted,
+        ]
+        .into_iter()
+        .find(|status| status.as_str() == text)
+        .ok_or_else(|| StoreError::corrupt("run status", text))
+    }
+}
+
+/// A recorded run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Run {
+    /// Its number in this ledger.
+    pub id: i64,
+    /// For example `backfill`.
+    pub kind: String,
+    /// The operator's name for it.
+    pub label: Option<String>,
+    /// How it stands.
+    pub status: RunStatus,
+    /// First instant asked for, UTC.
+    pub range_start: Option<DateTime<Utc>>,
+    /// First instant after the range, UTC.
+    pub range_end: Option<DateTime<Utc>>,
+    /// The process that runs it.
+    pub holder: String,
+    /// When it began, UTC.
+    pub started_at: DateTime<Utc>,
+    /// When it ended, UTC.
+    pub finished_at: Option<DateTime<Utc>>,
+    /// What it did, as JSON with the names operators know.
+    pub telemetry: String,
+    /// What went otherwise than planned, as JSON.
+    pub issues: String,
+}
+
+impl Ledger {
+    /// Records that a run begins and returns its number.
+    pub async fn start_run(&self, run: NewRun) -> Result<i64, StoreError> {
+        let now = self.now_unix();
+        self.write(move |connection| {
+            diesel::insert_into(runs::table)
+                .values((
+                    runs::kind.eq(run.kind),
+                    runs::label.eq(run.label.as_deref()),
+                    runs::range_start.eq(Some(run.range_start.timestamp())),
+                    runs::range_end.eq(Some(run.range_end.timestamp())),
+                    runs::holder.eq(run.holder.as_str()),
+                    runs::status.eq(RunStatus::Running.as_str()),
+                    runs::started_at.eq(now),
+                    runs::finished_at.eq(None::<i64>),
+                    runs::plan.eq(run.plan.as_str()),
+                    runs::telemetry.eq("{}"),
+                    runs::issues.eq("[]"),
+                ))
+                .returning(runs::id)
+                .get_result(connection)
+                .map_err(StoreError::query("recording a run"))
+        })
+        .await
+    }
+
+    /// The runs that have not said how they ended, oldest first.
+    pub async fn unfinished_runs(&self) -> Result<Vec<Run>, StoreError> {
+        self.run(|connection| {
+            let unfinished = runs::table
+                .filter(runs::status.eq(RunStatus::Running.as_str()))
+                .order(runs::id.asc());
+            load(connection, unfinished.into_boxed())
+        })
+        .await
+    }
+
+    /// Records that a run's process died before it could say how it ended. One that has said so since is left alone.
+    pub async fn mark_interrupted(&self, id: i64) -> Result<(), StoreError> {
+        let now = self.now_unix();
+        self.write(move |connection| {
+            diesel::update(
+                runs::table
+                    .find(id)
+                    .filter(runs::status.eq(RunStatus::Running.as_str())),
+            )
+            .set((
+                runs::status.eq(RunStatus::Interrupted.as_str()),
+                runs::finished_at.eq(Some(now)),
+            ))
+            .execute(connection)
+            .map_err(StoreError::query("marking an interrupted run"))
+            .map(drop)
+        })
+        .await
+    }
+
+    /// Records how a run ended.
+    pub async fn finish_run(
+        &self,
+        id: i64,
+        status: RunStatus,
+        telemetry: String,
+        issues: String,
+    ) -> Result<(), StoreError> {
+        let now = self.now_unix();
+        self.write(move |connection| {
+            let changed = diesel::update(runs::table.find(id))
+                .set((
+                    runs::status.eq(status.as_str()),
+                    runs::finished_at.eq(Some(now)),
+                    runs::telemetry.eq(telemetry.as_str()),
+                    runs::issues.eq(issues.as_str()),
+                ))
+                .execute(connection)
+                .map_err(StoreError::query("recording the end of a run"))?;
+            if changed == 1 {
+                Ok(())
+            } else {
+                Err(StoreError::NotFound {
+                    what: "run",
+                    id: id.to_string(),
+                })
+            }
+        })
+        .await
+    }
+
+    /// The latest runs, newest first.
+    pub async fn runs(&self, limit: u32) -> Result<Vec<Run>, StoreError> {
+        self.run(move |connection| {
+            let latest = runs::table.order(runs::id.desc()).limit(i64::from(limit));
+            load(connection, latest.into_boxed())
+        })
+        .await
+    }
+}
+
+type RunsQuery = runs::BoxedQuery<'static, <AnyConnection as diesel::Connection>::Backend>;
+
+fn load(connection: &mut AnyConnection, query: RunsQuery) -> Result<Vec<Run>, StoreError> {
+    let rows: Vec<RunRow> = query
+        .select(RunRow::as_select())
+        .load(connection)
+        .map_err(StoreError::query("reading the runs"))?;
+    rows.into_iter().map(RunRow::into_run).collect()
+}
+
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = runs)]
+struct RunRow {
+    id: i64,
+    kind: String,
+    label: Option<String>,
+    status: String,
+    range_start: Option<i64>,
+    range_end: Option<i64>,
+    holder: String,
+    started_at: i64,
+    finished_at: Option<i64>,
+    telemetry: String,
+    issues: String,
+}
+
+impl RunRow {
+    fn into_run(self) -> Result<Run, StoreError> {
+        Ok(Run {
+            id: self.id,
+            kind: self.kind,
+            label: self.label,
+            status: RunStatus::parse(&self.status)?,
+            range_start: self.range_start.map(instant).transpose()?,
+            range_end: self.range_end.map(instant).transpose()?,
+            holder: self.holder,
+            started_at: instant(self.started_at)?,
+            finished_at: self.finished_at.map(instant).transpose()?,
+            telemetry: self.telemetry,
+            issues: self.issues,
+        })
+    }
+}

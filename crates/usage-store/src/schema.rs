@@ -1,0 +1,175 @@
+//! The tables as diesel sees them; `migrations/` is the original, and a test compares the two.
+
+diesel::table! {
+    accounts (id) {
+        id -> BigInt,
+        provider -> Text,
+        organization -> Text,
+        created_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    provider_keys (id) {
+        id -> BigInt,
+        account_id -> BigInt,
+        label -> Nullable<Text>,
+        project_filter -> Text,
+        mask -> Text,
+        cipher_version -> BigInt,
+        master_key_id -> Text,
+        nonce -> Binary,
+        ciphertext -> Binary,
+        status -> Text,
+        status_message -> Nullable<Text>,
+        created_at -> BigInt,
+        checked_at -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
+    usage_events (window_start, dedupe_key) {
+        account_id -> BigInt,
+        endpoint -> Text,
+        window_start -> BigInt,
+        window_end -> BigInt,
+        dedupe_key -> Binary,
+        project_id -> Nullable<Text>,
+        api_key_id -> Nullable<Text>,
+        user_id -> Nullable<Text>,
+        model -> Nullable<Text>,
+        service_tier -> Nullable<Text>,
+        batch -> Nullable<Bool>,
+        api_source -> Nullable<Text>,
+        input_tokens -> Nullable<BigInt>,
+        output_tokens -> Nullable<BigInt>,
+        input_cached_tokens -> Nullable<BigInt>,
+        input_uncached_tokens -> Nullable<BigInt>,
+        input_cache_write_tokens -> Nullable<BigInt>,
+        input_cache_write_30m_tokens -> Nullable<BigInt>,
+        input_cache_write_12h_tokens -> Nullable<BigInt>,
+        input_text_tokens -> Nullable<BigInt>,
+        output_text_tokens -> Nullable<BigInt>,
+        input_cached_text_tokens -> Nullable<BigInt>,
+        input_audio_tokens -> Nullable<BigInt>,
+        input_cached_audio_tokens -> Nullable<BigInt>,
+        output_audio_tokens -> Nullable<BigInt>,
+        input_image_tokens -> Nullable<BigInt>,
+        input_cached_image_tokens -> Nullable<BigInt>,
+        output_image_tokens -> Nullable<BigInt>,
+        num_model_requests -> Nullable<BigInt>,
+        images -> Nullable<BigInt>,
+        characters -> Nullable<BigInt>,
+        seconds -> Nullable<BigInt>,
+        usage_bytes -> Nullable<BigInt>,
+        num_sessions -> Nullable<BigInt>,
+        num_requests -> Nullable<BigInt>,
+        content_hash -> BigInt,
+        revision -> BigInt,
+        first_stored_at -> BigInt,
+        changed_at -> BigInt,
+        run_id -> BigInt,
+    }
+}
+
+diesel::table! {
+    // Append-only and without a key of its own; diesel wants one to name the table by.
+    usage_revisions (window_start, dedupe_key, revision) {
+        kind -> Text,
+        replaced_at -> BigInt,
+        replaced_by_run -> BigInt,
+        account_id -> BigInt,
+        endpoint -> Text,
+        window_start -> BigInt,
+        window_end -> BigInt,
+        dedupe_key -> Binary,
+        project_id -> Nullable<Text>,
+        api_key_id -> Nullable<Text>,
+        user_id -> Nullable<Text>,
+        model -> Nullable<Text>,
+        service_tier -> Nullable<Text>,
+        batch -> Nullable<Bool>,
+        api_source -> Nullable<Text>,
+        input_tokens -> Nullable<BigInt>,
+        output_tokens -> Nullable<BigInt>,
+        input_cached_tokens -> Nullable<BigInt>,
+        input_uncached_tokens -> Nullable<BigInt>,
+        input_cache_write_tokens -> Nullable<BigInt>,
+        input_cache_write_30m_tokens -> Nullable<BigInt>,
+        input_cache_write_12h_tokens -> Nullable<BigInt>,
+        input_text_tokens -> Nullable<BigInt>,
+        output_text_tokens -> Nullable<BigInt>,
+        input_cached_text_tokens -> Nullable<BigInt>,
+        input_audio_tokens -> Nullable<BigInt>,
+        input_cached_audio_tokens -> Nullable<BigInt>,
+        output_audio_tokens -> Nullable<BigInt>,
+        input_image_tokens -> Nullable<BigInt>,
+        input_cached_image_tokens -> Nullable<BigInt>,
+        output_image_tokens -> Nullable<BigInt>,
+        num_model_requests -> Nullable<BigInt>,
+        images -> Nullable<BigInt>,
+        characters -> Nullable<BigInt>,
+        seconds -> Nullable<BigInt>,
+        usage_bytes -> Nullable<BigInt>,
+        num_sessions -> Nullable<BigInt>,
+        num_requests -> Nullable<BigInt>,
+        content_hash -> BigInt,
+        revision -> BigInt,
+        first_stored_at -> BigInt,
+        changed_at -> BigInt,
+        run_id -> BigInt,
+    }
+}
+
+diesel::table! {
+    usage_coverage (account_id, endpoint, width_seconds, window_start, project_filter) {
+        account_id -> BigInt,
+        endpoint -> Text,
+        width_seconds -> BigInt,
+        window_start -> BigInt,
+        project_filter -> Text,
+        grouped_by -> BigInt,
+        refused_dimensions -> BigInt,
+        empty_dimensions -> BigInt,
+        state -> Text,
+        event_count -> BigInt,
+        read_started_at -> BigInt,
+        stored_at -> BigInt,
+        first_closed_at -> Nullable<BigInt>,
+        run_id -> BigInt,
+    }
+}
+
+diesel::table! {
+    runs (id) {
+        id -> BigInt,
+        kind -> Text,
+        label -> Nullable<Text>,
+        range_start -> Nullable<BigInt>,
+        range_end -> Nullable<BigInt>,
+        holder -> Text,
+        status -> Text,
+        started_at -> BigInt,
+        finished_at -> Nullable<BigInt>,
+        plan -> Text,
+        telemetry -> Text,
+        issues -> Text,
+    }
+}
+
+diesel::table! {
+    directory_names (account_id, kind, id) {
+        account_id -> BigInt,
+        kind -> Text,
+        id -> Text,
+        name -> Nullable<Text>,
+        email -> Nullable<Text>,
+        project_id -> Nullable<Text>,
+        status -> Nullable<Text>,
+        created_at -> Nullable<BigInt>,
+        first_seen_at -> BigInt,
+        last_seen_at -> BigInt,
+    }
+}
+
+diesel::allow_tables_to_appear_in_same_query!(accounts, provider_keys);

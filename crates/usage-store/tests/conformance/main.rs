@@ -1,0 +1,84 @@
+//! One suite that every database must pass: the same stories on SQLite and on a real PostgreSQL.
+#![expect(clippy::unwrap_used, reason = "a test panics where it fails")]
+
+mod fixture;
+mod keys;
+mod leases;
+mod replace;
+mod rest;
+mod restatement;
+mod schema;
+
+/// Runs each story on both databases, each with a database of its own.
+macro_rules! on_both_databases {
+    ($($story:path as $name:ident),+ $(,)?) => {
+        mod sqlite {
+            $(#[tokio::test]
+            async fn $name() {
+                $story(&crate::fixture::Fixture::sqlite().await).await;
+            })+
+        }
+        mod postgres {
+            $(#[tokio::test]
+            async fn $name() {
+                $story(&crate::fixture::Fixture::postgres().await).await;
+            })+
+        }
+    };
+}
+
+on_both_databases!(
+    crate::replace::a_first_read_inserts_every_row as a_first_read_inserts_every_row,
+    crate::replace::the_same_read_again_writes_nothing_but_coverage
+        as the_same_read_again_writes_nothing_but_coverage,
+    crate::replace::identical_groups_of_one_window_are_summed as identical_groups_of_one_window_are_summed,
+    crate::replace::absent_and_empty_dimensions_are_one_identity
+        as absent_and_empty_dimensions_are_one_identity,
+    crate::replace::a_quiet_window_is_covered_without_rows as a_quiet_window_is_covered_without_rows,
+    crate::replace::many_rows_take_the_bulk_path_and_read_back_equal
+        as many_rows_take_the_bulk_path_and_read_back_equal,
+    crate::replace::a_row_planted_past_the_lease_is_found_not_doubled
+        as a_row_planted_past_the_lease_is_found_not_doubled,
+    crate::replace::a_filtered_read_touches_only_its_projects as a_filtered_read_touches_only_its_projects,
+    crate::replace::a_row_outside_the_filter_fails_its_window as a_row_outside_the_filter_fails_its_window,
+    crate::replace::widths_never_touch_each_other as widths_never_touch_each_other,
+    crate::replace::accounts_never_touch_each_other as accounts_never_touch_each_other,
+    crate::replace::sums_beyond_64_bits_fail_their_window_only as sums_beyond_64_bits_fail_their_window_only,
+    crate::replace::a_stale_read_is_dropped as a_stale_read_is_dropped,
+    crate::replace::a_coarser_read_is_refused as a_coarser_read_is_refused,
+    crate::restatement::growth_of_an_open_day_leaves_no_revision as growth_of_an_open_day_leaves_no_revision,
+    crate::restatement::a_restatement_keeps_the_old_values as a_restatement_keeps_the_old_values,
+    crate::restatement::a_vanished_row_is_retracted_and_kept as a_vanished_row_is_retracted_and_kept,
+    crate::restatement::a_row_added_later_leaves_its_mark as a_row_added_later_leaves_its_mark,
+    crate::restatement::a_finer_read_replaces_coarse_rows as a_finer_read_replaces_coarse_rows,
+    crate::restatement::emptying_a_settled_window_is_held as emptying_a_settled_window_is_held,
+    crate::restatement::losing_most_of_a_day_is_held_until_accepted
+        as losing_most_of_a_day_is_held_until_accepted,
+    crate::restatement::losing_half_of_a_day_is_not_held as losing_half_of_a_day_is_not_held,
+    crate::restatement::a_held_window_does_not_hold_its_neighbours
+        as a_held_window_does_not_hold_its_neighbours,
+    crate::leases::a_lease_excludes_others_until_released as a_lease_excludes_others_until_released,
+    crate::leases::an_expired_lease_cannot_write as an_expired_lease_cannot_write,
+    crate::leases::a_former_holder_cannot_write as a_former_holder_cannot_write,
+    crate::leases::a_lease_lost_between_two_transactions_says_what_stands
+        as a_lease_lost_between_two_transactions_says_what_stands,
+    crate::leases::a_dead_holder_is_replaced_at_once as a_dead_holder_is_replaced_at_once,
+    crate::leases::of_many_who_want_it_one_gets_it as of_many_who_want_it_one_gets_it,
+    crate::keys::a_key_opens_only_with_its_master_key as a_key_opens_only_with_its_master_key,
+    crate::keys::a_ciphertext_moved_to_another_row_does_not_open
+        as a_ciphertext_moved_to_another_row_does_not_open,
+    crate::keys::the_same_key_is_not_stored_twice as the_same_key_is_not_stored_twice,
+    crate::keys::removing_a_key_keeps_account_and_usage as removing_a_key_keeps_account_and_usage,
+    crate::rest::every_read_stays_in_its_account_scope as every_read_stays_in_its_account_scope,
+    crate::rest::pages_cover_every_event_once as pages_cover_every_event_once,
+    crate::rest::names_survive_their_deletion as names_survive_their_deletion,
+    crate::rest::a_run_is_marked_interrupted_unless_it_has_ended
+        as a_run_is_marked_interrupted_unless_it_has_ended,
+    crate::schema::an_empty_database_is_set_up_once as an_empty_database_is_set_up_once,
+    crate::schema::a_newer_schema_is_refused as a_newer_schema_is_refused,
+    crate::schema::an_older_schema_names_the_command as an_older_schema_names_the_command,
+    crate::schema::a_database_of_something_else_is_refused as a_database_of_something_else_is_refused,
+    crate::schema::tables_hold_exactly_the_columns_the_program_knows
+        as tables_hold_exactly_the_columns_the_program_knows,
+    crate::schema::the_bucket_index_is_the_identity as the_bucket_index_is_the_identity,
+);

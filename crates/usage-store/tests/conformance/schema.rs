@@ -1,0 +1,135 @@
+//! The schema: ours, in step on both databases, and never somebody else's.
+
+use usage_core::Metric;
+use usage_store::{Ledger, OpenMode, SchemaState, StoreError};
+
+use crate::fixture::{Fixture, sqlite_sql};
+
+pub(crate) async fn an_empty_database_is_set_up_once(fixture: &Fixture) {
+    let empty = fixture.empty_database();
+    let inspected = Ledger::open(&empty.url, fixture.clock.clone(), OpenMode::Inspect)
+        .await
+        .unwrap();
+    assert_eq!(inspected.schema_state().await.unwrap(), SchemaState::Empty);
+    let open = || Ledger::open(&empty.url, fixture.clock.clone(), OpenMode::SetUpIfEmpty);
+    let (first, second) = tokio::join!(open(), open());
+    assert_eq!(first.unwrap().schema_state().await.unwrap(), SchemaState::Current);
+    assert!(
+        second.unwrap().migrate().await.unwrap().is_empty(),
+        "nothing is left to run"
+    );
+}
+
+pub(crate) async fn a_newer_schema_is_refused(fixture: &Fixture) {
+    fixture.sql("INSERT INTO __diesel_schema_migrations (version) VALUES ('99991231000001')");
+    let error = Ledger::open(&fixture.url, fixture.clock.clone(), OpenMode::SetUpIfEmpty)
+        .await
+        .unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "the ledger was written by a newer version (migration 99991231000001 is unknown here); update this program"
+    );
+    assert!(matches!(
+        fixture.ledger.migrate().await,
+        Err(StoreError::NewerSchema { .. })
+    ));
+}
+
+pub(crate) async fn an_older_schema_names_the_command(fixture: &Fixture) {
+    fixture.sql("DELETE FROM __diesel_schema_migrations");
+    let error = Ledger::open(&fixture.url, fixture.clock.clone(), OpenMode::SetUpIfEmpty)
+        .await
+        .unwrap_err();
+    assert!(error.to_string().contains("run `usage migrate`"), "{error}");
+}
+
+pub(crate) async fn a_database_of_something_else_is_refused(fixture: &Fixture) {
+    fixture.sql("DROP TABLE __diesel_schema_migrations");
+    let error = Ledger::open(&fixture.url, fixture.clock.clone(), OpenMode::SetUpIfEmpty)
+        .await
+        .unwrap_err();
+    assert!(matches!(error, StoreError::NotALedger { .. }), "{error}");
+}
+
+/// Both folders of migrations must make the tables that the program writes; this compares them with one list.
+#[expect(clippy::unused_async, reason = "stories are async")]
+pub(crate) async fn tables_hold_exactly_the_columns_the_program_knows(fixture: &Fixture) {
+    let mut expected: Vec<String> = [
+        "account_id",
+        "endpoint",
+        "window_start",
+        "window_end",
+        "dedupe_key",
+    ]
+    .into_iter()
+    .chain([
+        "project_id",
+        "api_key_id",
+        "user_id",
+        "model",
+        "service_tier",
+        "batch",
+        "api_source",
+    ])
+    .chain(Metric::ALL.into_iter().map(Metric::as_str))
+    .chain([
+        "content_hash",
+        "revision",
+        "first_stored_at",
+        "changed_at",
+        "run_id",
+    ])
+    .map(str::to_owned)
+    .collect();
+    assert_eq!(columns(fixture, "usage_events"), expected);
+    expected.splice(
+        0..0,
+        ["kind", "replaced_at", "replaced_by_run"].map(str::to_owned),
+    );
+    assert_eq!(columns(fixture, "usage_revisions"), expected);
+
+    let all: Vec<String> = [
+        "accounts",
+        "directory_names",
+        "leases",
+        "provider_keys",
+        "runs",
+        "usage_coverage",
+    ]
+    .into_iter()
+    .map(|table| format!("{table}: {}", columns(fixture, table).join(", ")))
+    .collect();
+    insta::assert_snapshot!("other_tables", all.join("\n"));
+}
+
+#[expect(clippy::unused_async, reason = "stories are async")]
+pub(crate) async fn the_bucket_index_is_the_identity(fixture: &Fixture) {
+    let definition = if fixture.is_postgres() {
+        fixture.sql("SELECT indexdef FROM pg_indexes WHERE indexname = 'usage_admin_bucket_idx'")
+    } else {
+        fixture.sql("SELECT sql FROM sqlite_master WHERE name = 'usage_admin_bucket_idx'")
+    };
+    assert!(
+        definition.contains("UNIQUE") && definition.contains("(window_start, dedupe_key)"),
+        "{definition}"
+    );
+}
+
+fn columns(fixture: &Fixture, table: &str) -> Vec<String> {
+    let listed = if fixture.is_postgres() {
+        fixture.sql(&format!(
+            "SELECT column_name FROM information_schema.columns WHERE table_name = '{table}' \
+             ORDER BY ordinal_position"
+        ))
+    } else {
+        sqlite_sql(
+            &fixture.url,
+            &format!("SELECT name FROM pragma_table_info('{table}')"),
+        )
+    };
+    listed
+        .lines()
+        .map(|line| line.trim().to_owned())
+        .filter(|line| !line.is_empty())
+        .collect()
+}

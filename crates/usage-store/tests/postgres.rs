@@ -1,0 +1,205 @@
+//! What only PostgreSQL can show: TLS, and a writer who ignores the lease.
+#![expect(clippy::unwrap_used, reason = "a test panics where it fails")]
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rcgen::{CertifiedKey, generate_simple_self_signed};
+use usage_core::{
+    Account, DimensionSet, Dimensions, Endpoint, ManualClock, Metrics, ProjectFilter, Provider, Scope,
+    UsageRow, Width, Window, parse_day, parse_instant,
+};
+use usage_store::{
+    AccountScope, EventQuery, LeaseAttempt, Ledger, OpenMode, Replacement, StoreError, WindowCounts,
+    WindowRows,
+};
+use usage_testkit::{PostgresCluster, PostgresDatabase};
+
+#[tokio::test]
+async fn connects_over_tls_and_verifies_the_server() {
+    let cluster = PostgresCluster::start().unwrap();
+    let database = cluster.create_database();
+    // libpq compares the certificate's name with the host of the URL.
+    let secured = |options: &str| format!("{}?{options}", database.url().replace("127.0.0.1", "localhost"));
+    let refused = open(&secured("sslmode=require")).await.unwrap_err();
+    assert!(matches!(refused, StoreError::Unreachable { .. }), "{refused}");
+
+    let CertifiedKey { cert, signing_key } = generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    write_file(&database, "server.crt", &cert.pem());
+    write_file(&database, "server.key", &signing_key.serialize_pem());
+    database.execute("ALTER SYSTEM SET ssl = on");
+    database.execute("SELECT pg_reload_conf()");
+
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path().join("root.crt");
+    std::fs::write(&root, cert.pem()).unwrap();
+    let url = secured(&format!("sslmode=verify-full&sslrootcert={}", root.display()));
+    let ledger = eventually(async || open(&url).await.ok()).await;
+    ledger.add_account(account()).await.unwrap();
+    let encrypted = database.execute("SELECT count(*) FROM pg_stat_ssl WHERE ssl");
+    assert_ne!(encrypted.trim(), "0");
+
+    let other = generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    std::fs::write(&root, other.cert.pem()).unwrap();
+    let refused = open(&url).await.unwrap_err();
+    assert!(
+        refused.to_string().contains("certificate verify failed"),
+        "{refused}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_writer_without_the_lease_is_tripped_over_not_doubled_in_bulk() {
+    // From 200 rows on, new ones go through COPY.
+    without_the_lease(500).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_writer_without_the_lease_is_tripped_over_not_doubled_in_small() {
+    without_the_lease(3).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_holder_paused_in_the_middle_of_writing_keeps_its_lease_and_blocks_nobody() {
+    let database = PostgresCluster::shared().create_database();
+    let ledger = open(database.url()).await.unwrap();
+    let stored = ledger.add_account(account()).await.unwrap();
+    let lease = Duration::from_millis(1);
+    ledger
+        .acquire_lease(stored.id, "paused", lease, None)
+        .await
+        .unwrap();
+
+    std::thread::scope(|scope| {
+        scope
+            .spawn(|| database.execute("BEGIN; SELECT 1 FROM leases FOR UPDATE; SELECT pg_sleep(5); COMMIT"));
+        tokio::task::block_in_place(|| {
+            tokio::runtime::Handle::current().block_on(async {
+                let count = format!(
+                    "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep' AND datname = '{}'",
+                    database.name()
+                );
+                eventually(async || (database.execute(&count).trim() == "1").then_some(())).await;
+                let attempt = ledger
+                    .acquire_lease(stored.id, "another", lease, None)
+                    .await
+                    .unwrap();
+                assert!(
+                    matches!(&attempt, LeaseAttempt::Held { holder, .. } if holder == "paused"),
+                    "{attempt:?}"
+                );
+                eventually(async || (database.execute(&count).trim() == "0").then_some(())).await;
+            });
+        });
+    });
+    let attempt = ledger
+        .acquire_lease(stored.id, "another", lease, None)
+        .await
+        .unwrap();
+    assert!(matches!(attempt, LeaseAttempt::Acquired(_)), "{attempt:?}");
+}
+
+/// Somebody inserts the very rows that a read is about to insert, after the read compared and before it wrote.
+async fn without_the_lease(rows: i64) {
+    let database = PostgresCluster::shared().create_database();
+    let ledger = open(database.url()).await.unwrap();
+    let stored = store(&ledger, "2025-10-20T12:00:00Z", rows).await;
+    assert_eq!(stored.inserted, u64::try_from(rows).unwrap());
+    database.execute("CREATE TABLE aside AS SELECT * FROM usage_events");
+    database.execute("DELETE FROM usage_events");
+    database.execute("DELETE FROM usage_coverage");
+
+    let counts = std::thread::scope(|scope| {
+        let intruder = scope.spawn(|| {
+            database.execute("INSERT INTO usage_events SELECT * FROM aside; SELECT pg_sleep(1)");
+        });
+        let counts = tokio::task::block_in_place(|| {
+            tokio::runtime::Handle::current().block_on(async {
+                eventually(async || {
+                    let sleeping = format!(
+                        "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep' AND datname = '{}'",
+                        database.name()
+                    );
+                    (database.execute(&sleeping).trim() == "1").then_some(())
+                })
+                .await;
+                store(&ledger, "2025-10-20T13:00:00Z", rows).await
+            })
+        });
+        intruder.join().unwrap();
+        counts
+    });
+    assert_eq!((counts.inserted, counts.updated), (0, 0));
+    assert_eq!(counts.unchanged, u64::try_from(rows).unwrap());
+    let totals = ledger.totals(EventQuery::daily(AccountScope::All)).await.unwrap();
+    assert_eq!(totals.events, u64::try_from(rows).unwrap());
+}
+
+async fn store(ledger: &Ledger, read_at: &str, rows: i64) -> WindowCounts {
+    let stored = ledger.add_account(account()).await.unwrap();
+    let held = ledger
+        .acquire_lease(stored.id, "us", Duration::from_mins(5), Some(1))
+        .await
+        .unwrap();
+    let LeaseAttempt::Acquired(lease) = held else {
+        panic!("{held:?}")
+    };
+    let rows = (0..rows).map(|number| UsageRow {
+        dimensions: Dimensions {
+            model: Some(format!("model-{number}")),
+            ..Dimensions::default()
+        },
+        metrics: Metrics {
+            input_tokens: Some(number),
+            ..Metrics::default()
+        },
+    });
+    let replacement = Replacement {
+        scope: Scope {
+            account: account(),
+            endpoint: Endpoint::Completions,
+            width: Width::Day,
+            filter: ProjectFilter::ALL,
+            grouped_by: Endpoint::Completions.dimensions(),
+        },
+        refused: DimensionSet::EMPTY,
+        empty: DimensionSet::EMPTY,
+        read_started_at: parse_instant(read_at).unwrap(),
+        run_id: 1,
+        accept_retractions: false,
+        windows: vec![WindowRows {
+            window: Window::day(parse_day("2025-09-01").unwrap()),
+            rows: rows.collect(),
+        }],
+    };
+    let outcomes = ledger.replace_windows(&lease, replacement).await.unwrap();
+    outcomes.into_iter().next().unwrap().result.unwrap()
+}
+
+async fn open(url: &str) -> Result<Ledger, StoreError> {
+    let clock = Arc::new(ManualClock::new(parse_instant("2025-10-20T12:00:00Z").unwrap()));
+    Ledger::open(url, clock, OpenMode::SetUpIfEmpty).await
+}
+
+fn account() -> Account {
+    Account::new(Provider::OpenAi, "org-first").unwrap()
+}
+
+/// Writes a file into the server's data directory, readable by the server alone.
+fn write_file(database: &PostgresDatabase, name: &str, text: &str) {
+    database.execute(&format!(
+        "COPY (SELECT unnest(string_to_array('{}', E'\\n'))) TO PROGRAM 'umask 077; cat > {name}'",
+        text.trim_end()
+    ));
+}
+
+/// Asks again until there is an answer, for as long as a loaded machine may need.
+async fn eventually<T>(ask: impl AsyncFn() -> Option<T>) -> T {
+    for _ in 0..600 {
+        if let Some(answer) = ask().await {
+            return answer;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    panic!("no answer within 30 s");
+}
