@@ -1,0 +1,19 @@
+#![doc = include_str!("../README.md")]
+
+mod backfill;
+mod chunk;
+mod control;
+mod keys;
+mod lease;
+mod plan;
+mod process;
+mod progress;
+mod telemetry;
+
+pub use backfill::{Backfill, Outcome, RunReport, run};
+pub use keys::{CheckError, KeyCheck, check_key, choose_keys};
+pub use lease::LEASE_DURATION;
+pub use plan::{ChunkSummary, Plan, PlanError, PlanRequest, PlanSummary, PlannedChunk, Reader, plan};
+pub use process::ProcessIdentity;
+pub use progress::{Progress, Silent, Step};
+pub use telemetry::Telemetry;

@@ -1,0 +1,341 @@
+//! Planning: from a range to the smallest number of requests.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use usage_core::{DimensionSet, Endpoint, ProjectFilter, Window, WindowRange, WindowState, format_instant};
+use usage_providers::UsageSource;
+use usage_store::{AccountScope, Coverage, CoverageQuery, Ledger, StoreError, StoredAccount};
+
+/// Something that can read an account: a provider key's client with the projects the key is limited to.
+#[derive(Clone)]
+pub struct Reader {
+    /// Whose usage it reads.
+    pub account: StoredAccount,
+    /// The projects it asks for.
+    pub filter: ProjectFilter,
+    /// The provider key's number in the ledger.
+    pub key_id: i64,
+    /// The client.
+    pub source: Arc<dyn UsageSource>,
+}
+
+impl fmt::Debug for Reader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reader")
+            .field("account", &self.account.account)
+            .field("filter", &self.filter)
+            .field("key_id", &self.key_id)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What to read.
+#[derive(Clone, Debug)]
+pub struct PlanRequest {
+    /// The windows asked for.
+    pub windows: WindowRange,
+    /// The surfaces asked for.
+    pub endpoints: Vec<Endpoint>,
+    /// Windows a chunk has at most; the provider's page limit unless set.
+    pub chunk_windows: Option<usize>,
+    /// Dimensions to group by; everything the endpoint offers unless set.
+    pub group_by: Option<DimensionSet>,
+    /// Whether settled windows are read again.
+    pub force: bool,
+    /// The time for which the plan is made: windows that have not begun are left out.
+    pub now: DateTime<Utc>,
+}
+
+/// What a run will ask, before it asks.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// The readers that the chunks refer to.
+    pub readers: Vec<Reader>,
+    /// The chunks, account by account, in time order.
+    pub chunks: Vec<PlannedChunk>,
+    /// Windows left out since they are settled and read already.
+    pub settled: usize,
+    /// Windows left out since they have not begun.
+    pub not_begun: usize,
+}
+
+/// One query's range.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PlannedChunk {
+    /// Index into [`Plan::readers`].
+    pub reader: usize,
+    /// The surface.
+    pub endpoint: Endpoint,
+    /// The windows.
+    pub windows: WindowRange,
+    /// The dimensions to group by.
+    pub group_by: DimensionSet,
+    /// Pages of the grouped read.
+    pub pages: usize,
+    /// Pages of the control total; none when every window of the chunk is still open.
+    pub control_pages: usize,
+}
+
+/// Why no plan can be made.
+#[derive(Debug, thiserror::Error)]
+pub enum PlanError {
+    /// The endpoint cannot be grouped like that.
+    #[error("{endpoint} cannot be grouped by {dimensions}; it offers {offered}, {at_once} at once")]
+    Grouping {
+        /// The surface.
+        endpoint: Endpoint,
+        /// What was asked.
+        dimensions: DimensionSet,
+        /// What there is.
+        offered: DimensionSet,
+        /// How many of them fit into one query.
+        at_once: usize,
+    },
+    /// Coverage could not be read.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl Plan {
+    /// Requests that the plan takes if nothing has to be asked twice.
+    pub fn requests(&self) -> usize {
+        self.chunks
+            .iter()
+            .map(|chunk| chunk.pages + chunk.control_pages)
+            .sum()
+    }
+
+    /// Windows that the plan reads.
+    pub fn windows(&self) -> usize {
+        self.chunks.iter().map(|chunk| chunk.windows.len()).sum()
+    }
+
+    /// The plan as a run records it.
+    pub fn summary(&self) -> PlanSummary {
+        let chunks = self.chunks.iter().map(|chunk| ChunkSummary {
+            account: self.readers[chunk.reader].account.account.to_string(),
+            endpoint: chunk.endpoint,
+            from: format_instant(chunk.windows.start()),
+            to: format_instant(chunk.windows.end()),
+            windows: chunk.windows.len(),
+            pages: chunk.pages,
+            control_pages: chunk.control_pages,
+        });
+        PlanSummary {
+            requests: self.requests(),
+            windows: self.windows(),
+            settled: self.settled,
+            not_begun: self.not_begun,
+            chunks: chunks.collect(),
+        }
+    }
+}
+
+/// A plan in the shape of the artefact and of `--format json`.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PlanSummary {
+    /// See [`Plan::requests`].
+    pub requests: usize,
+    /// See [`Plan::windows`].
+    pub windows: usize,
+    /// See [`Plan::settled`].
+    pub settled: usize,
+    /// See [`Plan::not_begun`].
+    pub not_begun: usize,
+    /// The chunks.
+    pub chunks: Vec<ChunkSummary>,
+}
+
+/// A chunk of a [`PlanSummary`].
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ChunkSummary {
+    /// Whose usage, as `provider/organization`.
+    pub account: String,
+    /// The surface.
+    pub endpoint: Endpoint,
+    /// First instant, RFC 3339 in UTC.
+    pub from: String,
+    /// First instant after, RFC 3339 in UTC.
+    pub to: String,
+    /// How many windows.
+    pub windows: usize,
+    /// Requests of the grouped read.
+    pub pages: usize,
+    /// Requests of the control total.
+    pub control_pages: usize,
+}
+
+/// Plans what the readers must ask, given what the ledger covers already.
+pub async fn plan(ledger: &Ledger, readers: Vec<Reader>, request: &PlanRequest) -> Result<Plan, PlanError> {
+    let mut plan = Plan {
+        readers,
+        chunks: Vec::new(),
+        settled: 0,
+        not_begun: 0,
+    };
+    for index in 0..plan.readers.len() {
+        let reader = plan.readers[index].clone();
+        for endpoint in request.endpoints.iter().copied() {
+            if !reader.source.endpoints().contains(&endpoint) {
+                continue;
+            }
+            let group_by = grouping(&reader, endpoint, request)?;
+            let query = CoverageQuery {
+                scope: AccountScope::one(&reader.account),
+                endpoint: Some(endpoint),
+                windows: Some(request.windows),
+            };
+            let coverage = ledger.coverage(query).await?;
+            let needed = needed(request, &reader.filter, group_by, &coverage);
+            plan.settled += needed.settled;
+            plan.not_begun += needed.not_begun;
+            let page = reader.source.windows_per_page(request.windows.width()).max(1);
+            let chunk = request.chunk_windows.unwrap_or(page).max(1);
+            plan.chunks
+                .extend(chunks(&needed.windows, chunk, page).into_iter().map(|windows| {
+                    let pages = windows.len().div_ceil(page);
+                    let has_closed = windows
+                        .windows()
+                        .next()
+                        .is_some_and(|first| first.end() <= request.now);
+                    PlannedChunk {
+                        reader: index,
+                        endpoint,
+                        windows,
+                        group_by,
+                        pages,
+                        control_pages: if has_closed { pages } else { 0 },
+                    }
+                }));
+        }
+    }
+    Ok(plan)
+}
+
+fn grouping(reader: &Reader, endpoint: Endpoint, request: &PlanRequest) -> Result<DimensionSet, PlanError> {
+    let limit = reader.source.grouping_limit(endpoint);
+    let dimensions = request.group_by.unwrap_or(limit.dimensions);
+    if dimensions.is_subset(limit.dimensions) && dimensions.len() <= limit.at_once {
+        return Ok(dimensions);
+    }
+    Err(PlanError::Grouping {
+        endpoint,
+        dimensions,
+        offered: limit.dimensions,
+        at_once: limit.at_once,
+    })
+}
+
+/// The windows that must be read, and why the others need not be.
+struct Needed {
+    windows: Vec<Window>,
+    settled: usize,
+    not_begun: usize,
+}
+
+fn needed(
+    request: &PlanRequest,
+    filter: &ProjectFilter,
+    group_by: DimensionSet,
+    coverage: &[Coverage],
+) -> Needed {
+    let mut settled_windows: BTreeMap<Window, bool> = BTreeMap::new();
+    for read in coverage.iter().filter(|read| read.filter.includes(filter)) {
+        // A dimension that the provider refused is as good as read: asking again would not bring it.
+        let fine_enough = group_by.difference(read.refused).is_subset(read.grouped_by);
+        let settled = settled_windows.entry(read.window).or_default();
+        *settled |= read.state == WindowState::Settled && fine_enough;
+    }
+    let mut needed = Needed {
+        windows: Vec::new(),
+        settled: 0,
+        not_begun: 0,
+    };
+    for window in request.windows.windows() {
+        if window.start() > request.now {
+            needed.not_begun += 1;
+        } else if !request.force && settled_windows.get(&window).is_some_and(|settled| *settled) {
+            needed.settled += 1;
+        } else {
+            needed.windows.push(window);
+        }
+    }
+    needed
+}
+
+/// Cuts sorted windows into ranges of at most `chunk` windows.
+///
+/// A gap is read along where that costs no further page: one request over 31 days is cheaper than two over 5.
+fn chunks(windows: &[Window], chunk: usize, page: usize) -> Vec<WindowRange> {
+    let mut ranges: Vec<(Window, Window)> = Vec::new();
+    for window in windows {
+        let fits = |first: &Window, last: &Window| {
+            let span = (window.end_unix() - first.start_unix()) / window.width().seconds();
+            let span = usize::try_from(span).unwrap_or(usize::MAX);
+            span <= chunk && (last.end_unix() == window.start_unix() || span <= page)
+        };
+        match ranges.last_mut() {
+            Some((first, last)) if fits(first, last) => *last = *window,
+            _ => ranges.push((*window, *window)),
+        }
+    }
+    ranges
+        .into_iter()
+        .filter_map(|(first, last)| WindowRange::new(first.start(), last.end(), first.width()).ok())
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use usage_core::parse_day;
+
+    use super::*;
+
+    /// The windows of September 2025 with these days of the month.
+    fn september(days: impl IntoIterator<Item = u32>) -> Vec<Window> {
+        days.into_iter()
+            .map(|day| Window::day(parse_day(&format!("2025-09-{day:02}")).unwrap()))
+            .collect()
+    }
+
+    fn check(days: impl IntoIterator<Item = u32>, chunk: usize, page: usize, expected: &str) {
+        let found: Vec<String> = chunks(&september(days), chunk, page)
+            .into_iter()
+            .map(|range| format!("{}+{}", range.start().format("%d"), range.len()))
+            .collect();
+        assert_eq!(found.join(" "), expected);
+    }
+
+    #[test]
+    fn a_month_is_one_chunk_of_the_page_limit() {
+        check(1..=30, 31, 31, "01+30");
+    }
+
+    #[test]
+    fn chunks_of_a_week_are_weeks() {
+        check(1..=30, 7, 31, "01+7 08+7 15+7 22+7 29+2");
+    }
+
+    #[test]
+    fn gaps_within_a_page_are_read_along() {
+        check([1, 5, 30], 31, 31, "01+30");
+        check([1, 5, 30], 7, 31, "01+5 30+1");
+    }
+
+    #[test]
+    fn gaps_beyond_a_page_are_not() {
+        check([1, 2, 3, 9], 31, 4, "01+3 09+1");
+        check([1, 2, 3, 4, 5, 6, 7], 31, 4, "01+7");
+    }
+
+    #[test]
+    fn nothing_needed_is_no_chunk() {
+        check([], 31, 31, "");
+    }
+}

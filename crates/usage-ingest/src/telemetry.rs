@@ -1,0 +1,80 @@
+//! What a run did, in the names that operators of the system before this one know.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use usage_core::Issue;
+use usage_providers::Traffic;
+use usage_store::WindowCounts;
+
+/// The counters of a run. Serialises to the JSON that runs, artefacts and `--format json` share.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Telemetry {
+    /// Provider keys that read something.
+    pub processed_keys: u64,
+    /// Provider keys that the provider refused.
+    pub failed_keys: u64,
+    /// Windows stored completely, quiet ones among them.
+    pub windows_processed: u64,
+    /// Windows that the ledger kept as it had them, since their read failed or was refused.
+    pub windows_failed: u64,
+    /// Rows inserted.
+    pub stored_events: u64,
+    /// Rows whose numbers changed.
+    pub updated_events: u64,
+    /// Rows that stood as they were read.
+    pub unchanged_events: u64,
+    /// Rows retracted.
+    pub retracted_events: u64,
+    /// Rows read but not stored, since their window failed.
+    pub skipped_events: u64,
+    /// Rows summed into another of the same identity.
+    pub merged_events: u64,
+    /// Revisions kept of what restatements replaced.
+    pub revisions: u64,
+    /// Inserts through the unique index.
+    pub constraint_inserts: u64,
+    /// Updates through the unique index.
+    pub constraint_updates: u64,
+    /// Inserts by look-up, without the index.
+    pub manual_fallback_inserts: u64,
+    /// Updates by look-up, without the index.
+    pub manual_fallback_updates: u64,
+    /// Windows that took the manual path.
+    pub manual_fallback_windows: u64,
+    /// Provider keys that took the manual path.
+    pub manual_fallback_keys: u64,
+    /// Requests sent, retries among them.
+    pub requests: u64,
+    /// Requests sent again after a failure.
+    pub retries: u64,
+    /// Milliseconds spent waiting for the provider's limits or for the client's own pace.
+    pub throttled_ms: u64,
+    /// Issues by their code.
+    pub issues_by_code: BTreeMap<String, u64>,
+}
+
+impl Telemetry {
+    pub(crate) fn count_window(&mut self, counts: &WindowCounts) {
+        self.windows_processed += 1;
+        self.stored_events += counts.inserted;
+        self.updated_events += counts.updated;
+        self.unchanged_events += counts.unchanged;
+        self.retracted_events += counts.retracted;
+        self.merged_events += counts.merged;
+        self.revisions += counts.revisions;
+        self.constraint_inserts += counts.inserted;
+        self.constraint_updates += counts.updated;
+    }
+
+    pub(crate) fn count_issue(&mut self, issue: &Issue) {
+        *self.issues_by_code.entry(issue.code.to_string()).or_default() += 1;
+    }
+
+    pub(crate) fn count_traffic(&mut self, traffic: Traffic) {
+        self.requests += traffic.requests;
+        self.retries += traffic.retries;
+        self.throttled_ms += u64::try_from(traffic.throttled.as_millis()).unwrap_or(u64::MAX);
+    }
+}

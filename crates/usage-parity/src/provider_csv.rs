@@ -1,0 +1,255 @@
+//! `OpenAI`'s export of completions usage, as its dashboard writes it.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::io;
+
+use chrono::{DateTime, SecondsFormat, Utc};
+use usage_core::{Dimension, Dimensions, Metric, MetricOverflow, Metrics, UsageRow, Window};
+
+const TIME_COLUMNS: [&str; 4] = ["start_time", "end_time", "start_time_iso", "end_time_iso"];
+
+/// The columns behind the times, in the provider's order.
+const COLUMNS: [Column; 20] = [
+    Column::Dimension(Dimension::ProjectId),
+    Column::Metric(Metric::NumModelRequests),
+    Column::Dimension(Dimension::UserId),
+    Column::Dimension(Dimension::ApiKeyId),
+    Column::Dimension(Dimension::Model),
+    Column::Dimension(Dimension::Batch),
+    Column::Dimension(Dimension::ServiceTier),
+    Column::Metric(Metric::InputTokens),
+    Column::Metric(Metric::OutputTokens),
+    Column::Metric(Metric::InputCachedTokens),
+    Column::Metric(Metric::InputUncachedTokens),
+    Column::Metric(Metric::InputTextTokens),
+    Column::Metric(Metric::OutputTextTokens),
+    Column::Metric(Metric::InputCachedTextTokens),
+    Column::Metric(Metric::InputAudioTokens),
+    Column::Metric(Metric::InputCachedAudioTokens),
+    Column::Metric(Metric::OutputAudioTokens),
+    Column::Metric(Metric::InputImageTokens),
+    Column::Metric(Metric::InputCachedImageTokens),
+    Column::Metric(Metric::OutputImageTokens),
+];
+
+/// Writes the provider's export of completions usage, one window after the other, so that it never holds more than
+/// one.
+///
+/// * 24 columns with a header, also when no window follows. (The provider leaves out all columns but the four times
+///   when no row of its file has usage.)
+/// * Rows that differ only in what the layout has no column for, the API source, are summed. Cache writes have no
+///   column either and are not written.
+/// * Within a window, rows are sorted by the dimensions in column order, absent ones first. The provider documents no
+///   order; every file seen is in this one.
+/// * A window without rows gets one with nothing but its times: it was read, and there was no usage.
+/// * A metric the provider did not report is empty, not zero. `batch` is `True`, `False` or empty.
+/// * Values are written as they are, also one that a spreadsheet would take for a formula: this file is for comparing.
+#[derive(Debug)]
+pub struct ProviderCsvWriter<W: io::Write> {
+    output: csv::Writer<W>,
+    last: Option<Window>,
+    number: String,
+}
+
+impl<W: io::Write> ProviderCsvWriter<W> {
+    /// A writer that has written nothing yet. The output needs no buffer of its own.
+    pub fn new(output: W) -> Self {
+        Self {
+            output: csv::Writer::from_writer(output),
+            last: None,
+            number: String::new(),
+        }
+    }
+
+    /// Writes a window that was read completely, with all of its rows, in any order.
+    ///
+    /// # Errors
+    ///
+    /// The window does not come after the last one, a sum is beyond 64 bits, or the output fails. After an error the
+    /// file is not complete and must not be used.
+    pub fn write_window<'rows>(
+        &mut self,
+        window: Window,
+        rows: impl IntoIterator<Item = &'rows UsageRow>,
+    ) -> Result<(), ProviderCsvError> {
+        match self.last {
+            None => self.write_header()?,
+            Some(last) if last.end() <= window.start() => {}
+            Some(last) => return Err(ProviderCsvError::Order { window, last }),
+        }
+        self.last = Some(window);
+        let groups = sums(rows).map_err(|overflow| ProviderCsvError::Sum { window, overflow })?;
+        self.write_groups(window, groups)
+            .map_err(|error| ProviderCsvError::Window {
+                window,
+                error: io_error(error),
+            })
+    }
+
+    /// Writes out what is still buffered and returns the output.
+    ///
+    /// # Errors
+    ///
+    /// The output fails.
+    pub fn finish(mut self) -> Result<W, ProviderCsvError> {
+        if self.last.is_none() {
+            self.write_header()?;
+        }
+        let last = self.last;
+        self.output.into_inner().map_err(|failed| {
+            let error = failed.into_error();
+            match last {
+                Some(window) => ProviderCsvError::Window { window, error },
+                None => ProviderCsvError::Header { error },
+            }
+        })
+    }
+
+    fn write_header(&mut self) -> Result<(), ProviderCsvError> {
+        let names = TIME_COLUMNS
+            .into_iter()
+            .chain(COLUMNS.iter().map(|column| column.name()));
+        self.output
+            .write_record(names)
+            .map_err(|error| ProviderCsvError::Header {
+                error: io_error(error),
+            })
+    }
+
+    fn write_groups(&mut self, window: Window, groups: BTreeMap<Group<'_>, Metrics>) -> csv::Result<()> {
+        let times = [
+            window.start_unix().to_string(),
+            window.end_unix().to_string(),
+            iso(window.start()),
+            iso(window.end()),
+        ];
+        if groups.is_empty() {
+            let blank = COLUMNS.iter().map(|_| "");
+            return self
+                .output
+                .write_record(times.iter().map(String::as_str).chain(blank));
+        }
+        for (group, metrics) in groups {
+            let mut values = group.into_iter();
+            times.iter().try_for_each(|time| self.output.write_field(time))?;
+            for column in COLUMNS {
+                match column {
+                    Column::Dimension(dimension) => {
+                        let value = values.next().flatten();
+                        self.output.write_field(spelling(dimension, value))?;
+                    }
+                    Column::Metric(metric) => self.write_number(metrics.get(metric))?,
+                }
+            }
+            self.output.write_record(None::<&[u8]>)?;
+        }
+        Ok(())
+    }
+
+    fn write_number(&mut self, value: Option<i64>) -> csv::Result<()> {
+        self.number.clear();
+        if let Some(value) = value {
+            // Writing to a string cannot fail.
+            let _ = write!(self.number, "{value}");
+        }
+        self.output.write_field(&self.number)
+    }
+}
+
+/// Why an export could not be written.
+#[derive(Debug, thiserror::Error)]
+pub enum ProviderCsvError {
+    /// The output failed before the first window.
+    #[error("cannot write the header: {error}")]
+    Header {
+        /// What the output said.
+        error: io::Error,
+    },
+    /// The output failed, at this window or, since writing is buffered, at one shortly before it.
+    #[error("cannot write the window {window}: {error}")]
+    Window {
+        /// The window that was being written.
+        window: Window,
+        /// What the output said.
+        error: io::Error,
+    },
+    /// The window begins before the last one ends.
+    #[error("the window {window} cannot follow {last}; write windows in time order, each once")]
+    Order {
+        /// The window that was to be written.
+        window: Window,
+        /// The one before it in the file.
+        last: Window,
+    },
+    /// Rows that the layout does not tell apart add up to more than 64 bits hold.
+    #[error("cannot write the window {window}: {overflow}")]
+    Sum {
+        /// The window with the rows.
+        window: Window,
+        /// The metric that overflows.
+        overflow: MetricOverflow,
+    },
+}
+
+#[derive(Clone, Copy)]
+enum Column {
+    Dimension(Dimension),
+    Metric(Metric),
+}
+
+impl Column {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Dimension(dimension) => dimension.as_str(),
+            Self::Metric(metric) => metric.as_str(),
+        }
+    }
+}
+
+/// The values of the dimensions that have a column, in column order: what the layout can tell apart.
+type Group<'row> = [Option<&'row str>; DIMENSIONS.len()];
+
+const DIMENSIONS: [Dimension; 6] = [
+    Dimension::ProjectId,
+    Dimension::UserId,
+    Dimension::ApiKeyId,
+    Dimension::Model,
+    Dimension::Batch,
+    Dimension::ServiceTier,
+];
+
+fn sums<'rows>(
+    rows: impl IntoIterator<Item = &'rows UsageRow>,
+) -> Result<BTreeMap<Group<'rows>, Metrics>, MetricOverflow> {
+    let mut groups: BTreeMap<Group<'rows>, Metrics> = BTreeMap::new();
+    for row in rows {
+        let sum = groups.entry(group(&row.dimensions)).or_default();
+        *sum = sum.checked_add(&row.metrics)?;
+    }
+    Ok(groups)
+}
+
+fn group(dimensions: &Dimensions) -> Group<'_> {
+    DIMENSIONS.map(|dimension| dimensions.get(dimension))
+}
+
+fn spelling(dimension: Dimension, value: Option<&str>) -> &str {
+    match (dimension, value) {
+        (Dimension::Batch, Some("true")) => "True",
+        (Dimension::Batch, Some("false")) => "False",
+        (_, value) => value.unwrap_or_default(),
+    }
+}
+
+/// RFC 3339 with a numeric zone, as the provider writes it here and nowhere else.
+fn iso(instant: DateTime<Utc>) -> String {
+    instant.to_rfc3339_opts(SecondsFormat::Secs, false)
+}
+
+fn io_error(error: csv::Error) -> io::Error {
+    match error.into_kind() {
+        csv::ErrorKind::Io(error) => error,
+        other => io::Error::other(format!("{other:?}")),
+    }
+}
