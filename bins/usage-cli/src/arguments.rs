@@ -1,0 +1,390 @@
+//! The command line: what can be asked for, parsed into the project's own words.
+
+mod refusal;
+
+use std::ffi::OsString;
+use std::num::NonZeroU32;
+use std::path::PathBuf;
+
+use chrono::{Days, NaiveDate};
+use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
+use usage_app::hide_secrets;
+use usage_app::logging::{LogFormat, LogLevel};
+use usage_app::settings::{DatabaseUrl, Flags};
+use usage_core::{Account, Dimension, Endpoint, InvalidRange, ParseAccountError, Provider, WindowRange};
+
+pub(crate) use refusal::Refusal;
+
+/// How many days `usage backfill` reads when nobody says which, today included.
+const DEFAULT_DAYS: u64 = 30;
+const MAX_LABEL_CHARACTERS: usize = 100;
+
+/// Parses the arguments of a process, its own name first.
+pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Arguments, Refusal> {
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    Arguments::command()
+        .try_get_matches_from(&arguments)
+        .and_then(|matches| Arguments::from_arg_matches(&matches))
+        .map_err(|error| Refusal::new(error, &Arguments::command(), &arguments))
+}
+
+/// Copies an organisation's LLM usage from its provider into your own database, and proves the copy.
+///
+/// Settings come from flags, then the environment, then usage.toml, then defaults; `usage doctor` prints each with
+/// where it came from. Results go to standard output, everything else to standard error.
+#[derive(Parser)]
+#[command(
+    name = "usage",
+    version,
+    max_term_width = 100,
+    arg_required_else_help = true,
+    after_help = "Exit status: 0 done and clean; 1 done, but errors or differences were found; 2 could not be done."
+)]
+pub(crate) struct Arguments {
+    /// Flags of every command.
+    #[command(flatten)]
+    pub(crate) global: GlobalArguments,
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// Flags of every command.
+#[derive(Args)]
+#[command(next_help_heading = "Global options")]
+pub(crate) struct GlobalArguments {
+    /// The ledger.
+    #[arg(
+        long,
+        global = true,
+        value_name = "URL",
+        help = "The ledger: sqlite:PATH or postgres://USER@HOST/NAME [default: sqlite:usage.db]"
+    )]
+    pub(crate) database: Option<DatabaseUrl>,
+    /// The settings file [default: usage.toml, if there is one]
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// How much to log: off, error, warn, info, debug or trace [default: warn]
+    #[arg(long, global = true, value_name = "LEVEL")]
+    pub(crate) log_level: Option<LogLevel>,
+    /// How log lines look.
+    #[arg(
+        long,
+        global = true,
+        value_name = "FORMAT",
+        default_value = "text",
+        hide_possible_values = true,
+        help = "How log lines look: text or json"
+    )]
+    pub(crate) log_format: OutputFormat,
+}
+
+impl GlobalArguments {
+    /// The flags that are settings.
+    pub(crate) fn flags(&self) -> Flags {
+        Flags {
+            database: self.database.clone(),
+            config: self.config.clone(),
+        }
+    }
+
+    /// How log lines look.
+    pub(crate) fn log_format(&self) -> LogFormat {
+        match self.log_format {
+            OutputFormat::Text => LogFormat::Text,
+            OutputFormat::Json => LogFormat::Json,
+        }
+    }
+}
+
+/// What can be asked for.
+#[derive(Subcommand)]
+pub(crate) enum Command {
+    /// Show it all on a simulated organisation, without a key and without leaving anything behind
+    ///
+    /// Starts a fake provider on this machine, reads 31 days from it over HTTP into a ledger in a temporary folder,
+    /// and prints what it did. No settings are used.
+    #[cfg(feature = "demo")]
+    Demo,
+    /// Bring the database's schema up to date
+    ///
+    /// The first command that opens an empty database does this by itself; an older schema is only ever changed here.
+    Migrate,
+    /// Add, list, check and remove the admin keys that read usage
+    #[command(subcommand, arg_required_else_help = true)]
+    Keys(KeysCommand),
+    /// Read a range of days from the provider into the ledger
+    ///
+    /// Reads whole UTC days, both --start and --end included, and replaces what the ledger has of them. Days that
+    /// were read after the provider settled them are skipped unless --force is given, so a backfill that was
+    /// interrupted goes on where it stopped.
+    #[command(
+        after_help = "Example: usage backfill --start 2025-09-01 --end 2025-10-01 --endpoint completions --label september"
+    )]
+    Backfill(BackfillArguments),
+    /// Show which days the ledger covers, the gaps, and the last runs
+    Status(StatusArguments),
+    /// Write usage events as JSON lines, as CSV, or as the provider's own CSV export
+    #[command(after_help = "Example: usage export --format csv --start 2025-09-01 --output september.csv")]
+    Export(ExportArguments),
+    /// Check settings, database, master key and provider keys, and say what is wrong
+    Doctor(DoctorArguments),
+    /// Print a script that completes this command line in a shell
+    #[command(after_help = "Example: usage completions fish > ~/.config/fish/completions/usage.fish")]
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+}
+
+/// What can be done with provider keys.
+#[derive(Subcommand)]
+pub(crate) enum KeysCommand {
+    /// Store an admin key, encrypted with the master key
+    ///
+    /// The secret is read from standard input, or from a file; it is never an argument, since other users of a
+    /// machine can see those. The provider is asked what the key may do, unless --no-check is given.
+    #[command(after_help = "Example: usage keys add --provider openai --organization org-AbC123 < admin.key")]
+    Add(AddKeyArguments),
+    /// List the stored keys, never their secrets
+    List {
+        /// How the list is written
+        #[arg(long, default_value = "text")]
+        format: OutputFormat,
+    },
+    /// Ask the provider what a stored key may do
+    Check {
+        /// The key's id, as `usage keys list` shows it
+        id: String,
+    },
+    /// Remove a stored key; the usage that it read stays
+    Remove {
+        /// The key's id, as `usage keys list` shows it
+        id: String,
+    },
+}
+
+/// `usage keys add`
+#[derive(Args)]
+pub(crate) struct AddKeyArguments {
+    /// Whose key it is: openai
+    #[arg(long)]
+    pub(crate) provider: Provider,
+    /// The organisation whose usage it reads, for example org-AbC123; the provider does not reveal it
+    #[arg(long, value_name = "ORG")]
+    pub(crate) organization: String,
+    /// A name to know the key by
+    #[arg(long, value_parser = parse_label)]
+    pub(crate) label: Option<String>,
+    /// The projects to which the key is restricted.
+    #[arg(
+        long = "project",
+        value_name = "PROJECT",
+        help = "A project to which the key is restricted, for example proj_AbC123; may be repeated"
+    )]
+    pub(crate) projects: Vec<String>,
+    /// The file that holds the secret, instead of standard input
+    #[arg(long, value_name = "FILE")]
+    pub(crate) secret_file: Option<PathBuf>,
+    /// Store the key without asking the provider what it may do
+    #[arg(long)]
+    pub(crate) no_check: bool,
+}
+
+impl AddKeyArguments {
+    /// The account that the key reads.
+    pub(crate) fn account(&self) -> Result<Account, ParseAccountError> {
+        Account::new(self.provider, &self.organization)
+    }
+
+    /// The projects to which the key is restricted, each once.
+    pub(crate) fn project_ids(&self) -> Result<Vec<String>, ParseAccountError> {
+        let ids: Result<Vec<String>, _> = self
+            .projects
+            .iter()
+            .map(|project| usage_core::normalize_project_id(self.provider, project))
+            .collect();
+        ids.map(each_once)
+    }
+}
+
+/// `usage backfill`
+#[derive(Args)]
+pub(crate) struct BackfillArguments {
+    /// The first UTC day [default: without --start and --end, the last 30 days]
+    #[arg(long, value_name = "DAY", value_parser = usage_core::parse_day)]
+    pub(crate) start: Option<NaiveDate>,
+    /// The last UTC day, included [default: today]
+    #[arg(long, value_name = "DAY", value_parser = usage_core::parse_day, requires = "start")]
+    pub(crate) end: Option<NaiveDate>,
+    /// How many days to ask for at once [default: as many as the provider puts on a page]
+    #[arg(long, value_name = "N", value_parser = parse_chunk_days, allow_negative_numbers = true)]
+    pub(crate) chunk_days: Option<NonZeroU32>,
+    /// A name to know the run by
+    #[arg(long, value_parser = parse_label)]
+    pub(crate) label: Option<String>,
+    #[command(flatten)]
+    pub(crate) selection: Selection,
+    /// Print the plan and what it would request, and do nothing
+    #[arg(long)]
+    pub(crate) plan: bool,
+    /// Also read days again that are settled
+    #[arg(long)]
+    pub(crate) force: bool,
+    /// Let the provider take back more than half of a day, which is held otherwise
+    #[arg(long)]
+    pub(crate) accept_retractions: bool,
+    /// Write a dated record of the run below --audit-dir
+    #[arg(long)]
+    pub(crate) artifact: bool,
+    /// The folder for records of runs
+    #[arg(long, value_name = "DIR", default_value = "audit")]
+    pub(crate) audit_dir: PathBuf,
+    /// The dimensions to group by, separated by commas [default: all]
+    #[arg(long, value_name = "LIST", value_delimiter = ',', hide = true)]
+    pub(crate) group_by: Vec<Dimension>,
+    /// How the result is written
+    #[arg(long, default_value = "text")]
+    pub(crate) format: OutputFormat,
+}
+
+impl BackfillArguments {
+    /// The days to read, given the UTC day that it is now.
+    pub(crate) fn range(&self, today: NaiveDate) -> Result<WindowRange, InvalidRange> {
+        let last = self.end.unwrap_or(today);
+        let first = match self.start {
+            Some(day) => day,
+            None => last.checked_sub_days(Days::new(DEFAULT_DAYS - 1)).unwrap_or(last),
+        };
+        WindowRange::days(first, last)
+    }
+}
+
+/// `usage status`
+#[derive(Args)]
+pub(crate) struct StatusArguments {
+    #[command(flatten)]
+    pub(crate) selection: Selection,
+    /// How the result is written
+    #[arg(long, default_value = "text")]
+    pub(crate) format: OutputFormat,
+}
+
+/// `usage export`
+#[derive(Args)]
+pub(crate) struct ExportArguments {
+    /// How the events are written
+    #[arg(long)]
+    pub(crate) format: ExportFormat,
+    /// The first UTC day [default: the first in the ledger]
+    #[arg(long, value_name = "DAY", value_parser = usage_core::parse_day)]
+    pub(crate) start: Option<NaiveDate>,
+    /// The last UTC day, included [default: the last in the ledger]
+    #[arg(long, value_name = "DAY", value_parser = usage_core::parse_day)]
+    pub(crate) end: Option<NaiveDate>,
+    #[command(flatten)]
+    pub(crate) selection: Selection,
+    /// The file to write [default: standard output]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+}
+
+impl ExportArguments {
+    /// Fails if both days are given and the last lies before the first.
+    pub(crate) fn check_range(&self) -> Result<(), InvalidRange> {
+        match (self.start, self.end) {
+            (Some(first), Some(last)) => WindowRange::days(first, last).map(drop),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// `usage doctor`
+#[derive(Args)]
+pub(crate) struct DoctorArguments {
+    /// How the result is written
+    #[arg(long, default_value = "text")]
+    pub(crate) format: OutputFormat,
+}
+
+/// Which part of the ledger is meant.
+#[derive(Args)]
+pub(crate) struct Selection {
+    /// An endpoint, for example completions; may be repeated [default: all]
+    #[arg(long = "endpoint", value_name = "ENDPOINT")]
+    endpoints: Vec<Endpoint>,
+    /// An account, as org-AbC123 or openai/org-AbC123; may be repeated [default: all]
+    #[arg(long = "account", value_name = "ACCOUNT", value_parser = parse_account)]
+    accounts: Vec<Account>,
+}
+
+impl Selection {
+    /// The endpoints asked for, each once; every one where none was named.
+    pub(crate) fn endpoints(&self) -> Vec<Endpoint> {
+        if self.endpoints.is_empty() {
+            return Endpoint::ALL.to_vec();
+        }
+        each_once(self.endpoints.clone())
+    }
+
+    /// The accounts asked for, each once; empty for every account of the ledger.
+    pub(crate) fn accounts(&self) -> Vec<Account> {
+        each_once(self.accounts.clone())
+    }
+}
+
+/// How a result is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum OutputFormat {
+    /// For people
+    Text,
+    /// For programs
+    Json,
+}
+
+/// How usage events are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ExportFormat {
+    /// One JSON object a line
+    Jsonl,
+    /// One row an event, with the names of the JSON form
+    Csv,
+    /// As the provider's own export, column for column
+    ProviderCsv,
+}
+
+/// `org-AbC123` or `openai/org-AbC123`. An organisation without a provider is `OpenAI`'s.
+fn parse_account(text: &str) -> Result<Account, ParseAccountError> {
+    match text.split_once('/') {
+        Some((provider, organization)) => Account::new(provider.parse()?, organization),
+        None => Account::new(Provider::OpenAi, text),
+    }
+}
+
+fn parse_chunk_days(text: &str) -> Result<NonZeroU32, String> {
+    text.parse()
+        .map_err(|_| format!("`{text}` is not a number of days; write a whole number, 1 or more"))
+}
+
+/// A label is one line in a table and part of a file's name.
+fn parse_label(text: &str) -> Result<String, String> {
+    let text = text.trim();
+    if text.is_empty() || text.contains(char::is_control) || text.chars().count() > MAX_LABEL_CHARACTERS {
+        return Err(format!(
+            "a label is one line of 1 to {MAX_LABEL_CHARACTERS} characters"
+        ));
+    }
+    if hide_secrets(text) != text.split_whitespace().collect::<Vec<_>>().join(" ") {
+        return Err("a label that looks like a key or a password is not stored; choose another".to_owned());
+    }
+    Ok(text.to_owned())
+}
+
+fn each_once<T: Ord>(mut values: Vec<T>) -> Vec<T> {
+    values.sort();
+    values.dedup();
+    values
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,251 @@
+//! From parsed arguments to a command of the app, its report, and an exit code.
+
+use std::io::{self, IsTerminal as _, Read as _};
+use std::path::Path;
+use std::process::ExitCode;
+
+use clap::CommandFactory as _;
+use tokio::sync::watch;
+use usage_app::commands::backfill::BackfillOptions;
+use usage_app::commands::export::{ExportLayout, ExportOptions};
+use usage_app::commands::keys::AddKeyOptions;
+use usage_app::commands::{backfill, doctor, export, keys, migrate, status};
+use usage_app::logging::{self, LogLevel};
+use usage_app::settings::{Environment, Settings, Sources};
+use usage_app::{App, AppError, Exit};
+use usage_core::ProjectFilter;
+
+use crate::arguments::{
+    AddKeyArguments, Arguments, BackfillArguments, Command, ExportArguments, ExportFormat, KeysCommand,
+    OutputFormat,
+};
+use crate::output::{print, print_json, refuse};
+use crate::progress::TerminalProgress;
+
+/// A secret is one line; whoever pipes in more has the wrong file.
+const SECRET_LIMIT: u64 = 64 * 1024;
+
+/// Runs the command and turns what became of it into an exit code.
+pub(crate) fn run(arguments: Arguments) -> ExitCode {
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return refuse(&format!("the runtime could not be started: {error}")),
+    };
+    match runtime.block_on(dispatch(arguments)) {
+        Ok(exit) => ExitCode::from(exit.code()),
+        Err(error) => refuse(&error.to_string()),
+    }
+}
+
+async fn dispatch(arguments: Arguments) -> Result<Exit, AppError> {
+    let Arguments { global, command } = arguments;
+    let environment = Environment::capture();
+    let level = LogLevel::resolve(global.log_level, &environment)?;
+    logging::install(level, global.log_format(), &environment);
+    let sources = Sources::gather(global.flags(), environment, Path::new(""));
+    let app = || Ok::<_, AppError>(App::new(Settings::resolve(&sources)?));
+    match command {
+        Command::Completions { shell } => {
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Arguments::command(), "usage", &mut script);
+            print(&String::from_utf8_lossy(&script)).map(|()| Exit::Clean)
+        }
+        #[cfg(feature = "demo")]
+        Command::Demo => {
+            let progress = TerminalProgress::new();
+            let report = usage_app::commands::demo::demo(&progress, stop_on_signal()).await?;
+            progress.finish();
+            print(&report)?;
+            Ok(report.exit())
+        }
+        Command::Doctor(arguments) => {
+            let report = doctor::doctor(&sources).await;
+            show(arguments.format, &report)?;
+            Ok(report.exit())
+        }
+        Command::Migrate => print(&migrate::migrate(&app()?).await?).map(|()| Exit::Clean),
+        Command::Keys(command) => run_keys(&app()?, command).await,
+        Command::Backfill(arguments) => run_backfill(&app()?, arguments).await,
+        Command::Status(arguments) => {
+            let selection = &arguments.selection;
+            let report = status::status(&app()?, &selection.accounts(), &selection.endpoints()).await?;
+            show(arguments.format, &report)?;
+            Ok(Exit::Clean)
+        }
+        Command::Export(arguments) => run_export(&app()?, arguments).await,
+    }
+}
+
+async fn run_keys(app: &App, command: KeysCommand) -> Result<Exit, AppError> {
+    match command {
+        KeysCommand::Add(arguments) => {
+            let report = keys::add(app, add_key_options(&arguments)?).await?;
+            print(&report)?;
+            Ok(report.exit())
+        }
+        KeysCommand::List { format } => {
+            show(format, &keys::list(app).await?)?;
+            Ok(Exit::Clean)
+        }
+        KeysCommand::Check { id } => {
+            let report = keys::check(app, &id).await?;
+            print(&report)?;
+            Ok(report.exit())
+        }
+        KeysCommand::Remove { id } => {
+            print(&keys::remove(app, &id).await?)?;
+            Ok(Exit::Clean)
+        }
+    }
+}
+
+fn add_key_options(arguments: &AddKeyArguments) -> Result<AddKeyOptions, AppError> {
+    Ok(AddKeyOptions {
+        account: arguments.account()?,
+        label: arguments.label.clone(),
+        filter: ProjectFilter::projects(arguments.project_ids()?),
+        secret: read_secret(arguments.secret_file.as_deref())?.into(),
+        check: !arguments.no_check,
+    })
+}
+
+fn read_secret(file: Option<&Path>) -> Result<String, AppError> {
+    if let Some(path) = file {
+        let cannot = |error: io::Error| AppError::Secret(format!("cannot read {}: {error}", path.display()));
+        return read_text(std::fs::File::open(path).map_err(cannot)?).map_err(cannot);
+    }
+    if io::stdin().is_terminal() {
+        return Err(AppError::Secret(
+            "a key that is typed stays on the screen; pipe it in, as in `usage keys add … < admin.key`, or name a \
+             --secret-file"
+                .to_owned(),
+        ));
+    }
+    read_text(io::stdin().lock())
+        .map_err(|error| AppError::Secret(format!("cannot read the secret from standard input: {error}")))
+}
+
+fn read_text(from: impl io::Read) -> io::Result<String> {
+    let mut text = String::new();
+    from.take(SECRET_LIMIT).read_to_string(&mut text)?;
+    Ok(text)
+}
+
+async fn run_backfill(app: &App, arguments: BackfillArguments) -> Result<Exit, AppError> {
+    let options = BackfillOptions {
+        windows: arguments.range(app.clock.now().date_naive())?,
+        endpoints: arguments.selection.endpoints(),
+        accounts: arguments.selection.accounts(),
+        chunk_windows: arguments.chunk_days.map(|days| days.get() as usize),
+        label: arguments.label,
+        plan_only: arguments.plan,
+        force: arguments.force,
+        accept_retractions: arguments.accept_retractions,
+        artifact: arguments.artifact.then_some(arguments.audit_dir),
+        group_by: (!arguments.group_by.is_empty()).then(|| arguments.group_by.into_iter().collect()),
+    };
+    let progress = TerminalProgress::new();
+    let report = backfill::backfill(app, options, &progress, stop_on_signal()).await?;
+    progress.finish();
+    match (arguments.format, report.exit()) {
+        // The issues were told as they happened; a summary of nothing would only hide them.
+        (OutputFormat::Text, Exit::Failed) => {}
+        (format, _) => show(format, &report)?,
+    }
+    Ok(report.exit())
+}
+
+async fn run_export(app: &App, arguments: ExportArguments) -> Result<Exit, AppError> {
+    arguments.check_range()?;
+    let options = ExportOptions {
+        layout: match arguments.format {
+            ExportFormat::Jsonl => ExportLayout::JsonLines,
+            ExportFormat::Csv => ExportLayout::Csv,
+            ExportFormat::ProviderCsv => ExportLayout::ProviderCsv,
+        },
+        first_day: arguments.start,
+        last_day: arguments.end,
+        endpoints: arguments.selection.endpoints(),
+        accounts: arguments.selection.accounts(),
+        output: arguments.output,
+    };
+    match export::export(app, options).await {
+        // Whoever reads has seen enough, as `head` does.
+        Err(AppError::Stream { source, .. }) if source.kind() == io::ErrorKind::BrokenPipe => Ok(Exit::Clean),
+        written => written.map(|_| Exit::Clean),
+    }
+}
+
+fn show<T: std::fmt::Display + serde::Serialize>(format: OutputFormat, report: &T) -> Result<(), AppError> {
+    match format {
+        OutputFormat::Text => print(report),
+        OutputFormat::Json => print_json(report),
+    }
+}
+
+/// Turns true at the first SIGINT or SIGTERM: the run stops cleanly. A second one ends the process at once, which the
+/// ledger survives like any other death.
+fn stop_on_signal() -> watch::Receiver<bool> {
+    let (stop, stopped) = watch::channel(false);
+    tokio::spawn(async move {
+        let Some(mut signals) = Signals::new() else {
+            return;
+        };
+        signals.next().await;
+        // The receiver is gone when the command is done already.
+        let _ = stop.send(true);
+        signals.next().await;
+        #[expect(
+            clippy::exit,
+            reason = "whoever asks twice does not want to wait for a clean end"
+        )]
+        std::process::exit(INTERRUPTED);
+    });
+    stopped
+}
+
+/// What shells report of a process that SIGINT ended.
+const INTERRUPTED: i32 = 130;
+
+/// The signals that ask a process to end, from the first one on.
+#[cfg(unix)]
+struct Signals {
+    interrupt: tokio::signal::unix::Signal,
+    terminate: tokio::signal::unix::Signal,
+}
+
+#[cfg(unix)]
+impl Signals {
+    fn new() -> Option<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
+        Some(Self {
+            interrupt: signal(SignalKind::interrupt()).ok()?,
+            terminate: signal(SignalKind::terminate()).ok()?,
+        })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
+}
+
+/// Ctrl-C, where there are no other signals.
+#[cfg(not(unix))]
+struct Signals;
+
+#[cfg(not(unix))]
+impl Signals {
+    #[expect(clippy::unnecessary_wraps, reason = "the same shape as on Unix")]
+    fn new() -> Option<Self> {
+        Some(Self)
+    }
+
+    async fn next(&mut self) {
+        if tokio::signal::ctrl_c().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+}

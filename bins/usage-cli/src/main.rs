@@ -1,0 +1,15 @@
+//! The `usage` command line.
+
+mod arguments;
+mod commands;
+mod output;
+mod progress;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    match arguments::parse(std::env::args_os()) {
+        Ok(arguments) => commands::run(arguments),
+        Err(refusal) => refusal.report(),
+    }
+}

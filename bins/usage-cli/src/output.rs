@@ -1,0 +1,45 @@
+//! The two streams: results on standard output, everything else on standard error.
+
+use std::fmt::Display;
+use std::io::{self, Write as _};
+use std::process::ExitCode;
+
+use serde::Serialize;
+use usage_app::{AppError, hide_secrets};
+
+/// Prints a report for people.
+pub(crate) fn print(report: &impl Display) -> Result<(), AppError> {
+    write(&report.to_string())
+}
+
+/// Prints a report for programs.
+pub(crate) fn print_json(report: &impl Serialize) -> Result<(), AppError> {
+    let text = serde_json::to_string_pretty(report).map_err(|error| AppError::Stream {
+        what: "cannot write the report",
+        source: error.into(),
+    })?;
+    write(&format!("{text}\n"))
+}
+
+/// Says in one line why nothing could be done.
+pub(crate) fn refuse(message: &str) -> ExitCode {
+    complain(message);
+    ExitCode::from(2)
+}
+
+/// Says in one line what went wrong. What was pasted into the wrong place is not repeated.
+pub(crate) fn complain(message: &str) {
+    // If standard error is gone there is nobody left to tell.
+    let _ = writeln!(io::stderr(), "error: {}", hide_secrets(message));
+}
+
+fn write(text: &str) -> Result<(), AppError> {
+    let mut out = io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        written => written.map_err(|source| AppError::Stream {
+            what: "cannot write the report",
+            source,
+        }),
+    }
+}

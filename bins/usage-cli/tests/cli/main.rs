@@ -1,0 +1,52 @@
+//! The real binary as a process, against a provider served over real HTTP and a real database.
+#![expect(clippy::unwrap_used, reason = "a helper that cannot go on fails its test")]
+
+mod bad_input;
+mod crash;
+mod export;
+mod fixture;
+mod keys;
+mod lease;
+mod output;
+mod real_month;
+
+/// Runs each story on both databases, each with a database of its own.
+macro_rules! on_both_databases {
+    ($($story:path as $name:ident),+ $(,)?) => {
+        mod sqlite {
+            $(#[test]
+            fn $name() {
+                $story(crate::fixture::DatabaseKind::Sqlite);
+            })+
+        }
+        mod postgres {
+            $(#[test]
+            fn $name() {
+                $story(crate::fixture::DatabaseKind::Postgres);
+            })+
+        }
+    };
+}
+
+on_both_databases!(
+    crate::real_month::a_backfill_reads_the_real_month as a_backfill_reads_the_real_month,
+    crate::real_month::the_same_again_asks_nothing as the_same_again_asks_nothing,
+    crate::real_month::reading_again_by_force_changes_nothing as reading_again_by_force_changes_nothing,
+    crate::real_month::four_days_are_four_windows as four_days_are_four_windows,
+    crate::real_month::requests_made_are_those_planned_and_those_counted
+        as requests_made_are_those_planned_and_those_counted,
+    crate::export::the_providers_own_export_comes_back_byte_for_byte
+        as the_providers_own_export_comes_back_byte_for_byte,
+    crate::export::every_dimension_is_filled_in as every_dimension_is_filled_in,
+    crate::export::the_csv_has_the_same_sums as the_csv_has_the_same_sums,
+    crate::bad_input::a_ledger_of_a_newer_version_is_refused as a_ledger_of_a_newer_version_is_refused,
+    crate::crash::a_killed_backfill_goes_on_where_it_stopped as a_killed_backfill_goes_on_where_it_stopped,
+    crate::lease::an_interrupted_backfill_gives_the_lease_back
+        as an_interrupted_backfill_gives_the_lease_back,
+    crate::lease::an_interrupted_backfill_keeps_what_it_stored
+        as an_interrupted_backfill_keeps_what_it_stored,
+    crate::lease::a_killed_run_is_remembered_as_interrupted as a_killed_run_is_remembered_as_interrupted,
+    crate::lease::a_stopped_process_loses_its_lease_and_writes_nothing
+        as a_stopped_process_loses_its_lease_and_writes_nothing,
+    crate::keys::no_command_ever_shows_the_secret as no_command_ever_shows_the_secret,
+);

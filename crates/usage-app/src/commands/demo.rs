@@ -1,0 +1,182 @@
+//! `usage demo`: everything on a simulated organisation, with nothing to configure and nothing left behind.
+
+use std::fmt;
+use std::time::Duration;
+
+use chrono::NaiveDate;
+use secrecy::SecretString;
+use tokio::sync::watch;
+use tokio::time::Instant;
+use usage_core::{Account, Endpoint, ProjectFilter, Provider, WindowRange};
+use usage_ingest::Progress;
+use usage_simulator::{AdminKey, Generate, Organization, Simulator};
+
+use super::backfill::{BackfillOptions, BackfillReport, backfill};
+use super::export::{ExportLayout, ExportOptions, export};
+use super::keys::{AddKeyOptions, add};
+use crate::error::AppError;
+use crate::settings::{Environment, Flags, Settings, Sources};
+use crate::text::count;
+use crate::wiring::{App, Exit};
+
+/// A key that only the demonstration's own simulator accepts.
+const KEY: &str = "sk-admin-demo-not-a-real-key";
+/// The simulator has no limit to respect.
+const REQUESTS_PER_MINUTE: &str = "60000";
+
+/// What the demonstration did.
+pub struct DemoReport {
+    organization: String,
+    backfill: BackfillReport,
+    requests: usize,
+    directory_requests: usize,
+    export_rows: usize,
+    export_equal: bool,
+    elapsed: Duration,
+}
+
+/// Starts a simulated provider, reads 31 days from it over HTTP into a ledger of its own in a temporary folder, and
+/// compares the ledger with the organisation's own export. No setting is used and nothing is left.
+pub async fn demo(progress: &dyn Progress, stop: watch::Receiver<bool>) -> Result<DemoReport, AppError> {
+    let begun = Instant::now();
+    let cannot = |what: &dyn fmt::Display| AppError::Demo(what.to_string());
+    let folder = tempfile::tempdir().map_err(|error| cannot(&error))?;
+    let generate = Generate::default();
+    let windows = days_of(&generate)?;
+    let simulator = Simulator::builder()
+        .organization(Organization::generate(&generate))
+        .key(AdminKey::owner(KEY))
+        .start()
+        .await
+        .map_err(|error| cannot(&error))?;
+
+    let app = App::new(own_settings(folder.path(), &simulator.base_url())?);
+    let account = Account::new(Provider::OpenAi, &generate.organization)?;
+    add(
+        &app,
+        AddKeyOptions {
+            account: account.clone(),
+            label: Some("demo".to_owned()),
+            filter: ProjectFilter::ALL,
+            secret: SecretString::from(KEY),
+            check: true,
+        },
+    )
+    .await?;
+    let directory_requests = simulator.requests().len();
+
+    let options = BackfillOptions {
+        windows,
+        endpoints: vec![Endpoint::Completions],
+        accounts: vec![account],
+        chunk_windows: None,
+        label: Some("demo".to_owned()),
+        plan_only: false,
+        force: false,
+        accept_retractions: false,
+        artifact: None,
+        group_by: None,
+    };
+    let backfill = backfill(&app, options, progress, stop).await?;
+    let requests = simulator.requests().len() - directory_requests;
+
+    let path = folder.path().join("export.csv");
+    let options = ExportOptions {
+        layout: ExportLayout::ProviderCsv,
+        first_day: None,
+        last_day: None,
+        endpoints: vec![Endpoint::Completions],
+        accounts: Vec::new(),
+        output: Some(path.clone()),
+    };
+    export(&app, options).await?;
+    let ours = std::fs::read_to_string(&path).map_err(|error| cannot(&error))?;
+    let theirs = simulator.inspect(|organization| organization.completions_csv(windows));
+    simulator.shutdown().await;
+    Ok(DemoReport {
+        organization: generate.organization,
+        backfill,
+        requests,
+        directory_requests,
+        export_rows: theirs.lines().count().saturating_sub(1),
+        export_equal: sorted_lines(&ours) == sorted_lines(&theirs),
+        elapsed: begun.elapsed(),
+    })
+}
+
+impl DemoReport {
+    /// 1 when the ledger differs from the organisation's export.
+    pub fn exit(&self) -> Exit {
+        if self.export_equal {
+            self.backfill.exit()
+        } else {
+            Exit::Findings
+        }
+    }
+}
+
+impl fmt::Display for DemoReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(
+            f,
+            "simulated organization {}, served over HTTP on this machine",
+            self.organization
+        )?;
+        writeln!(
+            f,
+            "key: checked and stored in {}; backfill: {} counted by the simulator",
+            count(self.directory_requests as u64, "request"),
+            count(self.requests as u64, "request"),
+        )?;
+        self.backfill.fmt(f)?;
+        let rows = count(self.export_rows as u64, "row");
+        if self.export_equal {
+            writeln!(
+                f,
+                "proof: the ledger equals the organization's own CSV export, {rows}, to the integer"
+            )?;
+        } else {
+            writeln!(
+                f,
+                "DIFFERENT: the ledger does not equal the organization's own CSV export ({rows})"
+            )?;
+        }
+        writeln!(
+            f,
+            "done in {:.1} s; nothing is left behind",
+            self.elapsed.as_secs_f64()
+        )
+    }
+}
+
+/// Settings that point into the folder and at the simulator, whatever the environment says.
+fn own_settings(folder: &std::path::Path, base_url: &str) -> Result<Settings, AppError> {
+    let path = |name: &str| folder.join(name).display().to_string();
+    let environment = Environment::from_iter([
+        ("USAGE_DATABASE_URL", format!("sqlite:{}", path("ledger.db"))),
+        ("USAGE_OPENAI_BASE_URL", base_url.to_owned()),
+        ("USAGE_REQUESTS_PER_MINUTE", REQUESTS_PER_MINUTE.to_owned()),
+        ("XDG_CONFIG_HOME", path("config")),
+    ]);
+    Ok(Settings::resolve(&Sources::gather(
+        Flags::default(),
+        environment,
+        folder,
+    ))?)
+}
+
+fn days_of(generate: &Generate) -> Result<WindowRange, AppError> {
+    let days = u64::from(generate.days).max(1);
+    let last = generate
+        .first_day
+        .checked_add_days(chrono::Days::new(days - 1))
+        .unwrap_or(NaiveDate::MAX);
+    Ok(WindowRange::days(generate.first_day, last)?)
+}
+
+/// Exports may order the groups of a day as they like.
+fn sorted_lines(text: &str) -> Vec<&str> {
+    let mut lines: Vec<&str> = text.lines().collect();
+    lines.sort_unstable();
+    lines
+}

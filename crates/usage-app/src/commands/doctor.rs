@@ -1,0 +1,164 @@
+//! `usage doctor`
+
+use std::fmt;
+
+use serde::Serialize;
+use usage_store::{Ledger, MasterKey, OpenMode, SchemaState};
+
+use crate::settings::{SettingLine, Settings, Sources, describe};
+use crate::text::{count, hide_secrets};
+use crate::wiring::{App, Exit};
+
+/// Settings and checks.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DoctorReport {
+    /// Each setting with where it came from; secrets are masked.
+    pub settings: Vec<SettingLine>,
+    /// What was looked at.
+    pub checks: Vec<Check>,
+}
+
+/// One thing that was looked at.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Check {
+    /// What.
+    pub name: &'static str,
+    /// Whether it is in order.
+    pub ok: bool,
+    /// What was found, and what to do if it is not in order.
+    pub finding: String,
+}
+
+/// Looks at everything and changes nothing. Never fails: what is wrong is in the report.
+pub async fn doctor(sources: &Sources) -> DoctorReport {
+    let mut report = DoctorReport {
+        settings: describe(sources),
+        checks: Vec::new(),
+    };
+    match Settings::resolve(sources) {
+        Ok(settings) => report.check_ledger(&App::new(settings)).await,
+        Err(error) => report.push("settings", Err(error.to_string())),
+    }
+    report
+}
+
+impl DoctorReport {
+    /// 1 when something is wrong.
+    pub fn exit(&self) -> Exit {
+        let settings_fine = self.settings.iter().all(|line| line.error.is_none());
+        if settings_fine && self.checks.iter().all(|check| check.ok) {
+            Exit::Clean
+        } else {
+            Exit::Findings
+        }
+    }
+
+    async fn check_ledger(&mut self, app: &App) {
+        // Opening a SQLite file would make it; looking must not.
+        if let Some(path) = app.settings.database_url.value.sqlite_path()
+            && !path.exists()
+        {
+            let finding = format!(
+                "{} does not exist yet; the first command makes it",
+                path.display()
+            );
+            return self.push("database", Ok(finding));
+        }
+        let ledger = match app.open_ledger(OpenMode::Inspect).await {
+            Ok(ledger) => ledger,
+            Err(error) => return self.push("database", Err(error.to_string())),
+        };
+        self.push(
+            "database",
+            Ok(format!("{} at {} answers", ledger.kind(), ledger.name())),
+        );
+        let schema = match ledger.schema_state().await {
+            Ok(SchemaState::Current) => Ok("up to date".to_owned()),
+            Ok(SchemaState::Empty) => Ok("empty; the first command sets it up".to_owned()),
+            Ok(SchemaState::Older(pending)) => Err(format!(
+                "{} pending; run `usage migrate`",
+                count(pending as u64, "migration")
+            )),
+            Ok(SchemaState::Newer(version)) => Err(format!(
+                "written by a newer version (migration {version}); update this program"
+            )),
+            Ok(SchemaState::Foreign) => {
+                Err("holds other tables; give the ledger a database of its own".to_owned())
+            }
+            Err(error) => Err(error.to_string()),
+        };
+        let usable = schema.as_ref().is_ok_and(|finding| finding == "up to date");
+        self.push("schema", schema);
+        if usable {
+            self.check_keys(app, &ledger).await;
+        }
+    }
+
+    async fn check_keys(&mut self, app: &App, ledger: &Ledger) {
+        let index = match ledger.has_bucket_index().await {
+            Ok(true) => Ok("usage_admin_bucket_idx is in place; writes go through it".to_owned()),
+            Ok(false) => Err("usage_admin_bucket_idx is missing; writes would fail".to_owned()),
+            Err(error) => Err(error.to_string()),
+        };
+        self.push("index", index);
+        let keys = match ledger.keys().await {
+            Ok(keys) => keys,
+            Err(error) => return self.push("provider keys", Err(error.to_string())),
+        };
+        if keys.is_empty() {
+            return self.push(
+                "provider keys",
+                Ok("none yet; `usage keys add` stores one".to_owned()),
+            );
+        }
+        match app.settings.master_key.value.load() {
+            Err(error) => self.push("master key", Err(error.to_string())),
+            Ok(bytes) => {
+                let master = MasterKey::new(&bytes);
+                let strange = keys.iter().find(|key| key.master_key_id != master.id());
+                self.push(
+                    "master key",
+                    match strange {
+                        None => Ok(format!("opens {}", count(keys.len() as u64, "provider key"))),
+                        Some(key) => Err(format!(
+                            "provider key {} is sealed with another master key; set the one it was added with",
+                            key.id
+                        )),
+                    },
+                );
+            }
+        }
+        for key in keys.iter().filter(|key| !key.status.is_usable()) {
+            let finding = format!(
+                "key {} of {} is {}; see `usage keys check {}`",
+                key.id,
+                key.account.account,
+                key.status.as_str(),
+                key.id
+            );
+            self.push("provider keys", Err(finding));
+        }
+    }
+
+    fn push(&mut self, name: &'static str, finding: Result<String, String>) {
+        let ok = finding.is_ok();
+        let finding = finding.unwrap_or_else(|wrong| hide_secrets(&wrong));
+        self.checks.push(Check { name, ok, finding });
+    }
+}
+
+impl fmt::Display for DoctorReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "settings")?;
+        for line in &self.settings {
+            writeln!(f, "  {line}")?;
+        }
+        writeln!(f, "checks")?;
+        for Check { name, ok, finding } in &self.checks {
+            let mark = if *ok { "ok" } else { "WRONG" };
+            writeln!(f, "  {mark:<5} {name}: {finding}")?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,271 @@
+//! `usage keys`
+
+use std::fmt;
+
+use secrecy::{ExposeSecret, SecretString};
+use serde::Serialize;
+use usage_core::{Account, DirectoryKind, ProjectFilter, format_instant};
+use usage_ingest::KeyCheck;
+use usage_providers::Access;
+use usage_store::{KeyStatus, NewProviderKey, ProviderKey, StoreError};
+
+use crate::error::AppError;
+use crate::text::count;
+use crate::wiring::{App, Exit};
+
+/// A key to be added.
+pub struct AddKeyOptions {
+    /// Whose usage it reads.
+    pub account: Account,
+    /// A name for people.
+    pub label: Option<String>,
+    /// The projects it is limited to.
+    pub filter: ProjectFilter,
+    /// The credential as it was typed or read from a file.
+    pub secret: SecretString,
+    /// Whether to ask the provider before storing it.
+    pub check: bool,
+}
+
+/// A stored key and what it may do.
+#[derive(Clone, Debug)]
+pub struct KeyReport {
+    key: ProviderKey,
+    check: Option<KeyCheck>,
+}
+
+/// Checks and stores a key. A key that the provider refuses, or that belongs to another account of the ledger, is not
+/// stored.
+pub async fn add(app: &App, options: AddKeyOptions) -> Result<KeyReport, AppError> {
+    let secret = cleaned(&options.secret)?;
+    // Before anything is made: a wrong setting must not leave a ledger and a master key behind.
+    let source = app.source(options.account.provider(), secret.clone())?;
+    app.check_master_key()?;
+    let ledger = app.ledger().await?;
+    let keys = ledger.keys().await?;
+    let master = app.master_key(&keys)?;
+    if let Some(other) = keys.iter().find(|key| key.master_key_id != master.id()) {
+        return Err(StoreError::WrongMasterKey { key_id: other.id }.into());
+    }
+    let check = if options.check {
+        let check =
+            usage_ingest::check_key(&ledger, &options.account, &options.filter, source.as_ref()).await?;
+        refuse_unusable(&check.status)?;
+        Some(check)
+    } else {
+        None
+    };
+    let new = NewProviderKey {
+        account: options.account,
+        label: options.label,
+        filter: options.filter,
+        secret,
+        status: check
+            .as_ref()
+            .map_or(KeyStatus::Unchecked, |check| check.status.clone()),
+    };
+    let key = ledger.add_key(master, new).await?;
+    if let Some(check) = &check {
+        ledger
+            .save_directory(key.account.id, check.report.names.clone())
+            .await?;
+    }
+    Ok(KeyReport { key, check })
+}
+
+/// Asks the provider what a stored key may do, and remembers the answer and the names it gave.
+pub async fn check(app: &App, id: &str) -> Result<KeyReport, AppError> {
+    let id = parse_id(id)?;
+    let ledger = app.ledger().await?;
+    let key = ledger.key(id).await?;
+    let master = app.master_key(std::slice::from_ref(&key))?;
+    let secret = ledger.open_key(master, id).await?;
+    let source = app.source(key.account.account.provider(), secret)?;
+    let check = usage_ingest::check_key(&ledger, &key.account.account, &key.filter, source.as_ref()).await?;
+    ledger.set_key_status(id, check.status.clone()).await?;
+    refuse_unusable(&check.status)?;
+    ledger
+        .save_directory(key.account.id, check.report.names.clone())
+        .await?;
+    Ok(KeyReport {
+        key: ledger.key(id).await?,
+        check: Some(check),
+    })
+}
+
+/// Removes a key; the usage that it read stays.
+pub async fn remove(app: &App, id: &str) -> Result<String, AppError> {
+    let id = parse_id(id)?;
+    let ledger = app.ledger().await?;
+    let key = ledger.key(id).await?;
+    ledger.remove_key(id).await?;
+    Ok(format!(
+        "removed key {id} ({}); the usage of {} stays in the ledger\n",
+        key.mask, key.account.account
+    ))
+}
+
+/// The stored keys, never their secrets.
+pub async fn list(app: &App) -> Result<KeyList, AppError> {
+    let keys = app.ledger().await?.keys().await?;
+    Ok(KeyList(keys.into_iter().map(KeyLine::new).collect()))
+}
+
+/// The keys of a ledger.
+#[derive(Clone, Debug, Serialize)]
+#[serde(transparent)]
+pub struct KeyList(Vec<KeyLine>);
+
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct KeyLine {
+    id: i64,
+    account: String,
+    label: Option<String>,
+    projects: Vec<String>,
+    masked_key: String,
+    status: &'static str,
+    status_message: Option<String>,
+    created_at: String,
+    checked_at: Option<String>,
+}
+
+impl KeyLine {
+    fn new(key: ProviderKey) -> Self {
+        let status_message = match &key.status {
+            KeyStatus::Refused(message) | KeyStatus::Conflict(message) => Some(message.clone()),
+            KeyStatus::Unchecked | KeyStatus::Active => None,
+        };
+        Self {
+            id: key.id,
+            account: key.account.account.to_string(),
+            label: key.label,
+            projects: key.filter.ids().map(str::to_owned).collect(),
+            masked_key: key.mask,
+            status: key.status.as_str(),
+            status_message,
+            created_at: format_instant(key.created_at),
+            checked_at: key.checked_at.map(format_instant),
+        }
+    }
+}
+
+impl fmt::Display for KeyList {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.is_empty() {
+            return writeln!(
+                f,
+                "no keys; add one with `usage keys add --provider openai --organization org-…`"
+            );
+        }
+        for key in &self.0 {
+            write!(
+                f,
+                "{}  {}  {}  {}",
+                key.id, key.account, key.masked_key, key.status
+            )?;
+            if let Some(label) = &key.label {
+                write!(f, "  \"{label}\"")?;
+            }
+            if !key.projects.is_empty() {
+                write!(f, "  only {}", key.projects.join(", "))?;
+            }
+            if let Some(message) = &key.status_message {
+                write!(f, "  ({message})")?;
+            }
+            writeln!(f)?;
+        }
+        Ok(())
+    }
+}
+
+impl KeyReport {
+    /// 1 when some endpoint or the directory may not be read.
+    pub fn exit(&self) -> Exit {
+        let partial = self.check.as_ref().is_some_and(|check| {
+            !check.report.directory.is_allowed()
+                || check
+                    .report
+                    .endpoints
+                    .iter()
+                    .any(|answer| !answer.access.is_allowed())
+        });
+        if partial { Exit::Findings } else { Exit::Clean }
+    }
+}
+
+impl fmt::Display for KeyReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let key = &self.key;
+        writeln!(
+            f,
+            "key {} of {} ({}) is {}",
+            key.id,
+            key.account.account,
+            key.mask,
+            key.status.as_str()
+        )?;
+        if !key.filter.is_all() {
+            writeln!(f, "  it is asked only for {}", key.filter)?;
+        }
+        let Some(check) = &self.check else {
+            return writeln!(
+                f,
+                "  it was not checked; `usage keys check {}` asks the provider",
+                key.id
+            );
+        };
+        for answer in &check.report.endpoints {
+            match &answer.access {
+                Access::Allowed => writeln!(f, "  it may read {} usage", answer.endpoint)?,
+                Access::Refused(error) => {
+                    writeln!(f, "  it may not read {} usage: {error}", answer.endpoint)?;
+                }
+            }
+        }
+        match &check.report.directory {
+            Access::Allowed => {
+                let of = |kind| check.report.names.ids(kind).count() as u64;
+                writeln!(
+                    f,
+                    "  it may read names: {}, {}, {}",
+                    count(of(DirectoryKind::Project), "project"),
+                    count(of(DirectoryKind::ApiKey), "API key"),
+                    count(of(DirectoryKind::User), "user"),
+                )
+            }
+            Access::Refused(error) => {
+                writeln!(f, "  it may not read names, so reports show ids: {error}")
+            }
+        }
+    }
+}
+
+/// A pasted secret often carries a newline; anything else that is no key is refused here, before it is stored.
+fn cleaned(secret: &SecretString) -> Result<SecretString, AppError> {
+    let text = secret.expose_secret().trim();
+    if text.is_empty() {
+        return Err(AppError::Secret(
+            "no secret was given; pipe it in, as in `usage keys add … < admin.key`".to_owned(),
+        ));
+    }
+    if text.contains(|character: char| character.is_whitespace() || character.is_control()) {
+        return Err(AppError::Secret(
+            "the secret holds white space; give the key alone, on one line".to_owned(),
+        ));
+    }
+    Ok(SecretString::from(text))
+}
+
+fn refuse_unusable(status: &KeyStatus) -> Result<(), AppError> {
+    match status {
+        KeyStatus::Unchecked | KeyStatus::Active => Ok(()),
+        KeyStatus::Refused(message) | KeyStatus::Conflict(message) => {
+            Err(AppError::KeyRefused(message.clone()))
+        }
+    }
+}
+
+fn parse_id(id: &str) -> Result<i64, AppError> {
+    id.parse().map_err(|_| AppError::KeyId(id.to_owned()))
+}

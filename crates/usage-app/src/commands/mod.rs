@@ -1,0 +1,12 @@
+//! The commands behind the binaries: each takes an [`crate::App`] and plain options, and returns a report.
+
+mod artifact;
+pub mod backfill;
+#[cfg(feature = "demo")]
+pub mod demo;
+pub mod doctor;
+pub mod export;
+pub mod keys;
+pub mod migrate;
+pub mod status;
+mod totals;

@@ -1,0 +1,95 @@
+//! Why a command could not do its work. Every message is one line: what is wrong, where, what to do.
+
+use std::path::PathBuf;
+
+use usage_core::{Account, InvalidRange, ParseAccountError, Provider};
+use usage_ingest::{CheckError, PlanError};
+use usage_parity::ProviderCsvError;
+use usage_providers::{InvalidBaseUrl, InvalidOptions};
+use usage_store::StoreError;
+
+use crate::settings::{MasterKeyError, SettingsError};
+
+/// Why a command could not do its work; always exit code 2.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum AppError {
+    /// A setting is wrong.
+    #[error(transparent)]
+    Settings(#[from] SettingsError),
+    /// The master key cannot be loaded.
+    #[error(transparent)]
+    MasterKey(#[from] MasterKeyError),
+    /// The ledger failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A key could not be checked.
+    #[error(transparent)]
+    Check(#[from] CheckError),
+    /// No plan can be made.
+    #[error(transparent)]
+    Plan(#[from] PlanError),
+    /// A range is wrong.
+    #[error(transparent)]
+    Range(#[from] InvalidRange),
+    /// An account or project id is wrong.
+    #[error(transparent)]
+    Account(#[from] ParseAccountError),
+    /// The provider's URL is wrong.
+    #[error("{origin}: {error}")]
+    BaseUrl {
+        /// Where the setting came from.
+        origin: String,
+        /// What is wrong with it.
+        error: InvalidBaseUrl,
+    },
+    /// The provider's client cannot be made.
+    #[error(transparent)]
+    Client(#[from] InvalidOptions),
+    /// No key can read anything.
+    #[error("no usable provider key; add one with `usage keys add --provider openai --organization org-…`")]
+    NoKey,
+    /// No key can read the account.
+    #[error("the ledger has no account {0} with a usable key; see `usage keys list`")]
+    NoKeyOfAccount(Account),
+    /// The account is not in the ledger.
+    #[error("the ledger has no account {0}; see `usage status`")]
+    UnknownAccount(Account),
+    /// A provider without a client.
+    #[error("this version cannot read {0}; update this program")]
+    UnreadableProvider(Provider),
+    /// An export in the provider's layout is about one account.
+    #[error("the ledger has {0} accounts; name one with --account")]
+    SeveralAccounts(usize),
+    /// The text is no id.
+    #[error("`{0}` is no key id; see `usage keys list`")]
+    KeyId(String),
+    /// The secret cannot be used.
+    #[error("{0}")]
+    Secret(String),
+    /// The provider does not accept the key, or it belongs to another account.
+    #[error("{0}")]
+    KeyRefused(String),
+    /// An export cannot be written.
+    #[error(transparent)]
+    ProviderCsv(#[from] ProviderCsvError),
+    /// A file cannot be written.
+    #[error("cannot write {path}: {source}")]
+    Write {
+        /// Which file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// Standard output or input failed.
+    #[error("{what}: {source}")]
+    Stream {
+        /// What was being done.
+        what: &'static str,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The demonstration could not start.
+    #[error("the demonstration could not start: {0}")]
+    Demo(String),
+}

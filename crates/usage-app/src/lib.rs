@@ -1,0 +1,14 @@
+#![doc = include_str!("../README.md")]
+
+pub mod commands;
+mod error;
+mod files;
+pub mod logging;
+pub mod settings;
+mod text;
+mod wiring;
+
+pub use error::AppError;
+pub use text::hide_secrets;
+pub use usage_ingest::{Progress, Step};
+pub use wiring::{App, Exit};

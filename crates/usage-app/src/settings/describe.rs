@@ -1,0 +1,154 @@
+//! Settings as `usage doctor` shows them.
+
+use std::fmt::{self, Display};
+
+use serde::Serialize;
+
+use super::error::SettingsError;
+use super::origin::{Origin, Setting};
+use super::sources::Sources;
+use super::variables::Variable;
+use crate::text::hide_secrets;
+
+/// One setting as it would be used now, fit to be shown: secrets and passwords are masked.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct SettingLine {
+    /// The variable that sets it, by which people know it.
+    pub name: &'static str,
+    /// The value; `None` when it is not set or cannot be used.
+    pub value: Option<String>,
+    /// Where the value came from; `None` when nobody can say.
+    pub origin: Option<Origin>,
+    /// What makes it unusable, in one line that names the place.
+    pub error: Option<String>,
+    /// What is unwise about it, one line each.
+    pub warnings: Vec<String>,
+}
+
+impl fmt::Display for SettingLine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let value = self.value.as_deref().unwrap_or("not set");
+        write!(f, "{} = {value}", self.name)?;
+        if let Some(origin) = &self.origin {
+            write!(f, " ({origin})")?;
+        }
+        if let Some(error) = &self.error {
+            write!(f, "\n    WRONG {error}")?;
+        }
+        self.warnings
+            .iter()
+            .try_for_each(|warning| write!(f, "\n    warning: {warning}"))
+    }
+}
+
+/// Every setting with where it came from and what is wrong with it. One that is wrong hides no other.
+pub fn describe(sources: &Sources) -> Vec<SettingLine> {
+    vec![
+        settings_file(sources),
+        line(Variable::USAGE_DATABASE_URL, sources.database_url()),
+        master_key(sources),
+        line(Variable::USAGE_OPENAI_BASE_URL, sources.openai_base_url()),
+        line(
+            Variable::USAGE_OPENAI_ARRAY_ENCODING,
+            sources.openai_array_encoding(),
+        ),
+        line(Variable::USAGE_ANTHROPIC_BASE_URL, sources.anthropic_base_url()),
+        line(Variable::USAGE_REQUESTS_PER_MINUTE, sources.requests_per_minute()),
+        line(Variable::USAGE_BIND, sources.bind()),
+        cron_secret(sources),
+    ]
+}
+
+fn settings_file(sources: &Sources) -> SettingLine {
+    let name = Variable::USAGE_CONFIG.name;
+    match sources.file() {
+        Ok(file) => SettingLine {
+            value: file.value.map(|path| path.display().to_string()),
+            origin: Some(file.origin),
+            ..SettingLine::empty(name)
+        },
+        Err((origin, error)) => SettingLine {
+            origin: Some(origin),
+            error: Some(hide_secrets(&error.to_string())),
+            ..SettingLine::empty(name)
+        },
+    }
+}
+
+/// A key that was not made yet is no error: the first command that needs it makes it.
+fn master_key(sources: &Sources) -> SettingLine {
+    use super::master_key::MasterKeyError;
+
+    let source = sources.master_key();
+    let (error, warnings) = match &source {
+        Ok(source) => {
+            let error = match source.value.load() {
+                Ok(_) | Err(MasterKeyError::NotMade { .. }) => None,
+                Err(error) => Some(hide_secrets(&error.to_string())),
+            };
+            let warnings = source.value.warnings().iter().map(ToString::to_string).collect();
+            (error, warnings)
+        }
+        Err(_) => (None, Vec::new()),
+    };
+    let line = line(Variable::USAGE_MASTER_KEY_FILE, source);
+    SettingLine {
+        // Someone who set the key itself knows it by that variable.
+        name: match line.origin {
+            Some(Origin::Environment(name)) => name,
+            _ => line.name,
+        },
+        error: line.error.or(error),
+        warnings,
+        ..line
+    }
+}
+
+fn cron_secret(sources: &Sources) -> SettingLine {
+    let name = Variable::CRON_SECRET.name;
+    match sources.cron_secret() {
+        Ok(Some(secret)) => SettingLine {
+            value: Some("set, hidden".to_owned()),
+            origin: Some(secret.origin),
+            ..SettingLine::empty(name)
+        },
+        Ok(None) => SettingLine {
+            origin: Some(Origin::Default),
+            ..SettingLine::empty(name)
+        },
+        Err(error) => SettingLine {
+            error: Some(hide_secrets(&error.to_string())),
+            ..SettingLine::empty(name)
+        },
+    }
+}
+
+fn line<T: Display>(variable: Variable, setting: Result<Setting<T>, SettingsError>) -> SettingLine {
+    match setting {
+        Ok(Setting { value, origin }) => SettingLine {
+            value: Some(value.to_string()),
+            origin: Some(origin),
+            ..SettingLine::empty(variable.name)
+        },
+        Err(error) => SettingLine {
+            origin: match &error {
+                SettingsError::Invalid { origin, .. } => Some(origin.clone()),
+                _ => None,
+            },
+            error: Some(hide_secrets(&error.to_string())),
+            ..SettingLine::empty(variable.name)
+        },
+    }
+}
+
+impl SettingLine {
+    fn empty(name: &'static str) -> Self {
+        Self {
+            name,
+            value: None,
+            origin: None,
+            error: None,
+            warnings: Vec::new(),
+        }
+    }
+}

@@ -1,0 +1,93 @@
+//! Settings: flags, then the environment, then `usage.toml`, then defaults.
+//!
+//! This is the only place of the project that reads the environment, and it does so once, into an [`Environment`];
+//! everything after that is a function of its arguments.
+//!
+//! ```
+//! use usage_app::settings::{Environment, Flags, Settings, Sources};
+//!
+//! let environment = Environment::from_iter([("USAGE_REQUESTS_PER_MINUTE", "20")]);
+//! let sources = Sources::gather(Flags::default(), environment, "a directory without usage.toml".as_ref());
+//! let settings = Settings::resolve(&sources)?;
+//! assert_eq!(settings.requests_per_minute.value.get(), 20);
+//! assert_eq!(settings.requests_per_minute.origin.to_string(), "USAGE_REQUESTS_PER_MINUTE");
+//! assert_eq!(settings.database_url.value.to_string(), "sqlite:usage.db");
+//! # Ok::<(), usage_app::settings::SettingsError>(())
+//! ```
+
+mod array_encoding;
+mod base_url;
+mod database_url;
+mod describe;
+mod environment;
+mod error;
+mod file;
+mod key_file;
+mod mask;
+mod master_key;
+mod origin;
+mod sources;
+mod variables;
+
+use std::net::SocketAddr;
+use std::num::NonZeroU32;
+
+use secrecy::SecretString;
+
+pub use array_encoding::ArrayEncoding;
+pub use base_url::BaseUrl;
+pub use database_url::{DatabaseUrl, ParseDatabaseUrlError};
+pub use describe::{SettingLine, describe};
+pub use environment::Environment;
+pub use error::{InvalidValue, SettingsError};
+pub use master_key::{MasterKeyError, MasterKeySource, MasterKeyWarning};
+pub use origin::{Origin, Setting};
+pub use sources::{Flags, Sources};
+pub use variables::Variable;
+
+/// Every setting of the project, each with where it came from.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The ledger.
+    pub database_url: Setting<DatabaseUrl>,
+    /// Where the key is that encrypts provider keys. Nothing is read before it is asked to load.
+    pub master_key: Setting<MasterKeySource>,
+    /// Where `OpenAI`'s API is.
+    pub openai_base_url: Setting<BaseUrl>,
+    /// How lists are written into `OpenAI`'s queries.
+    pub openai_array_encoding: Setting<ArrayEncoding>,
+    /// Where Anthropic's API is.
+    pub anthropic_base_url: Setting<BaseUrl>,
+    /// How many requests an account may make in a minute.
+    pub requests_per_minute: Setting<NonZeroU32>,
+    /// The address and port that the server listens on.
+    pub bind: Setting<SocketAddr>,
+    /// What a caller of the server's cron routes must present; without it they answer nobody.
+    pub cron_secret: Option<Setting<SecretString>>,
+}
+
+impl Settings {
+    /// Resolves every setting; the first that is wrong is the error.
+    pub fn resolve(sources: &Sources) -> Result<Self, SettingsError> {
+        sources.check_file()?;
+        Ok(Self {
+            database_url: sources.database_url()?,
+            master_key: sources.master_key()?,
+            openai_base_url: sources.openai_base_url()?,
+            openai_array_encoding: sources.openai_array_encoding()?,
+            anthropic_base_url: sources.anthropic_base_url()?,
+            requests_per_minute: sources.requests_per_minute()?,
+            bind: sources.bind()?,
+            cron_secret: sources.cron_secret()?,
+        })
+    }
+
+    /// How many requests an account may make at once after a pause: ten, or a minute's worth where that is fewer.
+    pub fn burst(&self) -> NonZeroU32 {
+        const BURST: NonZeroU32 = NonZeroU32::new(10).unwrap();
+        self.requests_per_minute.value.min(BURST)
+    }
+}
+
+#[cfg(test)]
+mod tests;

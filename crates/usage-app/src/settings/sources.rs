@@ -1,0 +1,246 @@
+//! What settings are resolved from, and the resolution of each.
+
+use std::net::SocketAddr;
+use std::num::NonZeroU32;
+use std::path::{Path, PathBuf};
+
+use secrecy::SecretString;
+
+use super::array_encoding::ArrayEncoding;
+use super::base_url::BaseUrl;
+use super::database_url::DatabaseUrl;
+use super::environment::Environment;
+use super::error::{InvalidValue, SettingsError};
+use super::file::SettingsFile;
+use super::master_key::MasterKeySource;
+use super::origin::{Origin, Setting};
+use super::variables::Variable;
+
+const DEFAULT_FILE: &str = "usage.toml";
+const DEFAULT_REQUESTS_PER_MINUTE: NonZeroU32 = NonZeroU32::new(50).unwrap();
+const MAX_REQUESTS_PER_MINUTE: u32 = 100_000;
+
+/// The settings that were given as flags.
+#[derive(Clone, Debug, Default)]
+pub struct Flags {
+    /// `--database`
+    pub database: Option<DatabaseUrl>,
+    /// `--config`
+    pub config: Option<PathBuf>,
+}
+
+/// Everything that settings are resolved from, gathered before the first is looked at.
+#[derive(Debug)]
+pub struct Sources {
+    flags: Flags,
+    environment: Environment,
+    directory: PathBuf,
+    file: Result<Option<SettingsFile>, SettingsError>,
+}
+
+impl Sources {
+    /// Reads the settings file, if there is one. `directory` is the current directory, from which relative paths
+    /// count; an empty path means just that.
+    ///
+    /// A file that cannot be used is no error yet: `doctor` shows everything else all the same.
+    pub fn gather(flags: Flags, environment: Environment, directory: &Path) -> Self {
+        let file = read_file(&flags, &environment, directory);
+        Self {
+            flags,
+            environment,
+            directory: directory.to_owned(),
+            file,
+        }
+    }
+
+    /// Fails if there is a settings file that cannot be used.
+    pub(super) fn check_file(&self) -> Result<(), SettingsError> {
+        self.file.as_ref().map(drop).map_err(Clone::clone)
+    }
+
+    /// The settings file as it was read; for `doctor`.
+    pub(super) fn file(&self) -> Result<Setting<Option<&Path>>, (Origin, &SettingsError)> {
+        let origin = named_file(&self.flags, &self.environment).map_or(Origin::Default, |(_, origin)| origin);
+        match &self.file {
+            Ok(file) => Ok(Setting {
+                value: file.as_ref().map(SettingsFile::path),
+                origin,
+            }),
+            Err(error) => Err((origin, error)),
+        }
+    }
+
+    pub(super) fn database_url(&self) -> Result<Setting<DatabaseUrl>, SettingsError> {
+        if let Some(url) = &self.flags.database {
+            return Ok(Setting {
+                value: url.clone(),
+                origin: Origin::Flag("--database"),
+            });
+        }
+        let text = match self.environment_text(Variable::USAGE_DATABASE_URL)? {
+            Some(text) => Some(text),
+            None => match self.environment_text(Variable::DATABASE_URL)? {
+                Some(text) => Some(text),
+                None => self.file_text(Variable::USAGE_DATABASE_URL)?,
+            },
+        };
+        or_default(text, DatabaseUrl::default(), |text| Ok(text.parse()?))
+    }
+
+    pub(super) fn master_key(&self) -> Result<Setting<MasterKeySource>, SettingsError> {
+        let given = self.environment_text(Variable::USAGE_MASTER_KEY)?;
+        let file = self.environment.path(Variable::USAGE_MASTER_KEY_FILE);
+        let database = self
+            .database_url()
+            .ok()
+            .and_then(|url| url.value.sqlite_path().map(|path| self.directory.join(path)));
+        let (value, origin) = match (given, file) {
+            (Some(_), Some(_)) => return Err(SettingsError::TwoMasterKeys),
+            (Some(text), None) => (
+                MasterKeySource::given(SecretString::from(text.value)),
+                text.origin,
+            ),
+            (None, Some(path)) => (
+                MasterKeySource::file(self.directory.join(path), database),
+                Origin::Environment(Variable::USAGE_MASTER_KEY_FILE.name),
+            ),
+            (None, None) => match self.file_text(Variable::USAGE_MASTER_KEY_FILE)? {
+                Some(path) => (
+                    MasterKeySource::file(self.directory.join(path.value), database),
+                    path.origin,
+                ),
+                None => (
+                    MasterKeySource::default_file(self.configuration_home(), database),
+                    Origin::Default,
+                ),
+            },
+        };
+        Ok(Setting { value, origin })
+    }
+
+    pub(super) fn openai_base_url(&self) -> Result<Setting<BaseUrl>, SettingsError> {
+        self.base_url(Variable::USAGE_OPENAI_BASE_URL)
+    }
+
+    pub(super) fn openai_array_encoding(&self) -> Result<Setting<ArrayEncoding>, SettingsError> {
+        let text = self.text(Variable::USAGE_OPENAI_ARRAY_ENCODING)?;
+        or_default(text, ArrayEncoding::default(), str::parse)
+    }
+
+    pub(super) fn anthropic_base_url(&self) -> Result<Setting<BaseUrl>, SettingsError> {
+        self.base_url(Variable::USAGE_ANTHROPIC_BASE_URL)
+    }
+
+    pub(super) fn requests_per_minute(&self) -> Result<Setting<NonZeroU32>, SettingsError> {
+        let text = self.text(Variable::USAGE_REQUESTS_PER_MINUTE)?;
+        or_default(text, DEFAULT_REQUESTS_PER_MINUTE, |text| {
+            text.parse::<NonZeroU32>()
+                .ok()
+                .filter(|rate| rate.get() <= MAX_REQUESTS_PER_MINUTE)
+                .ok_or_else(|| InvalidValue::RequestsPerMinute(text.to_owned()))
+        })
+    }
+
+    pub(super) fn bind(&self) -> Result<Setting<SocketAddr>, SettingsError> {
+        let text = self.text(Variable::USAGE_BIND)?;
+        or_default(text, SocketAddr::from(([127, 0, 0, 1], 8080)), |text| {
+            text.parse().map_err(|_| InvalidValue::Bind(text.to_owned()))
+        })
+    }
+
+    pub(super) fn cron_secret(&self) -> Result<Option<Setting<SecretString>>, SettingsError> {
+        let text = self.environment_text(Variable::CRON_SECRET)?;
+        Ok(text.map(|text| Setting {
+            value: SecretString::from(text.value),
+            origin: text.origin,
+        }))
+    }
+
+    fn base_url(&self, variable: Variable) -> Result<Setting<BaseUrl>, SettingsError> {
+        let text = self.text(variable)?;
+        let default = BaseUrl::new(variable.default.to_owned());
+        or_default(text, default, |text| Ok(BaseUrl::new(text.to_owned())))
+    }
+
+    /// The environment's value, else the file's.
+    fn text(&self, variable: Variable) -> Result<Option<Setting<String>>, SettingsError> {
+        match self.environment_text(variable)? {
+            Some(text) => Ok(Some(text)),
+            None => self.file_text(variable),
+        }
+    }
+
+    fn environment_text(&self, variable: Variable) -> Result<Option<Setting<String>>, SettingsError> {
+        Ok(self.environment.text(variable)?.map(|text| Setting {
+            value: text.to_owned(),
+            origin: Origin::Environment(variable.name),
+        }))
+    }
+
+    fn file_text(&self, variable: Variable) -> Result<Option<Setting<String>>, SettingsError> {
+        let file = self.file.as_ref().ok().and_then(Option::as_ref);
+        match file.and_then(|file| file.get(variable)) {
+            None => Ok(None),
+            Some(("", origin)) => Err(SettingsError::Invalid {
+                origin,
+                problem: InvalidValue::Empty,
+            }),
+            Some((text, origin)) => Ok(Some(Setting {
+                value: text.to_owned(),
+                origin,
+            })),
+        }
+    }
+
+    /// Where the user's configuration lies; `None` for a user without a home.
+    fn configuration_home(&self) -> Option<PathBuf> {
+        let absolute = |variable| self.environment.path(variable).filter(|path| path.is_absolute());
+        absolute(Variable::XDG_CONFIG_HOME)
+            .map(Path::to_owned)
+            .or_else(|| absolute(Variable::HOME).map(|home| home.join(".config")))
+    }
+}
+
+fn read_file(
+    flags: &Flags,
+    environment: &Environment,
+    directory: &Path,
+) -> Result<Option<SettingsFile>, SettingsError> {
+    let Some((path, origin)) = named_file(flags, environment) else {
+        return SettingsFile::read(Path::new(DEFAULT_FILE), &directory.join(DEFAULT_FILE));
+    };
+    match SettingsFile::read(path, &directory.join(path))? {
+        Some(file) => Ok(Some(file)),
+        None => Err(SettingsError::NoFile {
+            origin,
+            path: path.to_owned(),
+        }),
+    }
+}
+
+/// The settings file that someone named, and who did.
+fn named_file<'a>(flags: &'a Flags, environment: &'a Environment) -> Option<(&'a Path, Origin)> {
+    let flag = flags.config.as_deref();
+    flag.map(|path| (path, Origin::Flag("--config"))).or_else(|| {
+        let path = environment.path(Variable::USAGE_CONFIG)?;
+        Some((path, Origin::Environment(Variable::USAGE_CONFIG.name)))
+    })
+}
+
+/// The value of the text, or the default where nobody wrote one.
+fn or_default<T>(
+    text: Option<Setting<String>>,
+    default: T,
+    parse: impl FnOnce(&str) -> Result<T, InvalidValue>,
+) -> Result<Setting<T>, SettingsError> {
+    let Some(Setting { value: text, origin }) = text else {
+        return Ok(Setting {
+            value: default,
+            origin: Origin::Default,
+        });
+    };
+    match parse(&text) {
+        Ok(value) => Ok(Setting { value, origin }),
+        Err(problem) => Err(SettingsError::Invalid { origin, problem }),
+    }
+}

@@ -1,0 +1,159 @@
+//! Wiring: from settings to a ledger, a master key and provider clients.
+
+use std::sync::Arc;
+
+use secrecy::{ExposeSecret, SecretString};
+use usage_core::{Account, Clock, Provider, SystemClock};
+use usage_ingest::{Reader, choose_keys};
+use usage_providers::{BaseUrl, OpenAi, OpenAiOptions, Pace, UsageSource};
+use usage_store::{Ledger, MasterKey, OpenMode, ProviderKey};
+
+use crate::error::AppError;
+use crate::settings::{DatabaseUrl, MasterKeyError, Settings};
+
+/// Everything a command works with.
+pub struct App {
+    /// The settings, each with its origin.
+    pub settings: Settings,
+    /// What time it is.
+    pub clock: Arc<dyn Clock>,
+}
+
+/// How a command ended, as an exit code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// 0: done and clean; warnings are counted.
+    Clean,
+    /// 1: done, but errors or differences were found.
+    Findings,
+    /// 2: could not be done.
+    Failed,
+}
+
+impl Exit {
+    /// The number.
+    pub const fn code(self) -> u8 {
+        match self {
+            Self::Clean => 0,
+            Self::Findings => 1,
+            Self::Failed => 2,
+        }
+    }
+}
+
+impl App {
+    /// An app with the machine's clock.
+    pub fn new(settings: Settings) -> Self {
+        Self {
+            settings,
+            clock: Arc::new(SystemClock),
+        }
+    }
+
+    /// Opens the ledger and sets up its schema if the database is empty.
+    pub async fn ledger(&self) -> Result<Ledger, AppError> {
+        self.open_ledger(OpenMode::SetUpIfEmpty).await
+    }
+
+    /// Opens the ledger.
+    pub(crate) async fn open_ledger(&self, mode: OpenMode) -> Result<Ledger, AppError> {
+        let url = match &self.settings.database_url.value {
+            DatabaseUrl::Sqlite(path) => format!("sqlite:{}", path.display()),
+            DatabaseUrl::Postgres(url) => url.expose_secret().to_owned(),
+        };
+        Ok(Ledger::open(&url, self.clock.clone(), mode).await?)
+    }
+
+    /// The master key that the ledger's provider keys are sealed with. It is made on first use, but never for a ledger
+    /// that already has sealed keys: a new one could not open them.
+    pub(crate) fn master_key(&self, keys: &[ProviderKey]) -> Result<Arc<MasterKey>, AppError> {
+        let source = &self.settings.master_key.value;
+        let bytes = if keys.is_empty() {
+            source.load_or_create()?
+        } else {
+            source.load()?
+        };
+        for warning in source.warnings() {
+            tracing::warn!("{warning}");
+        }
+        Ok(Arc::new(MasterKey::new(&bytes)))
+    }
+
+    /// Fails if there cannot be a master key, and makes none.
+    pub(crate) fn check_master_key(&self) -> Result<(), AppError> {
+        match self.settings.master_key.value.load() {
+            Ok(_) | Err(MasterKeyError::NotMade { .. }) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// A client of the provider with this key.
+    pub(crate) fn source(
+        &self,
+        provider: Provider,
+        key: SecretString,
+    ) -> Result<Arc<dyn UsageSource>, AppError> {
+        match provider {
+            Provider::OpenAi => {
+                let setting = &self.settings.openai_base_url;
+                let base_url: BaseUrl =
+                    setting
+                        .value
+                        .as_str()
+                        .parse()
+                        .map_err(|error| AppError::BaseUrl {
+                            origin: setting.origin.to_string(),
+                            error,
+                        })?;
+                let pace = Pace {
+                    requests_per_minute: self.settings.requests_per_minute.value.get(),
+                    burst: self.settings.burst().get(),
+                };
+                let clock = self.clock.clone();
+                Ok(Arc::new(OpenAi::new(OpenAiOptions {
+                    base_url,
+                    array_encoding: self.settings.openai_array_encoding.value.into(),
+                    pace,
+                    clock,
+                    ..OpenAiOptions::new(key)
+                })?))
+            }
+            // Provider is open to more; each comes with its client.
+            other => Err(AppError::UnreadableProvider(other)),
+        }
+    }
+
+    /// The readers of the accounts asked for (every account if none is), each account once.
+    pub(crate) async fn readers(
+        &self,
+        ledger: &Ledger,
+        accounts: &[Account],
+    ) -> Result<Vec<Reader>, AppError> {
+        let keys = ledger.keys().await?;
+        let chosen: Vec<&ProviderKey> = choose_keys(&keys)
+            .into_iter()
+            .filter(|key| accounts.is_empty() || accounts.contains(&key.account.account))
+            .collect();
+        if let Some(missing) = accounts
+            .iter()
+            .find(|account| !chosen.iter().any(|key| key.account.account == **account))
+        {
+            return Err(AppError::NoKeyOfAccount(missing.clone()));
+        }
+        if chosen.is_empty() {
+            return Err(AppError::NoKey);
+        }
+        let master = self.master_key(&keys)?;
+        let mut readers = Vec::with_capacity(chosen.len());
+        for key in chosen {
+            let secret = ledger.open_key(master.clone(), key.id).await?;
+            readers.push(Reader {
+                account: key.account.clone(),
+                filter: key.filter.clone(),
+                key_id: key.id,
+                source: self.source(key.account.account.provider(), secret)?,
+            });
+        }
+        Ok(readers)
+    }
+}
