@@ -217,9 +217,27 @@ impl From<ConnectionError> for PoolError {
 pub(crate) fn use_write_ahead_log(connection: &mut AnyConnection) -> Result<(), StoreError> {
     match connection {
         AnyConnection::Postgres(_) => Ok(()),
-        AnyConnection::Sqlite(inner) => inner
-            .batch_execute("PRAGMA journal_mode = WAL")
-            .map_err(StoreError::query("switching to the write-ahead log")),
+        AnyConnection::Sqlite(inner) => retrying(|| {
+            inner
+                .batch_execute("PRAGMA journal_mode = WAL")
+                .map_err(StoreError::query("switching to the write-ahead log"))
+        }),
+    }
+}
+
+/// Asks again while another process holds the file, for as long as the busy timeout: SQLite does not apply that
+/// itself where two connections that both read would wait for each other, as they do when they switch the journal.
+fn retrying(mut attempt: impl FnMut() -> Result<(), StoreError>) -> Result<(), StoreError> {
+    const PAUSE: Duration = Duration::from_millis(20);
+    let mut waited = Duration::ZERO;
+    loop {
+        match attempt() {
+            Err(error) if error.may_retry() && waited < SQLITE_BUSY_TIMEOUT => {
+                std::thread::sleep(PAUSE);
+                waited += PAUSE;
+            }
+            done => return done,
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use diesel::sql_types::{BigInt, Text};
 use diesel::{QueryableByName, RunQueryDsl, sql_query};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 
-use crate::connection::AnyConnection;
+use crate::connection::{AnyConnection, write_transaction};
 use crate::error::{Retry, StoreError, one_line};
 
 const SQLITE: EmbeddedMigrations = embed_migrations!("../../migrations/sqlite");
@@ -109,8 +109,8 @@ pub(crate) fn has_bucket_index(connection: &mut AnyConnection) -> Result<bool, S
 
 /// Runs what is pending; each migration is a transaction of its own. Returns the versions that were run.
 ///
-/// On PostgreSQL two processes that find a database empty at once take turns; SQLite's transactions exclude each other
-/// as they are, and the second finds nothing left to run.
+/// Two processes that find a database empty at once take turns, and the second finds nothing left to run: on
+/// PostgreSQL by an advisory lock, on SQLite by one write transaction around all of them.
 pub(crate) fn run(connection: &mut AnyConnection) -> Result<Vec<String>, StoreError> {
     let doing = "migrating the schema";
     let failed = |error: Box<dyn std::error::Error + Send + Sync>| StoreError::Query {
@@ -131,9 +131,14 @@ pub(crate) fn run(connection: &mut AnyConnection) -> Result<Vec<String>, StoreEr
             let _ = connection.batch_execute(&lock("pg_advisory_unlock"));
             run
         }
-        AnyConnection::Sqlite(_) => connection
-            .run_pending_migrations(SQLITE)
-            .map(|versions| versions.iter().map(ToString::to_string).collect()),
+        AnyConnection::Sqlite(_) => {
+            return write_transaction(connection, |connection| {
+                connection
+                    .run_pending_migrations(SQLITE)
+                    .map(|versions| versions.iter().map(ToString::to_string).collect())
+                    .map_err(failed)
+            });
+        }
     };
     versions.map_err(failed)
 }

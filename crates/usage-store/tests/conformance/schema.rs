@@ -11,13 +11,18 @@ pub(crate) async fn an_empty_database_is_set_up_once(fixture: &Fixture) {
         .await
         .unwrap();
     assert_eq!(inspected.schema_state().await.unwrap(), SchemaState::Empty);
-    let open = || Ledger::open(&empty.url, fixture.clock.clone(), OpenMode::SetUpIfEmpty);
-    let (first, second) = tokio::join!(open(), open());
-    assert_eq!(first.unwrap().schema_state().await.unwrap(), SchemaState::Current);
-    assert!(
-        second.unwrap().migrate().await.unwrap().is_empty(),
-        "nothing is left to run"
-    );
+    let many = (0..8).map(|_| {
+        let (url, clock) = (empty.url.clone(), fixture.clock.clone());
+        tokio::spawn(async move { Ledger::open(&url, clock, OpenMode::SetUpIfEmpty).await })
+    });
+    for opened in many.collect::<Vec<_>>() {
+        let ledger = opened.await.unwrap().unwrap();
+        assert_eq!(ledger.schema_state().await.unwrap(), SchemaState::Current);
+        assert!(
+            ledger.migrate().await.unwrap().is_empty(),
+            "nothing is left to run"
+        );
+    }
 }
 
 pub(crate) async fn a_newer_schema_is_refused(fixture: &Fixture) {
