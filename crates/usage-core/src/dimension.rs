@@ -26,11 +26,19 @@ pub enum Dimension {
     Batch = 5,
     /// `OpenAI`: `agents_api` or `unlabeled`.
     ApiSource = 6,
+    /// `OpenAI`: the vector store that a file search looked into.
+    VectorStoreId = 7,
+    /// `OpenAI`: the size of an image, for example `1024x1024`.
+    Size = 8,
+    /// `OpenAI`: where an image came from: `image.generation`, `image.edit`, `image.variation`.
+    Source = 9,
+    /// `OpenAI`: how much context a web search takes: `low`, `medium`, `high`.
+    ContextLevel = 10,
 }
 
 impl Dimension {
     /// Every dimension, in tag order.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 11] = [
         Self::ProjectId,
         Self::ApiKeyId,
         Self::UserId,
@@ -38,6 +46,10 @@ impl Dimension {
         Self::ServiceTier,
         Self::Batch,
         Self::ApiSource,
+        Self::VectorStoreId,
+        Self::Size,
+        Self::Source,
+        Self::ContextLevel,
     ];
 
     /// The name in columns, exports and `OpenAI`'s requests.
@@ -50,6 +62,10 @@ impl Dimension {
             Self::ServiceTier => "service_tier",
             Self::Batch => "batch",
             Self::ApiSource => "api_source",
+            Self::VectorStoreId => "vector_store_id",
+            Self::Size => "size",
+            Self::Source => "source",
+            Self::ContextLevel => "context_level",
         }
     }
 
@@ -211,6 +227,14 @@ pub struct Dimensions {
     pub batch: Option<bool>,
     /// See [`Dimension::ApiSource`].
     pub api_source: Option<String>,
+    /// See [`Dimension::VectorStoreId`].
+    pub vector_store_id: Option<String>,
+    /// See [`Dimension::Size`].
+    pub size: Option<String>,
+    /// See [`Dimension::Source`].
+    pub source: Option<String>,
+    /// See [`Dimension::ContextLevel`].
+    pub context_level: Option<String>,
 }
 
 impl Dimensions {
@@ -224,8 +248,30 @@ impl Dimensions {
             Dimension::ServiceTier => self.service_tier.as_deref(),
             Dimension::Batch => self.batch.map(|batch| if batch { "true" } else { "false" }),
             Dimension::ApiSource => self.api_source.as_deref(),
+            Dimension::VectorStoreId => self.vector_store_id.as_deref(),
+            Dimension::Size => self.size.as_deref(),
+            Dimension::Source => self.source.as_deref(),
+            Dimension::ContextLevel => self.context_level.as_deref(),
         }
         .filter(|value| !value.is_empty())
+    }
+
+    /// The place of a dimension whose values are texts, to be filled; `None` for [`Dimension::Batch`], which is a
+    /// yes or no.
+    pub fn text_mut(&mut self, dimension: Dimension) -> Option<&mut Option<String>> {
+        match dimension {
+            Dimension::ProjectId => Some(&mut self.project_id),
+            Dimension::ApiKeyId => Some(&mut self.api_key_id),
+            Dimension::UserId => Some(&mut self.user_id),
+            Dimension::Model => Some(&mut self.model),
+            Dimension::ServiceTier => Some(&mut self.service_tier),
+            Dimension::Batch => None,
+            Dimension::ApiSource => Some(&mut self.api_source),
+            Dimension::VectorStoreId => Some(&mut self.vector_store_id),
+            Dimension::Size => Some(&mut self.size),
+            Dimension::Source => Some(&mut self.source),
+            Dimension::ContextLevel => Some(&mut self.context_level),
+        }
     }
 
     /// The dimensions that have a value.

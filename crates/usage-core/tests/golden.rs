@@ -59,6 +59,7 @@ fn events() -> Vec<(&'static str, &'static str, Window, Dimensions)> {
         service_tier: some("incentivized-tier"),
         batch: Some(false),
         api_source: some("agents_api"),
+        ..Dimensions::default()
     };
     let org = "org-demo";
     vec![

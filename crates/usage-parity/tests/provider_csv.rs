@@ -246,7 +246,7 @@ fn read(text: &str) -> Vec<(Window, Vec<UsageRow>)> {
                 model: value(Dimension::Model),
                 service_tier: value(Dimension::ServiceTier),
                 batch: value(Dimension::Batch).map(|batch| batch == "True"),
-                api_source: None,
+                ..Dimensions::default()
             },
             metrics: Metrics::default(),
         };

@@ -43,25 +43,21 @@ impl Identity {
     }
 }
 
-const TEXTS: [Dimension; 6] = [
+const TEXTS: [Dimension; 10] = [
     Dimension::ProjectId,
     Dimension::ApiKeyId,
     Dimension::UserId,
     Dimension::Model,
     Dimension::ServiceTier,
     Dimension::ApiSource,
+    Dimension::VectorStoreId,
+    Dimension::Size,
+    Dimension::Source,
+    Dimension::ContextLevel,
 ];
 
 fn text_mut(dimensions: &mut Dimensions, dimension: Dimension) -> &mut Option<String> {
-    match dimension {
-        Dimension::ProjectId => &mut dimensions.project_id,
-        Dimension::ApiKeyId => &mut dimensions.api_key_id,
-        Dimension::UserId => &mut dimensions.user_id,
-        Dimension::Model => &mut dimensions.model,
-        Dimension::ServiceTier => &mut dimensions.service_tier,
-        Dimension::ApiSource => &mut dimensions.api_source,
-        other => panic!("{other} is no text"),
-    }
+    dimensions.text_mut(dimension).expect("a text")
 }
 
 /// Texts that an encoding without lengths or quotes would confuse, and any other text.

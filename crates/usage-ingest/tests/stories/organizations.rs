@@ -36,7 +36,7 @@ pub(crate) fn group(project: &str) -> Dimensions {
         model: Some("gpt-5-2025-08-07".to_owned()),
         service_tier: Some("default".to_owned()),
         batch: Some(false),
-        api_source: None,
+        ..Dimensions::default()
     }
 }
 

@@ -256,22 +256,13 @@ fn set_metric(place: &mut Option<i64>, value: &Scalar) -> Told {
 
 fn set_dimension(dimensions: &mut Dimensions, dimension: Dimension, value: Scalar) -> Told {
     let invalid = |reason| Err((IssueCode::TextInvalid, reason));
-    let place = match dimension {
-        Dimension::ProjectId => &mut dimensions.project_id,
-        Dimension::ApiKeyId => &mut dimensions.api_key_id,
-        Dimension::UserId => &mut dimensions.user_id,
-        Dimension::Model => &mut dimensions.model,
-        Dimension::ServiceTier => &mut dimensions.service_tier,
-        Dimension::ApiSource => &mut dimensions.api_source,
-        Dimension::Batch => {
-            match value {
-                Scalar::Null => {}
-                Scalar::Boolean(batch) => dimensions.batch = Some(batch),
-                _ => return invalid("is neither true nor false"),
-            }
-            return Ok(());
+    let Some(place) = dimensions.text_mut(dimension) else {
+        match value {
+            Scalar::Null => {}
+            Scalar::Boolean(batch) => dimensions.batch = Some(batch),
+            _ => return invalid("is neither true nor false"),
         }
-        _ => return invalid("is a dimension this client cannot read"),
+        return Ok(());
     };
     match value {
         Scalar::Null => Ok(()),

@@ -201,7 +201,7 @@ impl Population {
             model: Some(model),
             service_tier: Some(service_tier.to_owned()),
             batch: Some(batch),
-            api_source: None,
+            ..Dimensions::default()
         };
         (dimensions, modality)
     }

@@ -136,24 +136,15 @@ impl Columns {
             if value.is_empty() {
                 continue;
             }
-            let text = Some(value.to_owned());
-            match dimension {
-                Dimension::ProjectId => dimensions.project_id = text,
-                Dimension::ApiKeyId => dimensions.api_key_id = text,
-                Dimension::UserId => dimensions.user_id = text,
-                Dimension::Model => dimensions.model = text,
-                Dimension::ServiceTier => dimensions.service_tier = text,
-                Dimension::ApiSource => dimensions.api_source = text,
-                Dimension::Batch => {
-                    let is_batch = value.to_ascii_lowercase().parse();
-                    dimensions.batch = Some(is_batch.map_err(|_| CsvError::BadValue {
-                        line,
-                        column: dimension.to_string(),
-                        value: value.to_owned(),
-                    })?);
-                }
-                // A dimension that this export does not know yet.
-                _ => {}
+            if let Some(place) = dimensions.text_mut(*dimension) {
+                *place = Some(value.to_owned());
+            } else {
+                let is_batch = value.to_ascii_lowercase().parse();
+                dimensions.batch = Some(is_batch.map_err(|_| CsvError::BadValue {
+                    line,
+                    column: dimension.to_string(),
+                    value: value.to_owned(),
+                })?);
             }
         }
 

@@ -18,6 +18,10 @@ const ROW_ORDER: [Dimension; COUNT] = [
     Dimension::Batch,
     Dimension::ServiceTier,
     Dimension::ApiSource,
+    Dimension::VectorStoreId,
+    Dimension::Size,
+    Dimension::Source,
+    Dimension::ContextLevel,
 ];
 
 /// Every tuple and every text in it, numbered.
@@ -105,20 +109,15 @@ impl Tuples {
 
     /// The dimensions of a key.
     pub(super) fn spell(&self, key: TupleKey) -> Dimensions {
-        let value = |dimension| {
-            Some(self.text(key, dimension))
-                .filter(|text| !text.is_empty())
-                .map(str::to_owned)
-        };
-        Dimensions {
-            project_id: value(Dimension::ProjectId),
-            api_key_id: value(Dimension::ApiKeyId),
-            user_id: value(Dimension::UserId),
-            model: value(Dimension::Model),
-            service_tier: value(Dimension::ServiceTier),
-            batch: value(Dimension::Batch).map(|text| text == "true"),
-            api_source: value(Dimension::ApiSource),
+        let mut dimensions = Dimensions::default();
+        for dimension in Dimension::ALL {
+            let value = Some(self.text(key, dimension)).filter(|text| !text.is_empty());
+            match dimensions.text_mut(dimension) {
+                Some(place) => *place = value.map(str::to_owned),
+                None => dimensions.batch = value.map(|text| text == "true"),
+            }
         }
+        dimensions
     }
 
     /// The dimensions of every tuple.

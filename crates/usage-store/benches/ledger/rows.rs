@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 
 use usage_core::{
-    Account, DedupeKey, Dimensions, Endpoint, Metric, Metrics, Provider, UsageRow, Width, Window,
+    Account, DedupeKey, Dimension, Dimensions, Endpoint, Metric, Metrics, Provider, UsageRow, Width, Window,
     WindowRange, parse_instant,
 };
 use usage_store::WindowRows;
@@ -98,15 +98,6 @@ pub(crate) enum Cell {
 
 /// The names of a stored row's columns, in the order of the table.
 pub(crate) fn columns() -> Vec<&'static str> {
-    let dimensions = [
-        "project_id",
-        "api_key_id",
-        "user_id",
-        "model",
-        "service_tier",
-        "batch",
-        "api_source",
-    ];
     let mut columns = vec![
         "account_id",
         "endpoint",
@@ -114,7 +105,7 @@ pub(crate) fn columns() -> Vec<&'static str> {
         "window_end",
         "dedupe_key",
     ];
-    columns.extend(dimensions);
+    columns.extend(Dimension::ALL.map(Dimension::as_str));
     columns.extend(Metric::ALL.map(Metric::as_str));
     columns.extend([
         "content_hash",
@@ -165,6 +156,10 @@ fn cells(key: DedupeKey, window: Window, row: UsageRow) -> Vec<Cell> {
         Cell::Text(dimensions.service_tier),
         Cell::Flag(dimensions.batch),
         Cell::Text(dimensions.api_source),
+        Cell::Text(dimensions.vector_store_id),
+        Cell::Text(dimensions.size),
+        Cell::Text(dimensions.source),
+        Cell::Text(dimensions.context_level),
     ];
     cells.extend(Metric::ALL.map(|metric| Cell::Integer(row.metrics.get(metric))));
     cells.extend(
@@ -194,6 +189,7 @@ fn dimensions(number: usize) -> Dimensions {
         service_tier: Some(TIERS[tier].to_owned()),
         batch: Some(batch),
         api_source: Some("unlabeled".to_owned()),
+        ..Dimensions::default()
     }
 }
 

@@ -1,7 +1,9 @@
 //! From rows as read to rows as stored: identity, identical groups summed, in the order of the index.
 
 use diesel::result::QueryResult;
-use usage_core::{DedupeKey, DedupeKeys, Dimension, Issue, IssueCode, Metric, Metrics, Scope, Window};
+use usage_core::{
+    DedupeKey, DedupeKeys, Dimension, Dimensions, Issue, IssueCode, Metric, Metrics, Scope, Window,
+};
 
 use super::{WindowOutcome, WindowRows};
 use crate::sql::{Row, Value};
@@ -24,13 +26,8 @@ pub(super) struct PreparedRow {
     pub(super) endpoint: &'static str,
     pub(super) window_start: i64,
     pub(super) window_end: i64,
-    pub(super) project_id: Option<String>,
-    pub(super) api_key_id: Option<String>,
-    pub(super) user_id: Option<String>,
-    pub(super) model: Option<String>,
-    pub(super) service_tier: Option<String>,
-    pub(super) batch: Option<bool>,
-    pub(super) api_source: Option<String>,
+    /// Empty texts are stored as absent: they have the same identity.
+    pub(super) dimensions: Dimensions,
     pub(super) metrics: Metrics,
     pub(super) content_hash: i64,
 }
@@ -64,13 +61,18 @@ impl Row for StampedRow<'_> {
         each(Value::Integer(&row.window_start))?;
         each(Value::Integer(&row.window_end))?;
         each(Value::Bytes(row.key.as_bytes()))?;
-        each(Value::OptionalText(&row.project_id))?;
-        each(Value::OptionalText(&row.api_key_id))?;
-        each(Value::OptionalText(&row.user_id))?;
-        each(Value::OptionalText(&row.model))?;
-        each(Value::OptionalText(&row.service_tier))?;
-        each(Value::OptionalBool(&row.batch))?;
-        each(Value::OptionalText(&row.api_source))?;
+        let dimensions = &row.dimensions;
+        each(Value::OptionalText(&dimensions.project_id))?;
+        each(Value::OptionalText(&dimensions.api_key_id))?;
+        each(Value::OptionalText(&dimensions.user_id))?;
+        each(Value::OptionalText(&dimensions.model))?;
+        each(Value::OptionalText(&dimensions.service_tier))?;
+        each(Value::OptionalBool(&dimensions.batch))?;
+        each(Value::OptionalText(&dimensions.api_source))?;
+        each(Value::OptionalText(&dimensions.vector_store_id))?;
+        each(Value::OptionalText(&dimensions.size))?;
+        each(Value::OptionalText(&dimensions.source))?;
+        each(Value::OptionalText(&dimensions.context_level))?;
         for metric in &self.metrics {
             each(Value::OptionalInteger(metric))?;
         }
@@ -112,22 +114,21 @@ pub(super) fn prepare(
     let mut keys = DedupeKeys::of(&scope.account, scope.endpoint, window);
     let mut rows: Vec<PreparedRow> = Vec::with_capacity(read.rows.len());
     for row in read.rows {
-        let dimensions = row.dimensions;
-        // An empty text has the identity of an absent one, so it is stored as one.
-        let present = |value: Option<String>| value.filter(|text| !text.is_empty());
+        let mut dimensions = row.dimensions;
+        for dimension in Dimension::ALL {
+            if let Some(place) = dimensions.text_mut(dimension)
+                && place.as_ref().is_some_and(String::is_empty)
+            {
+                *place = None;
+            }
+        }
         rows.push(PreparedRow {
             key: keys.key(&dimensions),
             account_id,
             endpoint: scope.endpoint.as_str(),
             window_start: window.start_unix(),
             window_end: window.end_unix(),
-            project_id: present(dimensions.project_id),
-            api_key_id: present(dimensions.api_key_id),
-            user_id: present(dimensions.user_id),
-            model: present(dimensions.model),
-            service_tier: present(dimensions.service_tier),
-            batch: dimensions.batch,
-            api_source: present(dimensions.api_source),
+            dimensions,
             metrics: row.metrics,
             content_hash: 0,
         });

@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 use diesel::pg::{CopyFormat, PgConnection};
 use diesel::prelude::*;
 use diesel::result::QueryResult;
-use usage_core::Metric;
+use usage_core::{Dimension, Metric};
 
 use super::Batch;
 use super::compare::Change;
@@ -32,10 +32,8 @@ static COLUMNS: LazyLock<String> = LazyLock::new(|| {
         "window_start",
         "window_end",
         "dedupe_key",
-        "project_id",
-        "api_key_id",
     ];
-    let dimensions = ["user_id", "model", "service_tier", "batch", "api_source"];
+    let dimensions = Dimension::ALL.into_iter().map(Dimension::as_str);
     let after = [
         "content_hash",
         "revision",
@@ -174,7 +172,7 @@ pub(super) fn revisions(
     let changed = change
         .updated
         .iter()
-        .filter(|row| restates(row.project_id.as_deref()))
+        .filter(|row| restates(row.dimensions.project_id.as_deref()))
         .map(|row| row.key);
     let retracted = change
         .retracted
@@ -184,7 +182,7 @@ pub(super) fn revisions(
     let added = change
         .inserted
         .iter()
-        .filter(|row| restates(row.project_id.as_deref()));
+        .filter(|row| restates(row.dimensions.project_id.as_deref()));
 
     let mut written = 0;
     for (kind, keys) in [

@@ -223,7 +223,7 @@ pub(crate) fn row(project: &str, model: &str, input_tokens: i64) -> UsageRow {
             model: Some(model.to_owned()),
             service_tier: Some("default".to_owned()),
             batch: Some(false),
-            api_source: None,
+            ..Dimensions::default()
         },
         metrics: Metrics {
             input_tokens: Some(input_tokens),

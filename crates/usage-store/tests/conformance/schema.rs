@@ -1,6 +1,6 @@
 //! The schema: ours, in step on both databases, and never somebody else's.
 
-use usage_core::Metric;
+use usage_core::{Dimension, Metric};
 use usage_store::{Ledger, OpenMode, SchemaState, StoreError};
 
 use crate::fixture::{Fixture, sqlite_sql};
@@ -67,15 +67,7 @@ pub(crate) async fn tables_hold_exactly_the_columns_the_program_knows(fixture: &
         "dedupe_key",
     ]
     .into_iter()
-    .chain([
-        "project_id",
-        "api_key_id",
-        "user_id",
-        "model",
-        "service_tier",
-        "batch",
-        "api_source",
-    ])
+    .chain(Dimension::ALL.into_iter().map(Dimension::as_str))
     .chain(Metric::ALL.into_iter().map(Metric::as_str))
     .chain([
         "content_hash",
