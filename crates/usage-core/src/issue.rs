@@ -91,6 +91,8 @@ issue_codes! {
     MassRetraction Error "MASS_RETRACTION",
     /// The read began before the one the ledger already has.
     StaleRead Warning "STALE_READ",
+    /// `usage_admin_bucket_idx` is missing, so rows were looked up one statement at a time.
+    ManualFallback Warning "MANUAL_FALLBACK",
     /// A total is not the sum of its parts.
     TokenSplitDrift Warning "TOKEN_SPLIT_DRIFT",
     /// The answer has fields this version does not know.

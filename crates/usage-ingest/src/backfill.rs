@@ -199,6 +199,7 @@ impl Work<'_> {
                 Err(issue) => self.note(issue),
             }
         }
+        self.warn_of_manual_path();
         let done = self.telemetry.windows_processed + self.telemetry.windows_failed;
         let left = (self.plan.windows() as u64).saturating_sub(done);
         let told = self.issues.iter().any(|issue| issue.code == IssueCode::Stopped);
@@ -209,6 +210,20 @@ impl Work<'_> {
             ));
         }
         Ok(())
+    }
+
+    /// One warning for the whole run, however many windows it took.
+    fn warn_of_manual_path(&mut self) {
+        let windows = self.telemetry.manual_fallback_windows;
+        if windows > 0 {
+            self.note(Issue::new(
+                IssueCode::ManualFallback,
+                format!(
+                    "usage_admin_bucket_idx is missing, so {windows} windows were written by look-up, which is slower; \
+                     `usage migrate` makes the index"
+                ),
+            ));
+        }
     }
 
     async fn account(&mut self, account: &StoredAccount, lease: &HeldLease) -> Result<(), StoreError> {
@@ -236,6 +251,7 @@ impl Work<'_> {
     ) -> Result<(), StoreError> {
         let mut failures = 0;
         let mut answering: BTreeSet<Endpoint> = BTreeSet::new();
+        let manual_before = self.telemetry.manual_fallback_windows;
         let mut refused: BTreeMap<Endpoint, Issue> = BTreeMap::new();
         for (position, chunk) in chunks.iter().enumerate() {
             if refused.contains_key(&chunk.endpoint) {
@@ -308,6 +324,8 @@ impl Work<'_> {
         }
         let read_something = !answering.is_empty();
         self.telemetry.processed_keys += u64::from(read_something);
+        let took_manual_path = self.telemetry.manual_fallback_windows > manual_before;
+        self.telemetry.manual_fallback_keys += u64::from(took_manual_path);
         // A run that was stopped, or lost its lease, before it read anything says nothing about the key.
         self.telemetry.failed_keys += u64::from(!read_something && failures > 0);
         self.keys_that_read += usize::from(read_something);

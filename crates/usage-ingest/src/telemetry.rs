@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use usage_core::Issue;
 use usage_providers::Traffic;
-use usage_store::WindowCounts;
+use usage_store::{WindowCounts, WritePath};
 
 /// The counters of a run. Serialises to the JSON that runs, artefacts and `--format json` share.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -64,8 +64,17 @@ impl Telemetry {
         self.retracted_events += counts.retracted;
         self.merged_events += counts.merged;
         self.revisions += counts.revisions;
-        self.constraint_inserts += counts.inserted;
-        self.constraint_updates += counts.updated;
+        match counts.path {
+            WritePath::Constraint => {
+                self.constraint_inserts += counts.inserted;
+                self.constraint_updates += counts.updated;
+            }
+            WritePath::Manual => {
+                self.manual_fallback_inserts += counts.inserted;
+                self.manual_fallback_updates += counts.updated;
+                self.manual_fallback_windows += 1;
+            }
+        }
     }
 
     pub(crate) fn count_issue(&mut self, issue: &Issue) {

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use chrono::{DateTime, Utc};
 use diesel::result::{DatabaseErrorKind, Error as DieselError};
 
 /// Why the ledger could not do what was asked. Messages are one line and hold no secret.
@@ -42,6 +43,20 @@ pub enum StoreError {
     NewerSchema {
         /// The first migration that this program does not know.
         version: String,
+    },
+    /// Usage events with the same identity, which the unique index would refuse.
+    #[error(
+        "{identities} usage events stand more than once, for example {key} of {window_start:?}, so the unique index \
+         cannot be made; read those windows again with `usage backfill --force`, which keeps one of each, then run \
+         `usage migrate`"
+    )]
+    DuplicateEvents {
+        /// How many identities, counted up to 1,000.
+        identities: u64,
+        /// The first window with one, UTC.
+        window_start: DateTime<Utc>,
+        /// The dedupe key of one, in hexadecimal.
+        key: String,
     },
     /// A sealed key was sealed with another master key.
     #[error("provider key {key_id} is sealed with another master key; set the master key it was added with")]
@@ -115,6 +130,17 @@ impl StoreError {
                 }
 
                 DieselError::DatabaseError(_, info) if info.message().contains("deadlock detected") => {
+                    Retry::Again
+                }
+                // The unique index went between the look at it and the write: the next attempt takes the manual path.
+                DieselError::DatabaseError(_, info)
+                    if info
+                        .message()
+                        .contains("no unique or exclusion constraint matching")
+                        || info
+                            .message()
+                            .contains("does not match any PRIMARY KEY or UNIQUE") =>
+                {
                     Retry::Again
                 }
                 _ => Retry::Never,

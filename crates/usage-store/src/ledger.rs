@@ -7,6 +7,7 @@ use chrono::{DateTime, Utc};
 use diesel::r2d2::Pool;
 use usage_core::Clock;
 
+use crate::bucket_index::{self, WritePath};
 use crate::connection::{self, AnyConnection, DatabaseKind, Manager};
 use crate::error::StoreError;
 use crate::migrate::{self, SchemaState};
@@ -29,6 +30,15 @@ pub enum OpenMode {
     SetUpIfEmpty,
     /// Changes nothing and accepts any schema: for `usage doctor` and `usage migrate`.
     Inspect,
+}
+
+/// What a migration did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Migrated {
+    /// The versions that were run, oldest first.
+    pub versions: Vec<String>,
+    /// Whether `usage_admin_bucket_idx` was missing and stands again.
+    pub index_made: bool,
 }
 
 impl Ledger {
@@ -69,20 +79,25 @@ impl Ledger {
         self.run(migrate::state).await
     }
 
-    /// Brings the schema up to date; returns the versions that were run.
-    pub async fn migrate(&self) -> Result<Vec<String>, StoreError> {
+    /// Brings the schema up to date and makes the unique index if it is missing.
+    ///
+    /// Fails with [`StoreError::DuplicateEvents`] if the index cannot be made.
+    pub async fn migrate(&self) -> Result<Migrated, StoreError> {
         let name = self.name.to_string();
         self.run(move |connection| match migrate::state(connection)? {
             SchemaState::Newer(version) => Err(StoreError::NewerSchema { version }),
             SchemaState::Foreign => Err(foreign(name)),
-            SchemaState::Empty | SchemaState::Current | SchemaState::Older(_) => migrate::run(connection),
+            SchemaState::Empty | SchemaState::Current | SchemaState::Older(_) => Ok(Migrated {
+                versions: migrate::run(connection)?,
+                index_made: bucket_index::repair(connection)?,
+            }),
         })
         .await
     }
 
-    /// Whether `usage_admin_bucket_idx`, through which every write goes, is in place.
-    pub async fn has_bucket_index(&self) -> Result<bool, StoreError> {
-        self.run(migrate::has_bucket_index).await
+    /// Whether writes go through `usage_admin_bucket_idx` or, where it is missing, take the manual path.
+    pub async fn write_path(&self) -> Result<WritePath, StoreError> {
+        self.run(bucket_index::write_path).await
     }
 
     /// What time it is by the ledger's clock, UTC.

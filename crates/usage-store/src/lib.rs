@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod accounts;
+mod bucket_index;
 mod connection;
 mod coverage;
 mod directory;
@@ -17,6 +18,7 @@ mod sql;
 mod vault;
 
 pub use accounts::{AccountScope, StoredAccount};
+pub use bucket_index::WritePath;
 pub use connection::DatabaseKind;
 pub use coverage::{Coverage, CoverageQuery};
 pub use directory::KnownName;
@@ -24,7 +26,7 @@ pub use error::StoreError;
 pub use events::{EventPage, EventQuery, EventTotals, RevisionKind, StoredEvent, StoredRevision};
 pub use keys::{KeyStatus, NewProviderKey, ProviderKey};
 pub use lease::{Lease, LeaseAttempt};
-pub use ledger::{Ledger, OpenMode};
+pub use ledger::{Ledger, Migrated, OpenMode};
 pub use migrate::SchemaState;
 pub use replace::{ReplaceError, Replacement, WindowCounts, WindowOutcome, WindowRows};
 pub use runs::{NewRun, Run, RunStatus};

@@ -90,23 +90,6 @@ pub(crate) fn state(connection: &mut AnyConnection) -> Result<SchemaState, Store
     }
 }
 
-/// Whether the unique index stands that every write goes through.
-pub(crate) fn has_bucket_index(connection: &mut AnyConnection) -> Result<bool, StoreError> {
-    let statement = match connection {
-        AnyConnection::Postgres(_) => {
-            "SELECT count(*) AS count FROM pg_indexes \
-             WHERE schemaname = current_schema() AND indexname = 'usage_admin_bucket_idx'"
-        }
-        AnyConnection::Sqlite(_) => {
-            "SELECT count(*) AS count FROM sqlite_master WHERE type = 'index' AND name = 'usage_admin_bucket_idx'"
-        }
-    };
-    let found: Count = sql_query(statement)
-        .get_result(connection)
-        .map_err(StoreError::query("looking for the index"))?;
-    Ok(found.count == 1)
-}
-
 /// Runs what is pending; each migration is a transaction of its own. Returns the versions that were run.
 ///
 /// Two processes that find a database empty at once take turns, and the second finds nothing left to run: on

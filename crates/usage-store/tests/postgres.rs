@@ -11,7 +11,7 @@ use usage_core::{
 };
 use usage_store::{
     AccountScope, EventQuery, LeaseAttempt, Ledger, OpenMode, Replacement, StoreError, WindowCounts,
-    WindowRows,
+    WindowRows, WritePath,
 };
 use usage_testkit::{PostgresCluster, PostgresDatabase};
 
@@ -57,6 +57,31 @@ async fn a_writer_without_the_lease_is_tripped_over_not_doubled_in_bulk() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_writer_without_the_lease_is_tripped_over_not_doubled_in_small() {
     without_the_lease(3).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_the_index_two_writers_at_once_leave_each_row_once() {
+    let database = PostgresCluster::shared().create_database();
+    let ledger = open(database.url()).await.unwrap();
+    let stored = store(&ledger, "2025-10-20T12:00:00Z", 300).await;
+    assert_eq!(stored.path, WritePath::Constraint);
+    database.execute("CREATE TABLE aside AS SELECT * FROM usage_events");
+    database.execute("DELETE FROM usage_events");
+    database.execute("DELETE FROM usage_coverage");
+    database.execute("DROP INDEX usage_admin_bucket_idx");
+
+    // The other writer has no lease; it has written and not committed when ours begins.
+    let counts = beside(
+        &database,
+        "BEGIN; INSERT INTO usage_events SELECT * FROM aside; SELECT pg_sleep(1); COMMIT",
+        || store(&ledger, "2025-10-20T13:00:00Z", 300),
+    )
+    .await;
+    assert_eq!(counts.path, WritePath::Manual);
+    assert_eq!((counts.inserted, counts.updated, counts.unchanged), (0, 0, 300));
+    let totals = ledger.totals(EventQuery::daily(AccountScope::All)).await.unwrap();
+    assert_eq!(totals.events, 300);
+    assert!(ledger.migrate().await.unwrap().index_made);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -109,30 +134,35 @@ async fn without_the_lease(rows: i64) {
     database.execute("DELETE FROM usage_events");
     database.execute("DELETE FROM usage_coverage");
 
-    let counts = std::thread::scope(|scope| {
-        let intruder = scope.spawn(|| {
-            database.execute("INSERT INTO usage_events SELECT * FROM aside; SELECT pg_sleep(1)");
-        });
-        let counts = tokio::task::block_in_place(|| {
-            tokio::runtime::Handle::current().block_on(async {
-                eventually(async || {
-                    let sleeping = format!(
-                        "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep' AND datname = '{}'",
-                        database.name()
-                    );
-                    (database.execute(&sleeping).trim() == "1").then_some(())
-                })
-                .await;
-                store(&ledger, "2025-10-20T13:00:00Z", rows).await
-            })
-        });
-        intruder.join().unwrap();
-        counts
-    });
+    let counts = beside(
+        &database,
+        "INSERT INTO usage_events SELECT * FROM aside; SELECT pg_sleep(1)",
+        || store(&ledger, "2025-10-20T13:00:00Z", rows),
+    )
+    .await;
     assert_eq!((counts.inserted, counts.updated), (0, 0));
     assert_eq!(counts.unchanged, u64::try_from(rows).unwrap());
     let totals = ledger.totals(EventQuery::daily(AccountScope::All)).await.unwrap();
     assert_eq!(totals.events, u64::try_from(rows).unwrap());
+}
+
+/// Does our work while the statement of another sleeps.
+async fn beside<T>(database: &PostgresDatabase, statement: &str, ours: impl AsyncFnOnce() -> T) -> T {
+    std::thread::scope(|scope| {
+        let other = scope.spawn(|| database.execute(statement));
+        let done = tokio::task::block_in_place(|| {
+            tokio::runtime::Handle::current().block_on(async {
+                let sleeping = format!(
+                    "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep' AND datname = '{}'",
+                    database.name()
+                );
+                eventually(async || (database.execute(&sleeping).trim() == "1").then_some(())).await;
+                ours().await
+            })
+        });
+        other.join().unwrap();
+        done
+    })
 }
 
 async fn store(ledger: &Ledger, read_at: &str, rows: i64) -> WindowCounts {

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use serde::Serialize;
-use usage_store::{Ledger, MasterKey, OpenMode, SchemaState};
+use usage_store::{Ledger, MasterKey, OpenMode, SchemaState, WritePath};
 
 use crate::settings::{SettingLine, Settings, Sources, describe};
 use crate::text::{count, hide_secrets};
@@ -96,9 +96,14 @@ impl DoctorReport {
     }
 
     async fn check_keys(&mut self, app: &App, ledger: &Ledger) {
-        let index = match ledger.has_bucket_index().await {
-            Ok(true) => Ok("usage_admin_bucket_idx is in place; writes go through it".to_owned()),
-            Ok(false) => Err("usage_admin_bucket_idx is missing; writes would fail".to_owned()),
+        let index = match ledger.write_path().await {
+            Ok(WritePath::Constraint) => {
+                Ok("usage_admin_bucket_idx is in place; writes go through it".to_owned())
+            }
+            Ok(WritePath::Manual) => Err(
+                "usage_admin_bucket_idx is missing; writes look rows up instead, which is slower; run `usage migrate`"
+                    .to_owned(),
+            ),
             Err(error) => Err(error.to_string()),
         };
         self.push("index", index);

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use usage_store::OpenMode;
+use usage_store::{Migrated, OpenMode};
 
 use crate::error::AppError;
 use crate::wiring::App;
@@ -11,24 +11,35 @@ use crate::wiring::App;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MigrateReport {
     database: String,
-    versions: Vec<String>,
+    migrated: Migrated,
 }
 
 /// Brings the ledger's schema up to date.
 pub async fn migrate(app: &App) -> Result<MigrateReport, AppError> {
     let ledger = app.open_ledger(OpenMode::Inspect).await?;
-    let versions = ledger.migrate().await?;
+    let migrated = ledger.migrate().await?;
     Ok(MigrateReport {
         database: ledger.name().to_owned(),
-        versions,
+        migrated,
     })
 }
 
 impl fmt::Display for MigrateReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.versions.is_empty() {
-            return writeln!(f, "{} is up to date", self.database);
+        let Migrated { versions, index_made } = &self.migrated;
+        if !versions.is_empty() {
+            writeln!(f, "{}: ran {}", self.database, versions.join(", "))?;
         }
-        writeln!(f, "{}: ran {}", self.database, self.versions.join(", "))
+        if *index_made {
+            writeln!(
+                f,
+                "{}: made usage_admin_bucket_idx, which was missing",
+                self.database
+            )?;
+        }
+        if versions.is_empty() && !index_made {
+            writeln!(f, "{} is up to date", self.database)?;
+        }
+        Ok(())
     }
 }

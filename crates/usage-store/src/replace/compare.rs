@@ -108,9 +108,17 @@ pub(super) fn compare<'a>(
                 {
                     change.retracted.push(gone);
                 }
-                match standing.next_if(|old| old.window_start == start && old.key == row.key) {
+                let mut same = || standing.next_if(|old| old.window_start == start && old.key == row.key);
+                let found = same();
+                // Only where the unique index is missing can an identity stand more than once; then one row replaces
+                // all of them.
+                let mut repeated = false;
+                while same().is_some() {
+                    repeated = true;
+                }
+                match found {
                     None => change.inserted.push(row),
-                    Some(old) if old.content_hash == row.content_hash => change.unchanged += 1,
+                    Some(old) if old.content_hash == row.content_hash && !repeated => change.unchanged += 1,
                     Some(_) => change.updated.push(row),
                 }
             }

@@ -110,15 +110,19 @@ fn loses_most_of_day(
         .map(|change| change.window.window.start_unix())
         .collect();
     let whole_day = Window::day(day);
-    let rows: Vec<VolumeRow> = usage_events::table
+    let mut rows: Vec<VolumeRow> = usage_events::table
         .filter(usage_events::window_start.ge(whole_day.start_unix()))
         .filter(usage_events::window_start.lt(whole_day.end_unix()))
         .filter(usage_events::account_id.eq(batch.lease.account_id))
         .filter(usage_events::endpoint.eq(batch.scope.endpoint.as_str()))
         .filter(usage_events::window_end.eq(usage_events::window_start + width_of(&of_day).seconds()))
         .select(VolumeRow::as_select())
+        .order((usage_events::window_start, usage_events::dedupe_key))
         .load(connection)
         .map_err(StoreError::query("summing a day"))?;
+
+    // Where the unique index is missing, an identity that stands twice is not twice the usage.
+    rows.dedup_by(|next, row| next.window_start == row.window_start && next.dedupe_key == row.dedupe_key);
 
     let (mut total, mut before, mut after) = (Volume::default(), Volume::default(), Volume::default());
     for row in &rows {
@@ -144,6 +148,7 @@ fn width_of(changes: &[&Change<'_>]) -> Width {
 #[diesel(table_name = usage_events)]
 struct VolumeRow {
     window_start: i64,
+    dedupe_key: Vec<u8>,
     project_id: Option<String>,
     input_tokens: Option<i64>,
     output_tokens: Option<i64>,

@@ -6,6 +6,7 @@
 
 mod compare;
 mod guard;
+mod manual;
 mod prepare;
 mod write;
 
@@ -15,6 +16,7 @@ use chrono::{DateTime, Utc};
 use usage_core::{DimensionSet, Issue, IssueCode, Scope, UsageRow, Window, WindowRange, WindowState};
 
 use crate::accounts::AccountScope;
+use crate::bucket_index::{self, WritePath};
 use crate::connection::AnyConnection;
 use crate::coverage::{self, Coverage, CoverageQuery};
 use crate::error::StoreError;
@@ -76,6 +78,8 @@ pub struct WindowCounts {
     pub merged: u64,
     /// How far the window had gone.
     pub state: WindowState,
+    /// How the rows were found that were replaced.
+    pub path: WritePath,
 }
 
 /// Why not every window was replaced, and what had been done before.
@@ -219,6 +223,10 @@ struct Batch {
 impl Batch {
     fn apply(&self, connection: &mut AnyConnection) -> Result<Vec<WindowOutcome>, StoreError> {
         lease::check(connection, &self.lease)?;
+        let path = bucket_index::write_path(connection)?;
+        if path == WritePath::Manual {
+            bucket_index::exclude_writers(connection)?;
+        }
         let covered = self.covered(connection)?;
         let mut outcomes = Vec::with_capacity(self.windows.len());
         let mut admitted = Vec::with_capacity(self.windows.len());
@@ -254,6 +262,7 @@ impl Batch {
                     revisions,
                     merged: change.window.merged,
                     state: coverage.state,
+                    path,
                 }),
             });
         }
@@ -266,7 +275,10 @@ impl Batch {
             .flat_map(|change| change.updated.iter().copied())
             .collect();
         write::insert(connection, self, &inserted)?;
-        write::update(connection, self, &updated)?;
+        match path {
+            WritePath::Constraint => write::update(connection, self, &updated)?,
+            WritePath::Manual => manual::update(connection, self, &updated)?,
+        }
         for change in &changes {
             write::retract(connection, change)?;
         }

@@ -37,6 +37,7 @@ pub(super) struct StampedRow<'a> {
     pub(super) row: &'a PreparedRow,
     pub(super) metrics: [Option<i64>; METRICS],
     pub(super) revision: i64,
+    pub(super) first_stored_at: i64,
     pub(super) now: i64,
     pub(super) run_id: i64,
 }
@@ -47,6 +48,7 @@ impl<'a> StampedRow<'a> {
             row,
             metrics: Metric::ALL.map(|metric| row.metrics.get(metric)),
             revision: 1,
+            first_stored_at: now,
             now,
             run_id,
         }
@@ -78,7 +80,7 @@ impl Row for StampedRow<'_> {
         }
         each(Value::Integer(&row.content_hash))?;
         each(Value::Integer(&self.revision))?;
-        each(Value::Integer(&self.now))?;
+        each(Value::Integer(&self.first_stored_at))?;
         each(Value::Integer(&self.now))?;
         each(Value::Integer(&self.run_id))
     }

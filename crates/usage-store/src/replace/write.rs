@@ -22,7 +22,7 @@ const ROWS_A_STATEMENT: usize = 50;
 /// From this many new rows on, COPY is worth its own round trip.
 const COPY_FROM: usize = 200;
 /// Keys a DELETE or a revision statement names.
-const KEYS_A_STATEMENT: usize = 500;
+pub(super) const KEYS_A_STATEMENT: usize = 500;
 
 /// The columns of an event in the order of the table, of [`StampedRow`] and of COPY.
 static COLUMNS: LazyLock<String> = LazyLock::new(|| {
@@ -95,10 +95,20 @@ fn insert_through_statements(
     rows: &[&PreparedRow],
 ) -> Result<(), StoreError> {
     for rows in rows.chunks(ROWS_A_STATEMENT) {
-        let rows = stamped(batch, rows);
+        insert_stamped(connection, &stamped(batch, rows))?;
+    }
+    Ok(())
+}
+
+/// Inserts rows with the history that they carry.
+pub(super) fn insert_stamped(
+    connection: &mut AnyConnection,
+    rows: &[StampedRow<'_>],
+) -> Result<(), StoreError> {
+    for rows in rows.chunks(ROWS_A_STATEMENT) {
         let insert = InsertRows {
             head: &HEAD,
-            rows: &rows,
+            rows,
             tail: "",
         };
         let inserted = if rows.len() == ROWS_A_STATEMENT {
@@ -128,14 +138,19 @@ pub(super) fn update(
         .load(connection)
         .map_err(StoreError::query("storing usage events"))?;
         if revisions.len() != rows.len() || !revisions.into_iter().all(|revision| revision > 1) {
-            return Err(StoreError::Query {
-                doing: "storing usage events",
-                reason: "somebody writes usage events without the account's lease".to_owned(),
-                retry: Retry::Again,
-            });
+            return Err(intruder());
         }
     }
     Ok(())
+}
+
+/// The table is not what the comparison saw: the transaction runs again and compares anew.
+pub(super) fn intruder() -> StoreError {
+    StoreError::Query {
+        doing: "storing usage events",
+        reason: "somebody writes usage events without the account's lease".to_owned(),
+        retry: Retry::Again,
+    }
 }
 
 fn stamped<'a>(batch: &Batch, rows: &[&'a PreparedRow]) -> Vec<StampedRow<'a>> {
@@ -189,6 +204,8 @@ pub(super) fn revisions(
         (RevisionKind::Changed, changed.collect::<Vec<_>>()),
         (RevisionKind::Retracted, retracted.collect()),
     ] {
+        let mut keys = keys;
+        keys.dedup();
         for keys in keys.chunks(KEYS_A_STATEMENT) {
             let copied = CopyRevisions {
                 kind: kind.as_str(),

@@ -4,6 +4,7 @@
 mod fixture;
 mod keys;
 mod leases;
+mod manual;
 mod replace;
 mod rest;
 mod restatement;
@@ -57,6 +58,10 @@ on_both_databases!(
     crate::restatement::losing_half_of_a_day_is_not_held as losing_half_of_a_day_is_not_held,
     crate::restatement::a_held_window_does_not_hold_its_neighbours
         as a_held_window_does_not_hold_its_neighbours,
+    crate::manual::both_paths_leave_the_same as both_paths_leave_the_same,
+    crate::manual::an_index_of_another_definition_does_not_count
+        as an_index_of_another_definition_does_not_count,
+    crate::manual::duplicates_are_healed_by_reading_again as duplicates_are_healed_by_reading_again,
     crate::leases::a_lease_excludes_others_until_released as a_lease_excludes_others_until_released,
     crate::leases::an_expired_lease_cannot_write as an_expired_lease_cannot_write,
     crate::leases::a_former_holder_cannot_write as a_former_holder_cannot_write,
