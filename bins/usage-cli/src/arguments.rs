@@ -7,11 +7,12 @@ use std::num::NonZeroU32;
 use std::path::PathBuf;
 
 use chrono::{Days, NaiveDate};
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
 use usage_app::hide_secrets;
 use usage_app::logging::{LogFormat, LogLevel};
 use usage_app::settings::{DatabaseUrl, Flags};
-use usage_core::{Account, Dimension, Endpoint, InvalidRange, ParseAccountError, Provider, WindowRange};
+use usage_core::{Account, Dimension, Endpoint, InvalidRange, ParseAccountError, Provider, Width, WindowRange};
 
 pub(crate) use refusal::Refusal;
 
@@ -217,6 +218,12 @@ pub(crate) struct BackfillArguments {
     /// The last UTC day, included [default: today]
     #[arg(long, value_name = "DAY", value_parser = usage_core::parse_day, requires = "start")]
     pub(crate) end: Option<NaiveDate>,
+    /// How wide the windows are: days, hours or minutes
+    ///
+    /// Windows of different widths stand side by side in the ledger and are never added up. Days are what exports and
+    /// bills are compared with; hours and minutes take many more requests.
+    #[arg(long, value_name = "WIDTH", default_value = "1d", value_parser = width_parser())]
+    pub(crate) bucket_width: Width,
     /// How many days to ask for at once [default: as many as the provider puts on a page]
     #[arg(long, value_name = "N", value_parser = parse_chunk_days, allow_negative_numbers = true)]
     pub(crate) chunk_days: Option<NonZeroU32>,
@@ -256,7 +263,15 @@ impl BackfillArguments {
             Some(day) => day,
             None => last.checked_sub_days(Days::new(DEFAULT_DAYS - 1)).unwrap_or(last),
         };
-        WindowRange::days(first, last)
+        let days = WindowRange::days(first, last)?;
+        WindowRange::new(days.start(), days.end(), self.bucket_width)
+    }
+
+    /// How many windows to ask for at once, if that was said.
+    pub(crate) fn chunk_windows(&self) -> Option<usize> {
+        let windows_a_day = usize::try_from(Width::Day.seconds() / self.bucket_width.seconds()).ok()?;
+        let days = self.chunk_days?.get() as usize;
+        Some(days.saturating_mul(windows_a_day))
     }
 }
 
@@ -282,6 +297,9 @@ pub(crate) struct ExportArguments {
     /// The last UTC day, included [default: the last in the ledger]
     #[arg(long, value_name = "DAY", value_parser = usage_core::parse_day)]
     pub(crate) end: Option<NaiveDate>,
+    /// How wide the windows of the events are: those of two widths are never in one export
+    #[arg(long, value_name = "WIDTH", default_value = "1d", value_parser = width_parser())]
+    pub(crate) bucket_width: Width,
     #[command(flatten)]
     pub(crate) selection: Selection,
     /// The file to write [default: standard output]
@@ -359,6 +377,11 @@ fn parse_account(text: &str) -> Result<Account, ParseAccountError> {
         Some((provider, organization)) => Account::new(provider.parse()?, organization),
         None => Account::new(Provider::OpenAi, text),
     }
+}
+
+/// The provider's names of the widths, for messages and for shells that complete them.
+fn width_parser() -> impl TypedValueParser<Value = Width> {
+    PossibleValuesParser::new(["1d", "1h", "1m"]).try_map(|text| text.parse::<Width>())
 }
 
 fn parse_chunk_days(text: &str) -> Result<NonZeroU32, String> {

@@ -11,7 +11,7 @@ use usage_ingest::{Backfill, Outcome, PlanRequest, PlanSummary, Progress, RunRep
 use usage_store::{AccountScope, CoverageQuery, EventQuery, Ledger};
 
 use super::artifact::{Artifact, ArtifactPlace, Scope, WindowRecord};
-use super::totals::TotalsReport;
+use super::totals::{TotalsReport, write_totals};
 use crate::error::AppError;
 use crate::text::{count, days, thousands};
 use crate::wiring::{App, Exit};
@@ -238,9 +238,7 @@ impl fmt::Display for BackfillReport {
             write!(f, " ({})", states.join(", "))?;
         }
         writeln!(f)?;
-        for totals in &self.totals {
-            writeln!(f, "  {totals}")?;
-        }
+        write_totals(f, &self.totals)?;
         if let Some(run) = &self.run {
             write_issue_counts(f, run)?;
         }

@@ -7,7 +7,7 @@ use chrono::NaiveDate;
 use secrecy::SecretString;
 use tokio::sync::watch;
 use tokio::time::Instant;
-use usage_core::{Account, Endpoint, ProjectFilter, Provider, WindowRange};
+use usage_core::{Account, Endpoint, ProjectFilter, Provider, Width, WindowRange};
 use usage_ingest::Progress;
 use usage_simulator::{AdminKey, Generate, Organization, Simulator};
 
@@ -85,6 +85,7 @@ pub async fn demo(progress: &dyn Progress, stop: watch::Receiver<bool>) -> Resul
         layout: ExportLayout::ProviderCsv,
         first_day: None,
         last_day: None,
+        width: Width::Day,
         endpoints: vec![Endpoint::Completions],
         accounts: Vec::new(),
         output: Some(path.clone()),

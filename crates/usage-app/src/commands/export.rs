@@ -31,6 +31,9 @@ pub struct ExportOptions {
     pub last_day: Option<NaiveDate>,
     /// The surfaces.
     pub endpoints: Vec<Endpoint>,
+    /// How wide the windows of the events are: those of two widths are never in one export, where they would count
+    /// twice.
+    pub width: Width,
     /// The accounts; every one if none is named.
     pub accounts: Vec<Account>,
     /// The file, written exactly there, whole or not at all; standard output if none is named.
@@ -64,6 +67,10 @@ pub async fn export(app: &App, options: ExportOptions) -> Result<u64, AppError> 
         return Err(AppError::UnknownAccount(missing.clone()));
     }
     let selection = Selection::new(&options, &chosen)?;
+    let options = ExportOptions {
+        endpoints: laid_out(&options)?,
+        ..options
+    };
     match &options.output {
         None => write(&ledger, &options, &selection, &mut io::stdout().lock()).await,
         Some(path) => {
@@ -73,6 +80,21 @@ pub async fn export(app: &App, options: ExportOptions) -> Result<u64, AppError> 
             file.commit()?;
             Ok(events)
         }
+    }
+}
+
+/// The endpoints that are written. The provider's export has one endpoint a file, and the layout written here is that
+/// of completions, which decisions share.
+fn laid_out(options: &ExportOptions) -> Result<Vec<Endpoint>, AppError> {
+    match (options.layout, options.endpoints.as_slice()) {
+        (ExportLayout::JsonLines | ExportLayout::Csv, endpoints)
+        | (ExportLayout::ProviderCsv, endpoints @ [Endpoint::Completions | Endpoint::Decisions]) => {
+            Ok(endpoints.to_vec())
+        }
+        (ExportLayout::ProviderCsv, endpoints) if endpoints == Endpoint::ALL => {
+            Ok(vec![Endpoint::Completions])
+        }
+        (ExportLayout::ProviderCsv, _) => Err(AppError::NoLayout),
     }
 }
 
@@ -95,6 +117,7 @@ struct Selection {
     scope: AccountScope,
     accounts: usize,
     windows: Option<WindowRange>,
+    width: Width,
 }
 
 impl Selection {
@@ -110,8 +133,10 @@ impl Selection {
         Ok(Self {
             scope: AccountScope::Only(accounts.iter().map(|account| account.id).collect()),
             accounts: accounts.len(),
+            width: options.width,
             windows: if named {
-                Some(WindowRange::days(first, last)?)
+                let days = WindowRange::days(first, last)?;
+                Some(WindowRange::new(days.start(), days.end(), options.width)?)
             } else {
                 None
             },
@@ -123,7 +148,7 @@ impl Selection {
             scope: self.scope.clone(),
             endpoint: Some(endpoint),
             windows: self.windows,
-            width: Width::Day,
+            width: self.width,
         }
     }
 }
@@ -184,7 +209,7 @@ async fn provider_csv(
     };
     let mut rows: BTreeMap<Window, Vec<UsageRow>> = BTreeMap::new();
     for coverage in ledger.coverage(query).await? {
-        if coverage.window.width() == Width::Day {
+        if coverage.window.width() == selection.width {
             rows.entry(coverage.window).or_default();
         }
     }

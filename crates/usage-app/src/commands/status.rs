@@ -1,5 +1,6 @@
 //! `usage status`
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
@@ -40,6 +41,8 @@ pub struct StatusReport {
 pub struct AccountTotals {
     /// Whose, as `provider/organization`.
     pub account: String,
+    /// How wide the events' windows are: events of two widths are never in one sum.
+    pub width: Width,
     /// The sums.
     #[serde(flatten)]
     pub totals: TotalsReport,
@@ -53,6 +56,8 @@ pub struct ScopeStatus {
     pub account: String,
     /// Which surface.
     pub endpoint: Endpoint,
+    /// How wide the windows are.
+    pub width: Width,
     /// The projects it was asked for; none for every project.
     pub projects: Vec<String>,
     /// The first UTC day covered.
@@ -67,19 +72,20 @@ pub struct ScopeStatus {
     pub refused_dimensions: DimensionSet,
     /// Dimensions that were asked for and null in every row of some read.
     pub empty_dimensions: DimensionSet,
-    /// Days between the first one covered and today that were never read, neither for these projects nor for more.
+    /// Windows between the first one covered and the present one that were never read, neither for these projects nor
+    /// for more.
     pub gaps: Vec<Gap>,
 }
 
-/// Days that were never read, both included.
+/// Windows that were never read.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Gap {
-    /// The first of them.
+    /// The UTC day of the first of them.
     pub start: NaiveDate,
-    /// The last of them.
+    /// The UTC day of the last of them.
     pub end: NaiveDate,
     /// How many they are.
-    pub days: usize,
+    pub windows: usize,
 }
 
 /// A run in the report.
@@ -129,34 +135,43 @@ pub async fn status(
                 endpoint: Some(endpoint),
                 windows: None,
             };
-            let mut by_filter: BTreeMap<ProjectFilter, Vec<Coverage>> = BTreeMap::new();
+            let mut by_width: BTreeMap<Reverse<Width>, ByFilter> = BTreeMap::new();
             for window in ledger.coverage(query).await? {
-                if window.window.width() == Width::Day {
-                    by_filter.entry(window.filter.clone()).or_default().push(window);
+                let by_filter = by_width.entry(Reverse(window.window.width())).or_default();
+                by_filter.entry(window.filter.clone()).or_default().push(window);
+            }
+            for (Reverse(width), by_filter) in by_width {
+                let account = account.account.to_string();
+                for filter in by_filter.keys() {
+                    let scope = ScopeStatus::new(&account, endpoint, filter, &by_filter, app.clock.now())?;
+                    report.coverage.extend(scope);
                 }
+                let query = EventQuery {
+                    width,
+                    ..EventQuery::daily(scope.clone())
+                };
+                let totals = TotalsReport::read(&ledger, endpoint, query).await?;
+                report.totals.push(AccountTotals {
+                    account,
+                    width,
+                    totals,
+                });
             }
-            if by_filter.is_empty() {
-                continue;
-            }
-            let account = account.account.to_string();
-            for filter in by_filter.keys() {
-                let scope = ScopeStatus::new(&account, endpoint, filter, &by_filter, app.clock.now())?;
-                report.coverage.extend(scope);
-            }
-            let totals = TotalsReport::read(&ledger, endpoint, EventQuery::daily(scope)).await?;
-            report.totals.push(AccountTotals { account, totals });
         }
     }
     report.runs = ledger.runs(RUNS).await?.into_iter().map(RunLine::new).collect();
     Ok(report)
 }
 
+/// The coverage of one account, endpoint and width.
+type ByFilter = BTreeMap<ProjectFilter, Vec<Coverage>>;
+
 impl ScopeStatus {
     fn new(
         account: &str,
         endpoint: Endpoint,
         filter: &ProjectFilter,
-        by_filter: &BTreeMap<ProjectFilter, Vec<Coverage>>,
+        by_filter: &ByFilter,
         now: DateTime<Utc>,
     ) -> Result<Option<Self>, AppError> {
         let windows = by_filter.get(filter).map_or(&[][..], Vec::as_slice);
@@ -167,10 +182,11 @@ impl ScopeStatus {
         for window in windows {
             *states.entry(window.state).or_default() += 1;
         }
-        let today = Window::containing(now, Width::Day);
-        let end = last.window.end().max(today.end());
-        let range = WindowRange::new(first.window.start(), end, Width::Day)?;
-        // A day that was read for every project was read for these.
+        let width = first.window.width();
+        let present = Window::containing(now, width);
+        let end = last.window.end().max(present.end());
+        let range = WindowRange::new(first.window.start(), end, width)?;
+        // A window that was read for every project was read for these.
         let covered: BTreeSet<Window> = by_filter
             .iter()
             .filter(|(other, _)| other.includes(filter))
@@ -182,12 +198,13 @@ impl ScopeStatus {
             Gap {
                 start,
                 end,
-                days: range.len(),
+                windows: range.len(),
             }
         });
         Ok(Some(Self {
             account: account.to_owned(),
             endpoint,
+            width,
             projects: filter.ids().map(str::to_owned).collect(),
             first_day: first.window.utc_day(),
             last_day: last.window.utc_day(),
@@ -235,9 +252,15 @@ impl fmt::Display for StatusReport {
             writeln!(f, "nothing was read yet; `usage backfill` reads the last 30 days")?;
         }
         for totals in &self.totals {
-            writeln!(f, "{} {}", totals.account, totals.totals)?;
+            let by_width = match totals.width {
+                Width::Day => String::new(),
+                width => format!(" by {}", noun(width)),
+            };
+            writeln!(f, "{}{by_width} {}", totals.account, totals.totals)?;
             let same = |scope: &&ScopeStatus| {
-                scope.account == totals.account && scope.endpoint == totals.totals.endpoint
+                scope.account == totals.account
+                    && scope.endpoint == totals.totals.endpoint
+                    && scope.width == totals.width
             };
             for scope in self.coverage.iter().filter(same) {
                 write!(f, "{scope}")?;
@@ -261,6 +284,15 @@ impl fmt::Display for StatusReport {
     }
 }
 
+/// What a window of the width is called.
+fn noun(width: Width) -> &'static str {
+    match width {
+        Width::Minute => "minute",
+        Width::Hour => "hour",
+        Width::Day => "day",
+    }
+}
+
 /// Below the totals of its account and endpoint.
 impl fmt::Display for ScopeStatus {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -277,7 +309,7 @@ impl fmt::Display for ScopeStatus {
         writeln!(
             f,
             "  {projects}{} covered, {} to {} ({})",
-            count(self.windows as u64, "day"),
+            count(self.windows as u64, noun(self.width)),
             self.first_day,
             self.last_day,
             states.join(", ")
@@ -298,7 +330,7 @@ impl fmt::Display for ScopeStatus {
                 "    never read: {} to {} ({})",
                 gap.start,
                 gap.end,
-                count(gap.days as u64, "day")
+                count(gap.windows as u64, noun(self.width))
             )?;
         }
         Ok(())

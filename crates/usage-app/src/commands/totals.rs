@@ -3,7 +3,7 @@
 use std::fmt;
 
 use serde::Serialize;
-use usage_core::Endpoint;
+use usage_core::{Endpoint, Metric};
 use usage_store::{EventQuery, EventTotals, Ledger, StoreError};
 
 use crate::text::{count, thousands};
@@ -48,20 +48,55 @@ impl TotalsReport {
     }
 }
 
+impl TotalsReport {
+    /// Whether there is anything to sum.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.events == 0
+    }
+}
+
+/// One line for each endpoint with usage, and one that names those without.
+pub(crate) fn write_totals<'a>(
+    f: &mut fmt::Formatter<'_>,
+    totals: impl IntoIterator<Item = &'a TotalsReport>,
+) -> fmt::Result {
+    let (quiet, used): (Vec<_>, Vec<_>) = totals.into_iter().partition(|totals| totals.is_empty());
+    for totals in used {
+        writeln!(f, "  {totals}")?;
+    }
+    if quiet.is_empty() {
+        return Ok(());
+    }
+    let names: Vec<&str> = quiet.iter().map(|totals| totals.endpoint.as_str()).collect();
+    writeln!(f, "  no usage: {}", names.join(", "))
+}
+
 impl fmt::Display for TotalsReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let metrics = &self.metrics;
-        let number = |value: Option<i64>| value.map_or_else(|| "unknown".to_owned(), thousands);
         write!(
             f,
-            "{}: {} in {} with usage; {} input tokens ({} of them cached), {} output tokens, {} model requests",
+            "{}: {} in {} with usage",
             self.endpoint,
             count(self.events, "event"),
-            count(self.windows_with_usage, "window"),
-            number(metrics.input_tokens.or((self.events == 0).then_some(0))),
-            number(metrics.input_cached_tokens.or((self.events == 0).then_some(0))),
-            number(metrics.output_tokens.or((self.events == 0).then_some(0))),
-            number(metrics.num_model_requests.or((self.events == 0).then_some(0))),
-        )
+            count(self.windows_with_usage, "window")
+        )?;
+        for (index, metric) in self.endpoint.required_metrics().iter().enumerate() {
+            let separator = if index == 0 { ';' } else { ',' };
+            let number = self.metrics.get(*metric).or((self.events == 0).then_some(0));
+            let number = number.map_or_else(|| "unknown".to_owned(), thousands);
+            write!(f, "{separator} {number} {}", words(*metric))?;
+            if *metric == Metric::InputTokens
+                && let Some(cached) = self.metrics.input_cached_tokens
+            {
+                write!(f, " ({} of them cached)", thousands(cached))?;
+            }
+        }
+        Ok(())
     }
+}
+
+/// `num_model_requests` as `model requests`.
+fn words(metric: Metric) -> String {
+    let name = metric.as_str();
+    name.strip_prefix("num_").unwrap_or(name).replace('_', " ")
 }

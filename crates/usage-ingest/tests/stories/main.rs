@@ -6,10 +6,12 @@ mod control_totals;
 mod grouping;
 mod keys;
 mod leases;
+mod manual_path;
 mod month;
 mod organizations;
 mod restatement;
 mod trouble;
+mod widths;
 mod world;
 
 /// Runs each story on both databases, each with a database of its own.
@@ -68,6 +70,8 @@ on_both_databases!(
     trouble::one_failed_chunk_does_not_stop_the_others,
     trouble::a_run_told_to_stop_before_it_begins_asks_nothing,
     trouble::a_run_told_to_stop_on_the_way_keeps_what_it_stored,
+    manual_path::without_the_index_a_run_is_counted_and_warned_of_once,
+    widths::a_day_read_at_all_three_widths_sums_to_the_same,
     leases::a_dead_holder_is_replaced_at_once,
     leases::a_run_waits_until_another_is_done,
     leases::two_runs_at_once_count_nothing_twice,

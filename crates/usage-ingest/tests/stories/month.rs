@@ -1,6 +1,6 @@
 //! The real month: what the provider's own export of it says.
 
-use usage_core::{Dimension, DimensionSet, Endpoint, WindowState};
+use usage_core::{DimensionSet, Endpoint, WindowState};
 use usage_simulator::Simulator;
 use usage_store::RunStatus;
 
@@ -32,7 +32,7 @@ pub(crate) async fn the_real_month_takes_two_requests(database: Database) {
     assert_eq!(metrics.num_model_requests, Some(1_437));
     world.assert_equals_truth(FIRST, LAST).await;
 
-    let everything: DimensionSet = Dimension::ALL.into_iter().collect();
+    let everything = Endpoint::Completions.dimensions();
     for stored in world.events().await {
         let dimensions = &stored.event.dimensions;
         assert_eq!(dimensions.present(), everything, "{dimensions:?}");

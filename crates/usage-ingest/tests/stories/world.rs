@@ -9,7 +9,7 @@ use tempfile::TempDir;
 use tokio::sync::watch;
 use usage_core::{
     Account, Clock, DimensionSet, Dimensions, Endpoint, IssueCode, ManualClock, ProjectFilter, Provider,
-    Window, WindowRange, parse_day, parse_instant,
+    Width, Window, WindowRange, parse_day, parse_instant,
 };
 use usage_ingest::{
     Backfill, Outcome, Plan, PlanRequest, Progress, Reader, RunReport, Silent, choose_keys, plan, run,
@@ -60,13 +60,15 @@ pub(crate) struct World {
     pub(crate) account: StoredAccount,
     /// The key that the world begins with.
     pub(crate) key: ProviderKey,
-    _database: Database,
+    database: Database,
 }
 
 /// A run to be planned and worked off.
 pub(crate) struct Job<'a> {
     pub(crate) first: &'a str,
     pub(crate) last: &'a str,
+    pub(crate) width: Width,
+    pub(crate) endpoints: Vec<Endpoint>,
     pub(crate) chunk_windows: Option<usize>,
     pub(crate) group_by: Option<DimensionSet>,
     pub(crate) force: bool,
@@ -83,6 +85,8 @@ impl<'a> Job<'a> {
         Self {
             first,
             last,
+            width: Width::Day,
+            endpoints: vec![Endpoint::Completions],
             chunk_windows: None,
             group_by: None,
             force: false,
@@ -102,7 +106,8 @@ impl<'a> Job<'a> {
     }
 
     fn windows(&self) -> WindowRange {
-        days(self.first, self.last)
+        let days = days(self.first, self.last);
+        WindowRange::new(days.start(), days.end(), self.width).unwrap()
     }
 }
 
@@ -129,7 +134,7 @@ impl World {
             clock,
             simulator,
             key,
-            _database: database,
+            database,
         }
     }
 
@@ -205,7 +210,7 @@ impl World {
         };
         let request = PlanRequest {
             windows: job.windows(),
-            endpoints: vec![Endpoint::Completions],
+            endpoints: job.endpoints.clone(),
             chunk_windows: job.chunk_windows,
             group_by: job.group_by,
             force: job.force,
@@ -246,6 +251,22 @@ impl World {
     pub(crate) async fn totals(&self) -> EventTotals {
         let query = EventQuery::daily(AccountScope::All);
         self.ledger.totals(query).await.unwrap()
+    }
+
+    /// Runs SQL behind the ledger's back.
+    pub(crate) fn sql(&self, statement: &str) {
+        match &self.database {
+            Database::Sqlite(_) => {
+                let path = self.ledger.name().to_owned();
+                rusqlite::Connection::open(path)
+                    .unwrap()
+                    .execute_batch(statement)
+                    .unwrap();
+            }
+            Database::Postgres(database) => {
+                database.execute(statement);
+            }
+        }
     }
 
     pub(crate) async fn revisions(&self) -> Vec<StoredRevision> {
