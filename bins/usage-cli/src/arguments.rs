@@ -5,6 +5,7 @@ mod refusal;
 use std::ffi::OsString;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use chrono::{Days, NaiveDate};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
@@ -12,7 +13,9 @@ use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, V
 use usage_app::hide_secrets;
 use usage_app::logging::{LogFormat, LogLevel};
 use usage_app::settings::{DatabaseUrl, Flags};
-use usage_core::{Account, Dimension, Endpoint, InvalidRange, ParseAccountError, Provider, Width, WindowRange};
+use usage_core::{
+    Account, Dimension, Endpoint, InvalidRange, ParseAccountError, Provider, Width, WindowRange,
+};
 
 pub(crate) use refusal::Refusal;
 
@@ -227,6 +230,9 @@ pub(crate) struct BackfillArguments {
     /// How many days to ask for at once [default: as many as the provider puts on a page]
     #[arg(long, value_name = "N", value_parser = parse_chunk_days, allow_negative_numbers = true)]
     pub(crate) chunk_days: Option<NonZeroU32>,
+    /// How long the run may take, for example 90s, 30m or 2h: no request is sent and no wait begun that would pass it
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
+    pub(crate) deadline: Option<Duration>,
     /// A name to know the run by
     #[arg(long, value_parser = parse_label)]
     pub(crate) label: Option<String>,
@@ -377,6 +383,22 @@ fn parse_account(text: &str) -> Result<Account, ParseAccountError> {
         Some((provider, organization)) => Account::new(provider.parse()?, organization),
         None => Account::new(Provider::OpenAi, text),
     }
+}
+
+/// A whole number with its unit: `90s`, `30m`, `2h`.
+fn parse_duration(text: &str) -> Result<Duration, String> {
+    let refusal = || {
+        format!("`{text}` is not a duration; write a whole number and its unit, for example 90s, 30m or 2h")
+    };
+    let unit = text.chars().next_back().ok_or_else(refusal)?;
+    let seconds = match unit {
+        's' => 1,
+        'm' => 60,
+        'h' => 3_600,
+        _ => return Err(refusal()),
+    };
+    let number: u32 = text[..text.len() - 1].parse().map_err(|_| refusal())?;
+    Ok(Duration::from_secs(u64::from(number) * seconds))
 }
 
 /// The provider's names of the widths, for messages and for shells that complete them.

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use clap::CommandFactory as _;
 use tokio::sync::watch;
+use tokio::time::Instant;
 use usage_app::commands::backfill::BackfillOptions;
 use usage_app::commands::export::{ExportLayout, ExportOptions};
 use usage_app::commands::keys::AddKeyOptions;
@@ -65,7 +66,13 @@ async fn dispatch(arguments: Arguments) -> Result<Exit, AppError> {
         }
         Command::Migrate => print(&migrate::migrate(&app()?).await?).map(|()| Exit::Clean),
         Command::Keys(command) => run_keys(&app()?, command).await,
-        Command::Backfill(arguments) => run_backfill(&app()?, arguments).await,
+        Command::Backfill(arguments) => {
+            let app = App {
+                deadline: arguments.deadline.map(|deadline| Instant::now() + deadline),
+                ..app()?
+            };
+            run_backfill(&app, arguments).await
+        }
         Command::Status(arguments) => {
             let selection = &arguments.selection;
             let report = status::status(&app()?, &selection.accounts(), &selection.endpoints()).await?;

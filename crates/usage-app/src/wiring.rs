@@ -1,11 +1,13 @@
 //! Wiring: from settings to a ledger, a master key and provider clients.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
+use tokio::time::Instant;
 use usage_core::{Account, Clock, Provider, SystemClock};
 use usage_ingest::{Reader, choose_keys};
-use usage_providers::{BaseUrl, OpenAi, OpenAiOptions, Pace, UsageSource};
+use usage_providers::{BaseUrl, Limits, OpenAi, OpenAiOptions, Pace, UsageSource};
 use usage_store::{Ledger, MasterKey, OpenMode, ProviderKey};
 
 use crate::error::AppError;
@@ -17,6 +19,8 @@ pub struct App {
     pub settings: Settings,
     /// What time it is.
     pub clock: Arc<dyn Clock>,
+    /// When every request to a provider must be over; without one, no wait is longer than ten minutes.
+    pub deadline: Option<Instant>,
 }
 
 /// How a command ended, as an exit code.
@@ -47,6 +51,7 @@ impl App {
         Self {
             settings,
             clock: Arc::new(SystemClock),
+            deadline: None,
         }
     }
 
@@ -109,11 +114,21 @@ impl App {
                     requests_per_minute: self.settings.requests_per_minute.value.get(),
                     burst: self.settings.burst().get(),
                 };
+                let request_timeout = Duration::from_secs(self.settings.request_timeout.value.get().into());
+                let limits = Limits::default();
+                let limits = Limits {
+                    connect_timeout: limits.connect_timeout.min(request_timeout),
+                    read_timeout: limits.read_timeout.min(request_timeout),
+                    request_timeout,
+                    ..limits
+                };
                 let clock = self.clock.clone();
                 Ok(Arc::new(OpenAi::new(OpenAiOptions {
                     base_url,
                     array_encoding: self.settings.openai_array_encoding.value.into(),
                     pace,
+                    limits,
+                    deadline: self.deadline,
                     clock,
                     ..OpenAiOptions::new(key)
                 })?))

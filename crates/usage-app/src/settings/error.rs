@@ -91,6 +91,9 @@ pub enum InvalidValue {
     /// Not a pace.
     #[error("`{0}` is not a number of requests per minute; write a whole number from 1 to 100000")]
     RequestsPerMinute(String),
+    /// Not a time-out.
+    #[error("`{0}` is not a time-out; write a whole number of seconds from 1 to 3600")]
+    RequestTimeout(String),
     /// Not a way to write lists.
     #[error("`{0}` is not a way to write lists; write repeated, brackets or comma")]
     ArrayEncoding(String),

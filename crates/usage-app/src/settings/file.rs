@@ -101,7 +101,8 @@ fn read_entry(
         });
     };
 
-    let number = variable == Variable::USAGE_REQUESTS_PER_MINUTE;
+    let number =
+        variable == Variable::USAGE_REQUESTS_PER_MINUTE || variable == Variable::USAGE_REQUEST_TIMEOUT;
     let text = match value {
         DeValue::String(text) if !number => Some(text.trim().to_owned()),
         DeValue::Integer(integer) if number => Some(
@@ -186,7 +187,7 @@ mod tests {
     fn every_key_is_read_with_its_line() {
         let content = "# the ledger of the team\ndatabase_url = \"postgres://db/usage\"\nmaster_key_file = '/run/key'\n\
                        openai_base_url = \"http://127.0.0.1:1/v1\"\nopenai_array_encoding = \"comma\"\nanthropic_base_url = \"https://a.example\"\n\n\
-                       requests_per_minute = 1_000\nbind = \"0.0.0.0:80\"\n";
+                       requests_per_minute = 1_000\nrequest_timeout = 30\nbind = \"0.0.0.0:80\"\n";
         let file = SettingsFile::parse(Path::new("usage.toml"), content).unwrap();
         let read: Vec<String> = Variable::ALL
             .into_iter()
@@ -204,7 +205,8 @@ mod tests {
                 "USAGE_OPENAI_ARRAY_ENCODING: comma (usage.toml:5)",
                 "USAGE_ANTHROPIC_BASE_URL: https://a.example (usage.toml:6)",
                 "USAGE_REQUESTS_PER_MINUTE: 1000 (usage.toml:8)",
-                "USAGE_BIND: 0.0.0.0:80 (usage.toml:9)",
+                "USAGE_REQUEST_TIMEOUT: 30 (usage.toml:9)",
+                "USAGE_BIND: 0.0.0.0:80 (usage.toml:10)",
             ]
         );
     }

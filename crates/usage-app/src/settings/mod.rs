@@ -60,6 +60,8 @@ pub struct Settings {
     pub anthropic_base_url: Setting<BaseUrl>,
     /// How many requests an account may make in a minute.
     pub requests_per_minute: Setting<NonZeroU32>,
+    /// How many seconds one attempt of a request to a provider may take.
+    pub request_timeout: Setting<NonZeroU32>,
     /// The address and port that the server listens on.
     pub bind: Setting<SocketAddr>,
     /// What a caller of the server's cron routes must present; without it they answer nobody.
@@ -77,6 +79,7 @@ impl Settings {
             openai_array_encoding: sources.openai_array_encoding()?,
             anthropic_base_url: sources.anthropic_base_url()?,
             requests_per_minute: sources.requests_per_minute()?,
+            request_timeout: sources.request_timeout()?,
             bind: sources.bind()?,
             cron_secret: sources.cron_secret()?,
         })

@@ -19,6 +19,8 @@ use super::variables::Variable;
 const DEFAULT_FILE: &str = "usage.toml";
 const DEFAULT_REQUESTS_PER_MINUTE: NonZeroU32 = NonZeroU32::new(50).unwrap();
 const MAX_REQUESTS_PER_MINUTE: u32 = 100_000;
+const DEFAULT_REQUEST_TIMEOUT: NonZeroU32 = NonZeroU32::new(300).unwrap();
+const MAX_REQUEST_TIMEOUT: u32 = 3_600;
 
 /// The settings that were given as flags.
 #[derive(Clone, Debug, Default)]
@@ -138,6 +140,16 @@ impl Sources {
                 .ok()
                 .filter(|rate| rate.get() <= MAX_REQUESTS_PER_MINUTE)
                 .ok_or_else(|| InvalidValue::RequestsPerMinute(text.to_owned()))
+        })
+    }
+
+    pub(super) fn request_timeout(&self) -> Result<Setting<NonZeroU32>, SettingsError> {
+        let text = self.text(Variable::USAGE_REQUEST_TIMEOUT)?;
+        or_default(text, DEFAULT_REQUEST_TIMEOUT, |text| {
+            text.parse::<NonZeroU32>()
+                .ok()
+                .filter(|seconds| seconds.get() <= MAX_REQUEST_TIMEOUT)
+                .ok_or_else(|| InvalidValue::RequestTimeout(text.to_owned()))
         })
     }
 

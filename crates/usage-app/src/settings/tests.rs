@@ -62,6 +62,7 @@ fn the_table_of_variables_states_the_true_defaults() {
         Variable::USAGE_OPENAI_ARRAY_ENCODING,
         Variable::USAGE_ANTHROPIC_BASE_URL,
         Variable::USAGE_REQUESTS_PER_MINUTE,
+        Variable::USAGE_REQUEST_TIMEOUT,
         Variable::USAGE_BIND,
     ];
     for variable in stated {
@@ -165,6 +166,10 @@ fn every_refusal_names_its_place() {
         (
             [("USAGE_REQUESTS_PER_MINUTE", "0")],
             "USAGE_REQUESTS_PER_MINUTE: `0` is not a number of requests per minute; write a whole number from 1 to 100000",
+        ),
+        (
+            [("USAGE_REQUEST_TIMEOUT", "0")],
+            "USAGE_REQUEST_TIMEOUT: `0` is not a time-out; write a whole number of seconds from 1 to 3600",
         ),
         (
             [("USAGE_REQUESTS_PER_MINUTE", "100001")],
@@ -295,7 +300,7 @@ fn doctor_shows_a_settings_file_that_cannot_be_used() {
     assert_eq!(
         refusal(directory.path(), &[]),
         "usage.toml:1: there is no setting `colour`; the settings are database_url, master_key_file, \
-         openai_base_url, openai_array_encoding, anthropic_base_url, requests_per_minute, bind"
+         openai_base_url, openai_array_encoding, anthropic_base_url, requests_per_minute, request_timeout, bind"
     );
 }
 

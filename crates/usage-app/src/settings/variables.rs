@@ -17,7 +17,7 @@ pub struct Variable {
 
 impl Variable {
     /// Every variable, in the order in which people meet them.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::USAGE_CONFIG,
         Self::USAGE_DATABASE_URL,
         Self::DATABASE_URL,
@@ -27,6 +27,7 @@ impl Variable {
         Self::USAGE_OPENAI_ARRAY_ENCODING,
         Self::USAGE_ANTHROPIC_BASE_URL,
         Self::USAGE_REQUESTS_PER_MINUTE,
+        Self::USAGE_REQUEST_TIMEOUT,
         Self::USAGE_BIND,
         Self::CRON_SECRET,
         Self::USAGE_LOG,
@@ -113,6 +114,15 @@ impl Variable {
         file_key: Some("requests_per_minute"),
         meaning: "Requests an account may make in a minute (1 to 100000), in bursts of 10",
         default: "50",
+        secret: false,
+    };
+
+    /// How long one request to a provider may take.
+    pub const USAGE_REQUEST_TIMEOUT: Self = Self {
+        name: "USAGE_REQUEST_TIMEOUT",
+        file_key: Some("request_timeout"),
+        meaning: "Seconds that one attempt of a request to a provider may take (1 to 3600)",
+        default: "300",
         secret: false,
     };
 
