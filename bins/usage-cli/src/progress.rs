@@ -65,6 +65,8 @@ impl Progress for TerminalProgress {
                         bar.inc(windows.len() as u64);
                         bar.set_message(format!("{endpoint} up to {last}"));
                     }
+                    // Most endpoints of most organisations are quiet, and the summary names them.
+                    (None, Some(_)) if events == 0 => {}
                     (None, Some(_)) => {
                         let until = if first == last {
                             String::new()

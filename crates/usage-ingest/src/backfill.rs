@@ -317,6 +317,10 @@ impl Work<'_> {
                 break;
             }
         }
+        if answering.is_empty() && refused.len() > 1 {
+            self.note_refused_key(refused);
+            refused = BTreeMap::new();
+        }
         for (endpoint, issue) in refused {
             let others_answer = answering.iter().any(|answering| *answering != endpoint);
             let issue = self.judge_refusal(reader, endpoint, issue, others_answer).await?;
@@ -398,6 +402,18 @@ impl Work<'_> {
         };
         self.note(issue);
         next
+    }
+
+    /// A key that may read nothing is one thing that went wrong, however many endpoints were asked for.
+    fn note_refused_key(&mut self, refused: BTreeMap<Endpoint, Issue>) {
+        let others: Vec<&str> = refused.keys().skip(1).map(|endpoint| endpoint.as_str()).collect();
+        let others = others.join(", ");
+        if let Some(issue) = refused.into_values().next() {
+            self.note(Issue {
+                message: format!("{}; nor any of {others}", issue.message),
+                ..issue
+            });
+        }
     }
 
     /// Says what it means that the key may not read an endpoint: if it reads others, one that never worked is one that

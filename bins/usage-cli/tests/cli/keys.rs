@@ -231,10 +231,26 @@ fn days_read_for_every_project_were_read_for_each() {
     place
         .finish(&mut place.command(&add), "sk-admin-test-restricted")
         .succeeds();
-    let week = ["backfill", "--start", "2025-09-01", "--end", "2025-09-07"];
+    let week = [
+        "backfill",
+        "--endpoint",
+        "completions",
+        "--start",
+        "2025-09-01",
+        "--end",
+        "2025-09-07",
+    ];
     place.run(&week).succeeds();
     place.add_key(ORGANIZATION, KEY).succeeds();
-    let rest = ["backfill", "--start", "2025-09-05", "--end", "2025-10-01"];
+    let rest = [
+        "backfill",
+        "--endpoint",
+        "completions",
+        "--start",
+        "2025-09-05",
+        "--end",
+        "2025-10-01",
+    ];
     place.run(&rest).succeeds();
 
     let status = place.run(&["status", "--format", "json"]).succeeds().json();

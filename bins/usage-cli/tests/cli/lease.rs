@@ -23,7 +23,7 @@ fn waiting_backfill(place: &Place<'_>, seconds: &str) -> Child {
     provider.simulator.clear_requests();
     provider.simulator.fail_next(1, 429, Some(seconds));
     let child = place
-        .command(&[&["backfill"], &MONTH[..], &WEEKLY].concat())
+        .command(&[&["backfill", "--endpoint", "completions"], &MONTH[..], &WEEKLY].concat())
         .spawn()
         .unwrap();
     provider.wait_for(|requests| requests.iter().any(is_throttled));
@@ -57,7 +57,14 @@ pub(crate) fn an_interrupted_backfill_keeps_what_it_stored(kind: DatabaseKind) {
     let truth = undisturbed(kind, &provider);
     let place = Place::with_key(kind, &provider);
     provider.simulator.clear_requests();
-    let mut command = place.command(&[&["backfill"], &MONTH[..], &["--chunk-days", "1"]].concat());
+    let mut command = place.command(
+        &[
+            &["backfill", "--endpoint", "completions"],
+            &MONTH[..],
+            &["--chunk-days", "1"],
+        ]
+        .concat(),
+    );
     let child = command.spawn().unwrap();
     // Some chunks are stored by then, and the provider keeps the next one waiting.
     provider.wait_for(|requests| requests.len() >= 8);

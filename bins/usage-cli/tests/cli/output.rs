@@ -222,7 +222,10 @@ fn an_artifact_is_a_dated_record_of_the_run() {
 fn an_artifact_lists_the_windows_that_were_not_read() {
     let provider = Provider::of_the_real_month();
     let place = Place::with_key(DatabaseKind::Sqlite, &provider);
-    let days = |first, last| ["backfill", "--start", first, "--end", last, "--chunk-days", "1"];
+    let days = |first, last| {
+        let range = ["--start", first, "--end", last, "--chunk-days", "1"];
+        [&["backfill", "--endpoint", "completions"], &range[..]].concat()
+    };
     place.run(&days("2025-09-01", "2025-09-01")).succeeds();
     provider.simulator.fail_next(1, 400, None);
     let arguments = [&days("2025-09-01", "2025-09-03")[..], &["--artifact"]].concat();

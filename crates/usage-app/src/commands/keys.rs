@@ -215,13 +215,27 @@ impl fmt::Display for KeyReport {
                 key.id
             );
         };
+        let mut allowed = Vec::new();
+        let mut refused: Vec<(String, Vec<&str>)> = Vec::new();
         for answer in &check.report.endpoints {
+            let name = answer.endpoint.as_str();
             match &answer.access {
-                Access::Allowed => writeln!(f, "  it may read {} usage", answer.endpoint)?,
+                Access::Allowed => allowed.push(name),
                 Access::Refused(error) => {
-                    writeln!(f, "  it may not read {} usage: {error}", answer.endpoint)?;
+                    // The same refusal of every endpoint is told once.
+                    let error = error.to_string().replacen(&format!(" {name}"), "", 1);
+                    match refused.iter_mut().find(|(told, _)| *told == error) {
+                        Some((_, names)) => names.push(name),
+                        None => refused.push((error, vec![name])),
+                    }
                 }
             }
+        }
+        if !allowed.is_empty() {
+            writeln!(f, "  it may read the usage of {}", allowed.join(", "))?;
+        }
+        for (error, names) in refused {
+            writeln!(f, "  it may not read the usage of {}: {error}", names.join(", "))?;
         }
         match &check.report.directory {
             Access::Allowed => {

@@ -251,20 +251,9 @@ impl fmt::Display for StatusReport {
         if self.coverage.is_empty() {
             writeln!(f, "nothing was read yet; `usage backfill` reads the last 30 days")?;
         }
-        for totals in &self.totals {
-            let by_width = match totals.width {
-                Width::Day => String::new(),
-                width => format!(" by {}", noun(width)),
-            };
-            writeln!(f, "{}{by_width} {}", totals.account, totals.totals)?;
-            let same = |scope: &&ScopeStatus| {
-                scope.account == totals.account
-                    && scope.endpoint == totals.totals.endpoint
-                    && scope.width == totals.width
-            };
-            for scope in self.coverage.iter().filter(same) {
-                write!(f, "{scope}")?;
-            }
+        for (heading, scopes) in self.paragraphs() {
+            writeln!(f, "{heading}")?;
+            f.write_str(&scopes)?;
         }
         for run in &self.runs {
             write!(
@@ -282,6 +271,56 @@ impl fmt::Display for StatusReport {
         }
         Ok(())
     }
+}
+
+impl StatusReport {
+    /// What was used, and below it what is covered. Endpoints without usage that are covered alike share a paragraph.
+    fn paragraphs(&self) -> Vec<(String, String)> {
+        let mut paragraphs: Vec<(String, String)> = Vec::new();
+        let mut quiet: Vec<Quiet<'_>> = Vec::new();
+        for totals in &self.totals {
+            let scopes: String = self
+                .coverage
+                .iter()
+                .filter(|scope| scope.account == totals.account)
+                .filter(|scope| scope.endpoint == totals.totals.endpoint && scope.width == totals.width)
+                .map(ToString::to_string)
+                .collect();
+            let by_width = match totals.width {
+                Width::Day => String::new(),
+                width => format!(" by {}", noun(width)),
+            };
+            let place = format!("{}{by_width}", totals.account);
+            if !totals.totals.is_empty() {
+                paragraphs.push((format!("{place} {}", totals.totals), scopes));
+                continue;
+            }
+            let endpoint = totals.totals.endpoint.as_str();
+            match quiet
+                .iter_mut()
+                .find(|quiet| quiet.place == place && quiet.scopes == scopes)
+            {
+                Some(quiet) => quiet.endpoints.push(endpoint),
+                None => quiet.push(Quiet {
+                    place,
+                    scopes,
+                    endpoints: vec![endpoint],
+                }),
+            }
+        }
+        paragraphs.extend(quiet.into_iter().map(|quiet| {
+            let heading = format!("{} no usage: {}", quiet.place, quiet.endpoints.join(", "));
+            (heading, quiet.scopes)
+        }));
+        paragraphs
+    }
+}
+
+/// Endpoints without usage that are covered alike.
+struct Quiet<'a> {
+    place: String,
+    scopes: String,
+    endpoints: Vec<&'a str>,
 }
 
 /// What a window of the width is called.
