@@ -39,6 +39,7 @@ pub(crate) fn run(arguments: Arguments) -> ExitCode {
 }
 
 async fn dispatch(arguments: Arguments) -> Result<Exit, AppError> {
+    survive_file_size_limits();
     let Arguments { global, command } = arguments;
     let environment = Environment::capture();
     let level = LogLevel::resolve(global.log_level, &environment)?;
@@ -82,6 +83,22 @@ async fn dispatch(arguments: Arguments) -> Result<Exit, AppError> {
         Command::Export(arguments) => run_export(&app()?, arguments).await,
     }
 }
+
+/// A file that may not grow further fails its write, and that is told; unhandled, the signal would end the process
+/// without a word.
+#[cfg(unix)]
+fn survive_file_size_limits() {
+    use tokio::signal::unix::{SignalKind, signal};
+    /// 25 on Linux, macOS and the BSDs.
+    const SIGXFSZ: i32 = 25;
+    // The handler stays when the stream of signals is dropped.
+    if let Err(error) = signal(SignalKind::from_raw(SIGXFSZ)) {
+        tracing::debug!(%error, "a limit on file sizes will end the process");
+    }
+}
+
+#[cfg(not(unix))]
+const fn survive_file_size_limits() {}
 
 async fn run_keys(app: &App, command: KeysCommand) -> Result<Exit, AppError> {
     match command {

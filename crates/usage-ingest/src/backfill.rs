@@ -193,7 +193,11 @@ impl Work<'_> {
             match held {
                 Ok(lease) => {
                     let worked = self.account(account, &lease).await;
-                    lease.release().await;
+                    // A ledger that failed would be asked in vain; the lease of a process that ends is free at once
+                    // on this host, and soon elsewhere.
+                    if worked.is_ok() {
+                        lease.release().await;
+                    }
                     worked?;
                 }
                 Err(issue) => self.note(issue),

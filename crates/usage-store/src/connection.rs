@@ -40,7 +40,7 @@ const SQLITE_BUSY_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long connecting to one PostgreSQL host may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a caller waits for a connection from the pool.
-const POOL_TIMEOUT: Duration = Duration::from_secs(30);
+const POOL_TIMEOUT: Duration = Duration::from_secs(10);
 /// SQLite has one writer and a few readers; PostgreSQL servers are shared with others.
 const POOL_SIZE: u32 = 4;
 

@@ -30,12 +30,16 @@ impl Refusal {
 
     /// Prints it where it belongs, and gives the exit status.
     pub(crate) fn report(&self) -> ExitCode {
-        // If even this cannot be written, the exit status still tells.
         match self {
-            Self::Help(error) => {
-                let _ = error.print();
-                u8::try_from(error.exit_code()).map_or(ExitCode::from(2), ExitCode::from)
-            }
+            Self::Help(error) => match error.print().and_then(|()| io::stdout().flush()) {
+                // Whoever reads has seen enough, as `head` does.
+                Err(failed) if failed.kind() != io::ErrorKind::BrokenPipe => {
+                    let _ = writeln!(io::stderr(), "error: cannot write the help: {failed}");
+                    ExitCode::from(2)
+                }
+                _ => u8::try_from(error.exit_code()).map_or(ExitCode::from(2), ExitCode::from),
+            },
+            // If even this cannot be written, the exit status still tells.
             Self::Wrong(line) => {
                 let _ = writeln!(io::stderr(), "{line}");
                 ExitCode::from(2)

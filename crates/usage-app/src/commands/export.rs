@@ -76,7 +76,11 @@ pub async fn export(app: &App, options: ExportOptions) -> Result<u64, AppError> 
         Some(path) => {
             check_folder(path)?;
             let mut file = AtomicFile::create(path)?;
-            let events = write(&ledger, &options, &selection, file.writer()).await?;
+            let written = write(&ledger, &options, &selection, file.writer()).await;
+            let events = written.map_err(|error| match error {
+                AppError::Stream { source, .. } => cannot_write(path)(source),
+                other => other,
+            })?;
             file.commit()?;
             Ok(events)
         }
