@@ -20,6 +20,8 @@ const CHILD: &str = "--child";
 pub(crate) enum Job {
     /// First load, unchanged re-read and restated re-read through the ledger: three samples.
     Ours,
+    /// What the index, revisions and coverage cost: three samples.
+    Costs,
     /// The database's own bulk path.
     Limit,
     /// A SELECT and an INSERT for each row.
@@ -152,6 +154,7 @@ impl Child {
         } = self;
         let samples = match job {
             Job::Ours => ours::phases(&url, rows, window)?,
+            Job::Costs => ours::costs(&url, rows, window)?,
             Job::Months(months) => vec![ours::months(&url, months, window)?],
             Job::Limit => vec![limit::load(&url, rows, window)?],
             Job::OldWay => vec![old_way::load(&url, rows, window)?],
@@ -167,6 +170,7 @@ impl fmt::Display for Job {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Ours => f.write_str("ours"),
+            Self::Costs => f.write_str("costs"),
             Self::Limit => f.write_str("limit"),
             Self::OldWay => f.write_str("old-way"),
             Self::Months(months) => write!(f, "months:{months}"),
@@ -180,6 +184,7 @@ impl std::str::FromStr for Job {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         match text.split_once(':').unwrap_or((text, "")) {
             ("ours", "") => Ok(Self::Ours),
+            ("costs", "") => Ok(Self::Costs),
             ("limit", "") => Ok(Self::Limit),
             ("old-way", "") => Ok(Self::OldWay),
             ("months", months) => months

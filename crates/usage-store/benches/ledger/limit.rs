@@ -3,7 +3,7 @@
 
 use std::io::{self, Write};
 
-use diesel::connection::{AnsiTransactionManager, TransactionManager};
+use diesel::connection::{AnsiTransactionManager, SimpleConnection, TransactionManager};
 use diesel::pg::CopyFormat;
 use diesel::prelude::*;
 use rusqlite::types::{ToSqlOutput, ValueRef};
@@ -35,6 +35,16 @@ pub(crate) fn open_sqlite(path: &str) -> Outcome<rusqlite::Connection> {
          PRAGMA foreign_keys = ON;",
     )?;
     Ok(connection)
+}
+
+/// Takes away the ledger's unique index.
+pub(crate) fn drop_index(url: &str) -> Outcome<()> {
+    const DROP: &str = "DROP INDEX usage_admin_bucket_idx";
+    match url.strip_prefix("sqlite:") {
+        Some(path) => open_sqlite(path)?.execute_batch(DROP)?,
+        None => PgConnection::establish(url)?.batch_execute(DROP)?,
+    }
+    Ok(())
 }
 
 /// `INSERT INTO usage_events (…) VALUES (?, …), …` with so many rows.

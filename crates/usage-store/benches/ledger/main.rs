@@ -62,10 +62,15 @@ fn measure(name: &'static str, options: &Options, place: &Place<'_>) -> Outcome<
         report::progress(format_args!("{name}, round {round} of {}", options.rounds))?;
         let [first_load, unchanged, restated] = <[Sample; 3]>::try_from(run(Job::Ours)?)
             .map_err(|samples| format!("three phases expected: {samples:?}"))?;
+        let [without_index, without_revisions, quiet] = <[Sample; 3]>::try_from(run(Job::Costs)?)
+            .map_err(|samples| format!("three costs expected: {samples:?}"))?;
         rounds.push(Round {
             first_load,
             unchanged,
             restated,
+            without_index,
+            without_revisions,
+            quiet,
             limit: only(run(Job::Limit)?)?,
             old_way: only(run(Job::OldWay)?)?,
         });

@@ -7,13 +7,15 @@ use chrono::{DateTime, TimeDelta, Utc};
 use usage_core::{
     DimensionSet, Endpoint, ProjectFilter, Scope, SystemClock, Width, WindowState, parse_instant,
 };
-use usage_store::{Lease, LeaseAttempt, Ledger, OpenMode, Replacement, WindowCounts, WindowRows};
+use usage_store::{Lease, LeaseAttempt, Ledger, OpenMode, Replacement, WindowCounts, WindowRows, WritePath};
 
 use crate::child::{Measurement, Sample};
-use crate::{Outcome, rows};
+use crate::{Outcome, limit, rows};
 
 /// When the first read began: every window was settled by then.
 const FIRST_READ: &str = "2025-12-01T00:00:00Z";
+/// Before the first window ends.
+const BEFORE_ALL: &str = "1990-01-01T00:00:00Z";
 /// Longer than any run takes.
 const LEASE: Duration = Duration::from_hours(24);
 /// Days of a month, which is a chunk.
@@ -39,6 +41,46 @@ pub(crate) fn phases(url: &str, rows: usize, window: usize) -> Outcome<Vec<Sampl
         expect("updated", counts.updated, changed)?;
         expect("revisions", counts.revisions, changed)?;
         samples.push(sample);
+        Ok(samples)
+    })
+}
+
+/// Quiet windows that show what coverage costs.
+const QUIET_WINDOWS: usize = 3_000;
+
+/// What the parts cost: the first load without the unique index, a read that changes every tenth row of windows that
+/// are still open, which leaves no revisions, and windows without rows, which leave nothing but coverage.
+pub(crate) fn costs(url: &str, rows: usize, window: usize) -> Outcome<Vec<Sample>> {
+    runtime()?.block_on(async {
+        let mut writer = Writer::open(url).await?;
+        let mut samples = Vec::new();
+
+        // Before any window's end: all of them are open.
+        writer.first_read = parse_instant(BEFORE_ALL)?;
+        limit::drop_index(url)?;
+        let (sample, counts) = writer.replace(0, rows::windows(rows, window)?).await?;
+        expect("inserted", counts.inserted, rows)?;
+        samples.push(sample);
+        if !writer.ledger.migrate().await?.index_made {
+            return Err("the index was not made".into());
+        }
+
+        let mut changed_rows = rows::windows(rows, window)?;
+        let changed = rows::restate(&mut changed_rows);
+        let (sample, counts) = writer.replace(2, changed_rows).await?;
+        expect("updated", counts.updated, changed)?;
+        expect("revisions", counts.revisions, 0)?;
+        samples.push(sample);
+
+        writer.first_read = parse_instant(FIRST_READ)?;
+        let quiet = rows::days(rows.div_ceil(window) + 1, QUIET_WINDOWS)?;
+        let quiet = quiet.into_iter().map(|window| WindowRows {
+            window,
+            rows: Vec::new(),
+        });
+        let measurement = Measurement::start()?;
+        writer.store(0, quiet.collect()).await?;
+        samples.push(measurement.finish(QUIET_WINDOWS)?);
         Ok(samples)
     })
 }
@@ -118,6 +160,7 @@ impl Writer {
             revisions: 0,
             merged: 0,
             state: WindowState::Settled,
+            path: WritePath::Constraint,
         };
         for outcome in self.ledger.replace_windows(&self.lease, replacement).await? {
             let counts = outcome.result.map_err(|issue| format!("{issue:?}"))?;
