@@ -1,10 +1,12 @@
 //! The command line.
 
 use std::path::PathBuf;
+use std::str::FromStr;
 
 use chrono::{DateTime, NaiveDate, Utc};
 use clap::{Args, Parser, Subcommand};
 use usage_core::{parse_day, parse_instant};
+use usage_simulator::faults::Injection;
 
 /// Serves a simulated OpenAI organisation over HTTP, or writes its export.
 #[derive(Debug, Parser)]
@@ -38,6 +40,17 @@ pub(crate) struct Serve {
     /// The time the provider believes it is, for example 2025-10-05T12:00:00Z; the machine's unless given
     #[arg(long, value_name = "TIME", value_parser = parse_instant)]
     pub(crate) now: Option<DateTime<Utc>>,
+    /// Generate usage at every usage endpoint, not at completions only
+    #[arg(long, conflicts_with = "csv")]
+    pub(crate) every_endpoint: bool,
+    /// Let a fault happen; may be given more than once
+    ///
+    /// FAULT[@every=K|@from=N|@once=N][@grouped][:ENDPOINT]: at all matching usage requests, at every K-th, from the
+    /// N-th on, or at the N-th only; @grouped matches only grouped requests, :ENDPOINT only those to one
+    /// endpoint. For example `reset-inside-body@every=3`, `unauthorized@from=10`,
+    /// `dimension-null-model@once=1:completions`. An unknown FAULT is answered with the list of all.
+    #[arg(long = "fault", value_name = "FAULT", value_parser = Injection::from_str)]
+    pub(crate) faults: Vec<Injection>,
     /// Answer 429 to more requests than this in a minute
     #[arg(long, value_name = "NUMBER")]
     pub(crate) requests_per_minute: Option<u32>,

@@ -33,7 +33,7 @@ async fn run_serve(arguments: Serve) -> Outcome {
         }
     };
     let mut builder = Simulator::builder()
-        .organization(organization(&arguments.organization)?)
+        .organization(organization(&arguments.organization, arguments.every_endpoint)?)
         .key(AdminKey::owner(key))
         .port(arguments.port);
     if let Some(now) = arguments.now {
@@ -41,6 +41,9 @@ async fn run_serve(arguments: Serve) -> Outcome {
     }
     if let Some(limit) = arguments.requests_per_minute {
         builder = builder.requests_per_minute(limit);
+    }
+    for injection in arguments.faults {
+        builder = builder.fault(injection);
     }
 
     // Before the URL is printed, so that whoever reads it may also end the server.
@@ -57,7 +60,7 @@ async fn run_serve(arguments: Serve) -> Outcome {
 }
 
 fn run_export(arguments: &Export) -> Outcome {
-    let organization = organization(&arguments.organization)?;
+    let organization = organization(&arguments.organization, false)?;
     let span = organization.usage(Endpoint::Completions).span();
     let missing = "there is no usage to take the days from; give --start and --end";
     let start = arguments
@@ -91,7 +94,10 @@ fn export_to_standard_output(organization: &Organization, range: WindowRange) ->
     }
 }
 
-fn organization(arguments: &OrganizationArguments) -> Result<Organization, Box<dyn Error>> {
+fn organization(
+    arguments: &OrganizationArguments,
+    every_endpoint: bool,
+) -> Result<Organization, Box<dyn Error>> {
     if arguments.csv.is_empty() {
         let default = Generate::default();
         return Ok(Organization::generate(&Generate {
@@ -100,6 +106,7 @@ fn organization(arguments: &OrganizationArguments) -> Result<Organization, Box<d
             days: arguments.days.unwrap_or(default.days),
             groups_per_day: arguments.groups_per_day.unwrap_or(default.groups_per_day),
             first_day: arguments.first_day.unwrap_or(default.first_day),
+            every_endpoint,
             ..default
         }));
     }

@@ -4,7 +4,7 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 
 const REAL_MONTH: &str = concat!(
     env!("CARGO_MANIFEST_DIR"),
@@ -61,9 +61,9 @@ fn the_export_of_a_seed_is_written_to_a_file_and_is_always_the_same() {
     assert_eq!(text.into_bytes(), run(&arguments).stdout);
 }
 
-#[test]
-fn it_serves_until_it_is_terminated() {
-    let mut child = simulator(&["serve", "--csv", REAL_MONTH, "--now", "2025-10-05T00:00:00Z"])
+/// A simulator that serves, and where.
+fn serve(arguments: &[&str]) -> (Child, String) {
+    let mut child = simulator(&[&["serve"], arguments].concat())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
@@ -77,28 +77,77 @@ fn it_serves_until_it_is_terminated() {
         .strip_prefix("http://")
         .and_then(|rest| rest.strip_suffix("/v1"))
         .unwrap();
+    (child, address.to_owned())
+}
 
+fn get(address: &str, path: &str) -> String {
     let mut connection = TcpStream::connect(address).unwrap();
     write!(
         connection,
-        "GET /v1/organization/projects HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\
+        "GET /v1/organization/{path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\
          Authorization: Bearer sk-admin-test-not-a-real-key\r\n\r\n"
     )
     .unwrap();
     let mut answer = String::new();
     connection.read_to_string(&mut answer).unwrap();
+    answer
+}
+
+fn terminate(child: Child) -> Output {
+    let killed = Command::new("kill").arg(child.id().to_string()).status().unwrap();
+    assert!(killed.success());
+    child.wait_with_output().unwrap()
+}
+
+#[test]
+fn it_serves_until_it_is_terminated() {
+    let (child, address) = serve(&["--csv", REAL_MONTH, "--now", "2025-10-05T00:00:00Z"]);
+    let answer = get(&address, "projects");
     assert!(
         answer.starts_with("HTTP/1.1 200") && answer.contains("proj_anon0001"),
         "{answer}"
     );
-
-    let killed = Command::new("kill").arg(child.id().to_string()).status().unwrap();
-    assert!(killed.success());
-    let output = child.wait_with_output().unwrap();
+    let output = terminate(child);
     assert_eq!(output.status.code(), Some(0));
     assert_eq!(
         String::from_utf8(output.stderr).unwrap(),
         "the admin key is sk-admin-test-not-a-real-key\n"
+    );
+}
+
+#[test]
+fn it_serves_every_endpoint_and_lets_faults_happen() {
+    let (child, address) = serve(&[
+        "--every-endpoint",
+        "--now",
+        "2025-10-05T00:00:00Z",
+        "--fault",
+        "server-error-503@once=2:images",
+        "--fault",
+        "unknown-fields:embeddings",
+    ]);
+    let usage = |endpoint| {
+        get(
+            &address,
+            &format!("usage/{endpoint}?start_time=1756684800&limit=31"),
+        )
+    };
+    let images = usage("images");
+    assert!(images.contains("organization.usage.images.result"), "{images}");
+    let embeddings = usage("embeddings");
+    assert!(embeddings.contains("x_unheard_of"), "{embeddings}");
+    assert!(usage("images").starts_with("HTTP/1.1 503"));
+    assert_eq!(usage("images").lines().last(), images.lines().last());
+    assert_eq!(terminate(child).status.code(), Some(0));
+}
+
+#[test]
+fn the_help_tells_how_to_write_a_fault() {
+    let output = run(&["serve", "--help"]);
+    let help = String::from_utf8(output.stdout).unwrap();
+    assert!(
+        help.contains("FAULT[@every=K|@from=N|@once=N][@grouped][:ENDPOINT]"),
+        "{help}"
     );
 }
 
@@ -122,6 +171,13 @@ fn bad_input_is_one_line_and_2() {
         (&["export", "--days", "0"], "there is no usage"),
         (&["serve", "--key-file", empty], "the key file is empty"),
         (&["serve", "--port", "70000"], "70000"),
+        (&["serve", "--fault", "fire"], "gzip-bomb"),
+        (&["serve", "--fault", "gzip@never"], "says nothing"),
+        (&["serve", "--fault", "gzip:chess"], "unknown endpoint `chess`"),
+        (
+            &["serve", "--csv", "x", "--every-endpoint"],
+            "cannot be used with",
+        ),
         (&["dance"], "dance"),
     ] {
         let output = run(arguments);

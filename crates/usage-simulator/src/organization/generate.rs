@@ -6,8 +6,9 @@ use rand_chacha::rand_core::{Rng, SeedableRng};
 use usage_core::{Dimensions, Endpoint, Metrics, Window};
 
 use super::Organization;
+use super::generate_others::generate_others;
 
-const MINUTES_PER_DAY: u64 = 1_440;
+pub(super) const MINUTES_PER_DAY: u64 = 1_440;
 
 /// Models in the order in which organisations get them, with what they read and write.
 const MODELS: [(&str, Modality); 8] = [
@@ -31,7 +32,7 @@ const LANES: [(&str, bool); 5] = [
 ];
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Modality {
+pub(super) enum Modality {
     Text,
     Audio,
     Image,
@@ -65,6 +66,8 @@ pub struct Generate {
     pub idle_days_percent: u32,
     /// Whether input is written to the cache, which newer models report and the dashboard's export does not show.
     pub cache_writes: bool,
+    /// Whether there is usage at every endpoint; completions only unless told. Completions are the same either way.
+    pub every_endpoint: bool,
 }
 
 impl Default for Generate {
@@ -83,6 +86,7 @@ impl Default for Generate {
             bursts: 3,
             idle_days_percent: 10,
             cache_writes: false,
+            every_endpoint: false,
         }
     }
 }
@@ -127,13 +131,16 @@ impl Organization {
                 }
             }
         }
+        if options.every_endpoint {
+            generate_others(&mut organization, options, &population);
+        }
         organization.invent_directory();
         organization
     }
 }
 
 /// The tuples an organisation ever uses: a fifth more than on one day, so that groups come and go.
-struct Population {
+pub(super) struct Population {
     seed: u64,
     size: u64,
     keys: u64,
@@ -206,8 +213,19 @@ impl Population {
         (dimensions, modality)
     }
 
+    /// A project, one of its keys and some user.
+    pub(super) fn caller(&self, random: &mut Random) -> Dimensions {
+        let key = random.below(self.keys);
+        Dimensions {
+            project_id: Some(self.id("proj_", key / self.keys_per_project)),
+            api_key_id: Some(self.id("key_", key)),
+            user_id: Some(self.id("user-", random.below(self.users))),
+            ..Dimensions::default()
+        }
+    }
+
     /// Ids look like the provider's and sort in the order of their numbers.
-    fn id(&self, prefix: &str, number: u64) -> String {
+    pub(super) fn id(&self, prefix: &str, number: u64) -> String {
         format!("{prefix}sim{:04x}{number:05}", self.seed & 0xffff)
     }
 }
@@ -229,28 +247,28 @@ fn greatest_common_divisor(left: u64, right: u64) -> u64 {
     }
 }
 
-struct Random(ChaCha8Rng);
+pub(super) struct Random(ChaCha8Rng);
 
 impl Random {
     /// Each day has a stream of its own, so that it does not depend on the days before it.
-    fn new(seed: u64, stream: i64) -> Self {
+    pub(super) fn new(seed: u64, stream: i64) -> Self {
         let mut random = ChaCha8Rng::seed_from_u64(seed);
         random.set_stream(stream.cast_unsigned());
         Self(random)
     }
 
     /// A number below the bound, or 0 if there is none below it.
-    fn below(&mut self, bound: u64) -> u64 {
+    pub(super) fn below(&mut self, bound: u64) -> u64 {
         let product = u128::from(self.0.next_u64()) * u128::from(bound);
         u64::try_from(product >> 64).unwrap_or_default()
     }
 
-    fn amount(&mut self, least: u64, most: u64) -> i64 {
+    pub(super) fn amount(&mut self, least: u64, most: u64) -> i64 {
         (least + self.below(most - least + 1)).cast_signed()
     }
 
     /// The numbers of some requests, with every identity of the provider kept.
-    fn metrics(&mut self, modality: Modality, cache_writes: bool) -> Metrics {
+    pub(super) fn metrics(&mut self, modality: Modality, cache_writes: bool) -> Metrics {
         let requests = self.amount(1, 60);
         let per_request = self.amount(200, 6_000);
         let prompt = requests * per_request + self.amount(0, 199);

@@ -4,6 +4,7 @@ mod aggregate;
 mod directory;
 mod export;
 mod generate;
+mod generate_others;
 mod import;
 mod numbers;
 mod prices;
@@ -36,7 +37,7 @@ impl Organization {
     pub fn new(id: impl Into<String>) -> Self {
         Self {
             id: id.into(),
-            usage: Default::default(),
+            usage: Endpoint::ALL.map(UsageLog::new),
             projects: Vec::new(),
             users: Vec::new(),
         }

@@ -31,6 +31,8 @@ pub(super) struct Tuples {
     text_ids: HashMap<Box<str>, u32>,
     list: Vec<Tuple>,
     ids: HashMap<TupleKey, u32>,
+    /// Whether tuples without an API source get one.
+    labels_api_source: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -48,14 +50,27 @@ pub(super) struct TupleKey {
 }
 
 impl Tuples {
-    /// The number of the tuple, which is filed if it is new. Blank texts count as absent, and usage without an API
-    /// source is filed as `unlabeled`.
+    /// No tuples yet. `labels_api_source` tells whether usage without an API source is filed as `unlabeled`.
+    pub(super) fn new(labels_api_source: bool) -> Self {
+        Self {
+            // Number 0 is the absent value; the empty text sorts before every other.
+            texts: vec!["".into()],
+            text_ids: HashMap::from([("".into(), 0)]),
+            list: Vec::new(),
+            ids: HashMap::new(),
+            labels_api_source,
+        }
+    }
+
+    /// The number of the tuple, which is filed if it is new. Blank texts count as absent.
     pub(super) fn intern(&mut self, dimensions: &Dimensions, part: u32) -> u32 {
         let mut values = [0; COUNT];
         for dimension in Dimension::ALL {
             values[dimension as usize] = match dimensions.get(dimension) {
                 Some(text) => self.intern_text(text),
-                None if dimension == Dimension::ApiSource => self.intern_text(UNLABELED),
+                None if dimension == Dimension::ApiSource && self.labels_api_source => {
+                    self.intern_text(UNLABELED)
+                }
                 None => 0,
             };
         }
@@ -137,18 +152,6 @@ impl Tuples {
         self.texts.push(text.into());
         self.text_ids.insert(text.into(), id);
         id
-    }
-}
-
-impl Default for Tuples {
-    fn default() -> Self {
-        Self {
-            // Number 0 is the absent value; the empty text sorts before every other.
-            texts: vec!["".into()],
-            text_ids: HashMap::from([("".into(), 0)]),
-            list: Vec::new(),
-            ids: HashMap::new(),
-        }
     }
 }
 

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
-use usage_core::{DimensionSet, Dimensions, Metric, Metrics, UsageRow, Width, Window, WindowRange};
+use usage_core::{
+    Dimension, DimensionSet, Dimensions, Endpoint, Metric, Metrics, UsageRow, Width, Window, WindowRange,
+};
 
 use super::aggregate::{Aggregation, Selection};
 use super::numbers::{Numbers, Sum};
@@ -13,7 +15,7 @@ use super::tuples::Tuples;
 ///
 /// A window of any width is a sum of the same events, so minutes, hours and days of it always agree. Nothing is
 /// ever rounded or dropped.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct UsageLog {
     pub(super) tuples: Tuples,
     /// By the start of the minute in Unix seconds.
@@ -40,10 +42,17 @@ pub struct Totals {
 }
 
 impl UsageLog {
+    pub(super) fn new(endpoint: Endpoint) -> Self {
+        Self {
+            tuples: Tuples::new(endpoint.dimensions().contains(Dimension::ApiSource)),
+            minutes: BTreeMap::new(),
+        }
+    }
+
     /// Adds usage in the minute that holds `at`.
     ///
-    /// Absent metrics stay absent; a blank text counts as absent; usage without an API source is `unlabeled`, as
-    /// the provider has it.
+    /// Absent metrics stay absent; a blank text counts as absent; at endpoints that tell API sources, usage without
+    /// one is `unlabeled`, as the provider has it. What the endpoint does not report is kept and never served.
     pub fn add(&mut self, at: DateTime<Utc>, dimensions: &Dimensions, metrics: &Metrics) {
         let tuple = self.tuples.intern(dimensions, 0);
         let minute = Window::containing(at, Width::Minute).start_unix();
@@ -84,6 +93,15 @@ impl UsageLog {
     /// events the window has.
     pub fn scale(&mut self, window: Window, percent: u32) -> usize {
         self.edit(window, |_, metrics| scale_metrics(metrics, percent))
+    }
+
+    /// Restates everything, as [`UsageLog::scale`] does one window.
+    pub(crate) fn scale_all(&mut self, percent: u32) {
+        for event in self.minutes.values_mut().flatten() {
+            let mut metrics = event.numbers.to_metrics();
+            scale_metrics(&mut metrics, percent);
+            event.numbers = Numbers::from(&metrics);
+        }
     }
 
     /// Removes the events of a window whose dimensions are chosen, so that their rows vanish. Returns how many
@@ -171,7 +189,7 @@ impl UsageLog {
 
     /// What the provider groups by when it is asked for everything.
     pub(super) fn every_dimension() -> DimensionSet {
-        usage_core::Dimension::ALL.into_iter().collect()
+        Dimension::ALL.into_iter().collect()
     }
 }
 

@@ -73,6 +73,22 @@ impl ApiError {
         )
     }
 
+    /// A key that was right once.
+    pub(super) fn revoked_key() -> Self {
+        Self::new(
+            StatusCode::UNAUTHORIZED,
+            Some("invalid_api_key"),
+            "Incorrect API key provided: it was revoked.",
+        )
+    }
+
+    /// The key of somebody who may not read usage.
+    pub(super) fn not_an_owner() -> Self {
+        Self::forbidden(
+            "You have insufficient permissions for this operation. You must be an organization owner.",
+        )
+    }
+
     pub(super) fn project_key(secret: &str) -> Self {
         Self::new(
             StatusCode::UNAUTHORIZED,

@@ -5,11 +5,13 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 use usage_core::{Clock, DimensionSet, SystemClock};
 
 use super::key::AdminKey;
 use super::shared::{Settings, Shared};
 use super::simulator::Simulator;
+use crate::faults::Injection;
 use crate::organization::Organization;
 
 /// Sets up a [`Simulator`]; see [`Simulator::builder`].
@@ -19,6 +21,7 @@ pub struct SimulatorBuilder {
     keys: Vec<AdminKey>,
     clock: Arc<dyn Clock>,
     port: u16,
+    faults: Vec<Injection>,
     settings: Settings,
 }
 
@@ -48,6 +51,7 @@ impl SimulatorBuilder {
             keys: Vec::new(),
             clock: Arc::new(SystemClock),
             port: 0,
+            faults: Vec::new(),
             settings: Settings {
                 array_encodings: vec![
                     ArrayEncoding::Repeated,
@@ -119,6 +123,13 @@ impl SimulatorBuilder {
         self
     }
 
+    /// Injects a fault from the start, as [`Simulator::inject`] does later. May be called more than once.
+    #[must_use]
+    pub fn fault(mut self, injection: Injection) -> Self {
+        self.faults.push(injection);
+        self
+    }
+
     /// Binds the port and serves until the simulator is shut down or dropped.
     pub async fn start(self) -> Result<Simulator, StartError> {
         let failed = |source| StartError {
@@ -128,7 +139,12 @@ impl SimulatorBuilder {
         let wanted = SocketAddr::from((Ipv4Addr::LOCALHOST, self.port));
         let listener = TcpListener::bind(wanted).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
-        let shared = Shared::new(self.organization, self.keys, self.clock, self.settings);
-        Ok(Simulator::serve(Arc::new(shared), listener, address))
+        let (stop, running) = watch::channel(());
+        let shared = Shared::new(self.organization, self.keys, self.clock, self.settings, running);
+        let simulator = Simulator::serve(Arc::new(shared), listener, address, stop);
+        for injection in self.faults {
+            simulator.inject(injection);
+        }
+        Ok(simulator)
     }
 }

@@ -1,6 +1,6 @@
 //! What a request passes before its route: the log, ordered failures, the rate limit, the key.
 //!
-//! Each gate is a layer of its own, outermost first, so that another fault is another layer.
+//! Each gate is a layer of its own, outermost first. Injected faults are layers around and among them.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -105,9 +105,7 @@ fn identify(shared: &Shared, request: &Request) -> Result<KeyAccess, ApiError> {
     let key = keys.iter().find(|key| key.is(secret));
     match key.map(|key| &key.access) {
         None => Err(ApiError::wrong_key(secret)),
-        Some(KeyAccess::Nothing) => Err(ApiError::forbidden(
-            "You have insufficient permissions for this operation. You must be an organization owner.",
-        )),
+        Some(KeyAccess::Nothing) => Err(ApiError::not_an_owner()),
         Some(access) => Ok(access.clone()),
     }
 }

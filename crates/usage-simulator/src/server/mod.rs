@@ -4,6 +4,7 @@ mod api_error;
 mod builder;
 mod cursor;
 mod directory_route;
+mod faulty;
 mod gates;
 mod key;
 mod parameters;

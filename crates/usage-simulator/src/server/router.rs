@@ -11,7 +11,7 @@ use axum::routing::get;
 use super::api_error::ApiError;
 use super::shared::Shared;
 use super::surface::Surface;
-use super::{directory_route, gates, usage_route};
+use super::{directory_route, faulty, gates, usage_route};
 
 pub(super) fn router(shared: Arc<Shared>) -> Router {
     let mut routes = Router::new()
@@ -25,7 +25,9 @@ pub(super) fn router(shared: Arc<Shared>) -> Router {
         let path = format!("/v1/organization/{}", surface.path);
         routes = routes.route(
             &path,
-            get(move |shared, access, query| usage_route::usage(surface, shared, access, query)),
+            get(move |shared, access, shift, query| {
+                usage_route::usage(surface, shared, access, shift, query)
+            }),
         );
     }
     routes
@@ -39,6 +41,8 @@ pub(super) fn router(shared: Arc<Shared>) -> Router {
         })
         .layer(from_fn_with_state(Arc::clone(&shared), gates::rate_limit))
         .layer(from_fn_with_state(Arc::clone(&shared), gates::ordered_failures))
+        .layer(from_fn_with_state(Arc::clone(&shared), faulty::inner))
         .layer(from_fn_with_state(Arc::clone(&shared), gates::log))
+        .layer(from_fn_with_state(Arc::clone(&shared), faulty::outer))
         .with_state(shared)
 }

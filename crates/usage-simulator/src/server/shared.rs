@@ -4,10 +4,13 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use axum::http::StatusCode;
+use chrono::{DateTime, Utc};
+use tokio::sync::watch;
 use tokio::time::Instant;
 use usage_core::{Clock, DimensionSet};
 
 use super::builder::ArrayEncoding;
+use super::faulty::Armed;
 use super::key::AdminKey;
 use super::request_log::LoggedRequest;
 use crate::organization::Organization;
@@ -18,6 +21,9 @@ pub(super) struct Shared {
     log: Mutex<Vec<LoggedRequest>>,
     failures: Mutex<VecDeque<OrderedFailure>>,
     recent: Mutex<VecDeque<Instant>>,
+    faults: Mutex<Vec<Armed>>,
+    /// Closed when the simulator stops.
+    running: watch::Receiver<()>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) settings: Settings,
 }
@@ -45,6 +51,7 @@ impl Shared {
         keys: Vec<AdminKey>,
         clock: Arc<dyn Clock>,
         settings: Settings,
+        running: watch::Receiver<()>,
     ) -> Self {
         Self {
             organization: RwLock::new(organization),
@@ -52,9 +59,18 @@ impl Shared {
             log: Mutex::default(),
             failures: Mutex::default(),
             recent: Mutex::default(),
+            faults: Mutex::default(),
+            running,
             clock,
             settings,
         }
+    }
+
+    /// Waits until the simulator stops.
+    pub(super) fn stopping(&self) -> impl Future<Output = ()> + Send + use<> {
+        let mut running = self.running.clone();
+        // Nothing is ever sent: the sender goes away with the simulator.
+        async move { while running.changed().await.is_ok() {} }
     }
 
     // A test's closure may panic while it holds a lock. The simulator then serves what there is, so that the test
@@ -84,8 +100,18 @@ impl Shared {
         self.failures.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The faults in force, in the order in which they were injected.
+    pub(super) fn faults(&self) -> MutexGuard<'_, Vec<Armed>> {
+        self.faults.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// When the requests of the last minute came in, for the rate limit.
     pub(super) fn recent(&self) -> MutexGuard<'_, VecDeque<Instant>> {
         self.recent.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// An instant as headers have it.
+pub(super) fn http_date(instant: DateTime<Utc>) -> String {
+    instant.format("%a, %d %b %Y %H:%M:%S GMT").to_string()
 }

@@ -5,14 +5,16 @@ use std::sync::Arc;
 
 use axum::http::StatusCode;
 use tokio::net::TcpListener;
-use tokio::sync::oneshot;
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use super::builder::SimulatorBuilder;
+use super::faulty::{Armed, Connection, Connections};
 use super::key::AdminKey;
 use super::request_log::LoggedRequest;
 use super::router::router;
 use super::shared::{OrderedFailure, Shared};
+use crate::faults::Injection;
 use crate::organization::Organization;
 
 /// A simulated provider that listens on 127.0.0.1. It stops when it is dropped.
@@ -38,7 +40,7 @@ pub struct Simulator {
     shared: Arc<Shared>,
     address: SocketAddr,
     /// Dropping it tells the server to stop.
-    stop: oneshot::Sender<()>,
+    stop: watch::Sender<()>,
     server: JoinHandle<()>,
 }
 
@@ -48,15 +50,17 @@ impl Simulator {
         SimulatorBuilder::new()
     }
 
-    pub(super) fn serve(shared: Arc<Shared>, listener: TcpListener, address: SocketAddr) -> Self {
-        let (stop, stopped) = oneshot::channel::<()>();
-        let app = router(Arc::clone(&shared));
+    pub(super) fn serve(
+        shared: Arc<Shared>,
+        listener: TcpListener,
+        address: SocketAddr,
+        stop: watch::Sender<()>,
+    ) -> Self {
+        let stopping = shared.stopping();
+        let app = router(Arc::clone(&shared)).into_make_service_with_connect_info::<Connection>();
         let server = tokio::spawn(async move {
-            let stopping = async {
-                // The sender never sends: it is dropped, here or with the simulator.
-                let _ = stopped.await;
-            };
-            if let Err(error) = axum::serve(listener, app).with_graceful_shutdown(stopping).await {
+            let serving = axum::serve(Connections(listener), app).with_graceful_shutdown(stopping);
+            if let Err(error) = serving.await {
                 tracing::error!(%error, "the simulator stopped serving");
             }
         });
@@ -104,6 +108,18 @@ impl Simulator {
             retry_after: retry_after.map(str::to_owned),
         };
         self.shared.failures().extend(std::iter::repeat_n(failure, count));
+    }
+
+    /// Lets a fault happen to the requests chosen from now on, besides those already injected. Where several happen
+    /// to one request, faults of the content add up in the order of their injection, and the first of those that
+    /// replace the answer or its way to the client wins.
+    pub fn inject(&self, injection: Injection) {
+        self.shared.faults().push(Armed::new(injection));
+    }
+
+    /// Takes back every injection. What is under way keeps its faults.
+    pub fn clear_faults(&self) {
+        self.shared.faults().clear();
     }
 
     /// Every request answered since the start or [`Simulator::clear_requests`], in the order of the answers.

@@ -93,11 +93,16 @@ impl Asked {
         let page = parameters.text("page")?;
         let group_by = parameters.array("group_by")?;
         let mut filters = Vec::new();
-        for (name, dimension) in surface.filters {
-            let any_of = parameters.array(name)?;
+        for parameter in surface.filters {
+            let any_of = parameters.array(parameter.name)?;
+            let known = parameter.values;
+            let is_listed = |value: &String| known.is_empty() || known.contains(&value.as_str());
+            if let Some(value) = any_of.iter().find(|value| !is_listed(value)) {
+                return Err(ApiError::unsupported_value(parameter.name, value, known));
+            }
             if !any_of.is_empty() {
                 filters.push(Filter {
-                    dimension: *dimension,
+                    dimension: parameter.dimension,
                     any_of,
                 });
             }

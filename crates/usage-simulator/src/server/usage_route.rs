@@ -8,6 +8,7 @@ use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 
 use super::api_error::ApiError;
+use super::faulty::ClockShift;
 use super::key::KeyAccess;
 use super::shared::Shared;
 use super::surface::Surface;
@@ -18,11 +19,13 @@ pub(super) async fn usage(
     surface: &'static Surface,
     State(shared): State<Arc<Shared>>,
     Extension(access): Extension<KeyAccess>,
+    shift: Option<Extension<ClockShift>>,
     RawQuery(query): RawQuery,
 ) -> Result<Response, ApiError> {
     // A large page takes a while to add up and write, and a test may hold the organisation for a change.
     let answer = tokio::task::spawn_blocking(move || {
-        let now = shared.clock.now().timestamp();
+        let shift = shift.map_or(0, |Extension(ClockShift(seconds))| seconds);
+        let now = shared.clock.now().timestamp().saturating_add(shift);
         let settings = &shared.settings;
         let request = UsageRequest::parse(surface, query.as_deref(), settings, &access, now)?;
         let organization = shared.organization();

@@ -4,9 +4,13 @@
 
 mod access;
 mod directory;
+mod endpoints;
+mod fault_choice;
 mod faults;
 mod grouping;
+mod page_faults;
 mod pages;
 mod refusals;
 mod support;
 mod truth;
+mod wire_faults;

@@ -51,10 +51,10 @@ async fn the_error_envelope_has_its_four_fields() {
 #[tokio::test]
 async fn other_paths_and_methods_are_refused_in_the_envelope() {
     let simulator = serving(real_month()).start().await.unwrap();
-    let other = get(&simulator, "/organization/usage/embeddings").await;
+    let other = get(&simulator, "/organization/usage/telepathy").await;
     assert_eq!(
         other.error(),
-        "404 - -: Invalid URL (GET /v1/organization/usage/embeddings)"
+        "404 - -: Invalid URL (GET /v1/organization/usage/telepathy)"
     );
 
     let url = format!("{}{COMPLETIONS}", simulator.base_url());

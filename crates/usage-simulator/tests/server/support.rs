@@ -1,5 +1,7 @@
 //! A client that knows nothing but HTTP and JSON.
 
+use std::io::{self, Read, Write};
+use std::net::TcpStream;
 use std::sync::Arc;
 
 use serde_json::Value;
@@ -136,4 +138,77 @@ pub(crate) async fn all_pages(simulator: &Simulator, query: &str) -> Vec<Answer>
 /// Percent-encodes what a cursor has and a query may not.
 pub(crate) fn encode(text: &str) -> String {
     text.replace('+', "%2B").replace('/', "%2F").replace('=', "%3D")
+}
+
+/// An answer as it came over the wire.
+pub(crate) struct Raw {
+    pub(crate) head: String,
+    pub(crate) body: Vec<u8>,
+    /// How the connection ended, if not in good order.
+    pub(crate) error: Option<io::ErrorKind>,
+}
+
+impl Raw {
+    pub(crate) fn status(&self) -> u16 {
+        self.head.split(' ').nth(1).unwrap().parse().unwrap()
+    }
+
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.head.lines().find_map(|line| {
+            let (found, value) = line.split_once(": ")?;
+            (found.eq_ignore_ascii_case(name)).then_some(value)
+        })
+    }
+
+    pub(crate) fn content_length(&self) -> usize {
+        self.header("content-length").unwrap().parse().unwrap()
+    }
+
+    pub(crate) fn text(&self) -> &str {
+        std::str::from_utf8(&self.body).unwrap()
+    }
+
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap()
+    }
+}
+
+/// Sends one request over a connection of its own and reads to the end, or until there are so many bytes of body.
+pub(crate) async fn raw(simulator: &Simulator, path_and_query: &str, at_most: usize) -> Raw {
+    let address = simulator.base_url().replace("http://", "").replace("/v1", "");
+    let request = format!(
+        "GET /v1{path_and_query} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\
+         Authorization: Bearer {OWNER}\r\n\r\n"
+    );
+    let reading = tokio::task::spawn_blocking(move || {
+        let mut connection = TcpStream::connect(address).unwrap();
+        connection.write_all(request.as_bytes()).unwrap();
+        read_answer(&mut connection, at_most)
+    });
+    reading.await.unwrap()
+}
+
+fn read_answer(connection: &mut TcpStream, at_most: usize) -> Raw {
+    let mut bytes = Vec::new();
+    let mut buffer = vec![0; 1 << 16];
+    let mut head_length = None;
+    let mut error = None;
+    while head_length.is_none_or(|length| bytes.len() - length < at_most) {
+        match connection.read(&mut buffer) {
+            Ok(0) => break,
+            Ok(count) => bytes.extend_from_slice(&buffer[..count]),
+            Err(failure) => {
+                error = Some(failure.kind());
+                break;
+            }
+        }
+        let end = bytes.windows(4).position(|window| window == b"\r\n\r\n");
+        head_length = head_length.or(end.map(|end| end + 4));
+    }
+    let body = bytes.split_off(head_length.unwrap_or(bytes.len()));
+    Raw {
+        head: String::from_utf8(bytes).unwrap(),
+        body,
+        error,
+    }
 }
