@@ -113,7 +113,7 @@ pub(crate) enum Command {
     /// Bring the database's schema up to date
     ///
     /// The first command that opens an empty database does this by itself; an older schema is only ever changed here.
-    Migrate,
+    Migrate(MigrateArguments),
     /// Add, list, check and remove the admin keys that read usage
     #[command(subcommand, arg_required_else_help = true)]
     Keys(KeysCommand),
@@ -139,6 +139,14 @@ pub(crate) enum Command {
         /// The shell
         shell: clap_complete::Shell,
     },
+}
+
+/// `usage migrate`
+#[derive(Args)]
+pub(crate) struct MigrateArguments {
+    /// Also let this PostgreSQL role read the views of docs/SQL.md and nothing else; it is made if it is missing
+    #[arg(long, value_name = "ROLE")]
+    pub(crate) read_only_role: Option<String>,
 }
 
 /// What can be done with provider keys.

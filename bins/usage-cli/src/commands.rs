@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use usage_app::commands::backfill::BackfillOptions;
 use usage_app::commands::export::{ExportLayout, ExportOptions};
 use usage_app::commands::keys::AddKeyOptions;
-use usage_app::commands::{backfill, doctor, export, keys, migrate, status};
+use usage_app::commands::{backfill, doctor, export, keys, migrate, read_only_role, status};
 use usage_app::logging::{self, LogLevel};
 use usage_app::settings::{Environment, Settings, Sources};
 use usage_app::{App, AppError, Exit};
@@ -65,7 +65,7 @@ async fn dispatch(arguments: Arguments) -> Result<Exit, AppError> {
             show(arguments.format, &report)?;
             Ok(report.exit())
         }
-        Command::Migrate => print(&migrate::migrate(&app()?).await?).map(|()| Exit::Clean),
+        Command::Migrate(arguments) => run_migrate(&app()?, arguments.read_only_role.as_deref()).await,
         Command::Keys(command) => run_keys(&app()?, command).await,
         Command::Backfill(arguments) => {
             let app = App {
@@ -99,6 +99,17 @@ fn survive_file_size_limits() {
 
 #[cfg(not(unix))]
 const fn survive_file_size_limits() {}
+
+async fn run_migrate(app: &App, read_only_role: Option<&str>) -> Result<Exit, AppError> {
+    if read_only_role.is_some() {
+        read_only_role::check(app)?;
+    }
+    print(&migrate::migrate(app).await?)?;
+    if let Some(role) = read_only_role {
+        print(&read_only_role::grant(app, role).await?)?;
+    }
+    Ok(Exit::Clean)
+}
 
 async fn run_keys(app: &App, command: KeysCommand) -> Result<Exit, AppError> {
     match command {

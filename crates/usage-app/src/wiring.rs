@@ -1,5 +1,6 @@
 //! Wiring: from settings to a ledger, a master key and provider clients.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,7 +8,7 @@ use secrecy::{ExposeSecret, SecretString};
 use tokio::time::Instant;
 use usage_core::{Account, Clock, Provider, SystemClock};
 use usage_ingest::{Reader, choose_keys};
-use usage_providers::{BaseUrl, Limits, OpenAi, OpenAiOptions, Pace, UsageSource};
+use usage_providers::{BaseUrl, Limits, OpenAi, OpenAiOptions, Pace, Pacer, UsageSource};
 use usage_store::{Ledger, MasterKey, OpenMode, ProviderKey};
 
 use crate::error::AppError;
@@ -98,6 +99,23 @@ impl App {
         provider: Provider,
         key: SecretString,
     ) -> Result<Arc<dyn UsageSource>, AppError> {
+        self.source_at(provider, key, self.pacer()?)
+    }
+
+    /// The pace of one account, to be shared by every client of it.
+    fn pacer(&self) -> Result<Pacer, AppError> {
+        Ok(Pacer::new(Pace {
+            requests_per_minute: self.settings.requests_per_minute.value.get(),
+            burst: self.settings.burst().get(),
+        })?)
+    }
+
+    fn source_at(
+        &self,
+        provider: Provider,
+        key: SecretString,
+        pacer: Pacer,
+    ) -> Result<Arc<dyn UsageSource>, AppError> {
         match provider {
             Provider::OpenAi => {
                 let setting = &self.settings.openai_base_url;
@@ -110,10 +128,6 @@ impl App {
                             origin: setting.origin.to_string(),
                             error,
                         })?;
-                let pace = Pace {
-                    requests_per_minute: self.settings.requests_per_minute.value.get(),
-                    burst: self.settings.burst().get(),
-                };
                 let request_timeout = Duration::from_secs(self.settings.request_timeout.value.get().into());
                 let limits = Limits::default();
                 let limits = Limits {
@@ -126,7 +140,7 @@ impl App {
                 Ok(Arc::new(OpenAi::new(OpenAiOptions {
                     base_url,
                     array_encoding: self.settings.openai_array_encoding.value.into(),
-                    pace,
+                    pacer: Some(pacer),
                     limits,
                     deadline: self.deadline,
                     clock,
@@ -159,14 +173,20 @@ impl App {
             return Err(AppError::NoKey);
         }
         let master = self.master_key(&keys)?;
+        let mut pacers: BTreeMap<Account, Pacer> = BTreeMap::new();
         let mut readers = Vec::with_capacity(chosen.len());
         for key in chosen {
             let secret = ledger.open_key(master.clone(), key.id).await?;
+            let pacer = match pacers.get(&key.account.account) {
+                Some(pacer) => pacer.clone(),
+                None => self.pacer()?,
+            };
+            pacers.insert(key.account.account.clone(), pacer.clone());
             readers.push(Reader {
                 account: key.account.clone(),
                 filter: key.filter.clone(),
                 key_id: key.id,
-                source: self.source(key.account.account.provider(), secret)?,
+                source: self.source_at(key.account.account.provider(), secret, pacer)?,
             });
         }
         Ok(readers)

@@ -1,6 +1,9 @@
 #![doc = include_str!("../README.md")]
 
 mod base_url;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod openai;
 mod options;
 mod source;
@@ -14,3 +17,4 @@ pub use source::{
     Access, EndpointAccess, GroupingLimit, KeyReport, ReadError, Traffic, UsageQuery, UsageRead, UsageSource,
     WindowRead,
 };
+pub use transport::Pacer;

@@ -9,6 +9,7 @@ use tokio::time::Instant;
 use usage_core::{Clock, SystemClock};
 
 use crate::base_url::BaseUrl;
+use crate::transport::Pacer;
 
 /// What [`crate::OpenAi`] is made from. Everything but the key has a default:
 ///
@@ -28,8 +29,10 @@ pub struct OpenAiOptions {
     pub base_url: BaseUrl,
     /// The admin key (`sk-admin-…`). Never printed.
     pub key: SecretString,
-    /// How fast to ask.
+    /// How fast to ask; does not count if there is a `pacer`.
     pub pace: Pace,
+    /// The pace of the account, shared by all its clients; without one, the client keeps `pace` by itself.
+    pub pacer: Option<Pacer>,
     /// How often and how patiently to ask again.
     pub retry: RetryPolicy,
     /// When everything must be over. No request is sent and no wait begun that would pass it.
@@ -49,6 +52,7 @@ impl OpenAiOptions {
             base_url: BaseUrl::openai(),
             key,
             pace: Pace::default(),
+            pacer: None,
             retry: RetryPolicy::default(),
             deadline: None,
             limits: Limits::default(),
@@ -64,6 +68,7 @@ impl fmt::Debug for OpenAiOptions {
             .field("base_url", &self.base_url)
             .field("key", &format_args!("[redacted]"))
             .field("pace", &self.pace)
+            .field("pacer", &self.pacer)
             .field("retry", &self.retry)
             .field("deadline", &self.deadline)
             .field("limits", &self.limits)

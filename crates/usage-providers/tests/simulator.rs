@@ -6,8 +6,10 @@ use usage_core::{
     Dimension, DimensionSet, DirectoryKind, Endpoint, IssueCode, ManualClock, ProjectFilter, Width,
     WindowRange, parse_day, parse_instant,
 };
-use usage_providers::{Access, ArrayEncoding, OpenAi, OpenAiOptions, UsageQuery, UsageRead, UsageSource};
-use usage_simulator::{AdminKey, Organization, Simulator, SimulatorBuilder};
+use usage_providers::{
+    Access, ArrayEncoding, OpenAi, OpenAiOptions, Pace, UsageQuery, UsageRead, UsageSource,
+};
+use usage_simulator::{AdminKey, Generate, Organization, Simulator, SimulatorBuilder};
 
 const KEY: &str = "sk-admin-test-not-a-real-key";
 const MONTH: &str = include_str!("../../../fixtures/openai/completions_usage_2025-09-01_2025-10-01.csv");
@@ -32,6 +34,10 @@ fn client(simulator: &Simulator, key: &str, array_encoding: ArrayEncoding) -> Op
     OpenAi::new(OpenAiOptions {
         base_url: simulator.base_url().parse().expect("a base URL"),
         array_encoding,
+        pace: Pace {
+            requests_per_minute: 600_000,
+            burst: 10_000,
+        },
         clock: clock(),
         ..OpenAiOptions::new(key.to_owned().into())
     })
@@ -80,7 +86,7 @@ async fn the_real_month_is_one_request_in_every_array_encoding() {
         simulator.clear_requests();
         let client = client(&simulator, KEY, encoding);
         let read = client
-            .read_usage(&month(Dimension::ALL.into_iter().collect()))
+            .read_usage(&month(Endpoint::Completions.dimensions()))
             .await
             .expect("a month");
         assert_eq!(read.windows.len(), 31);
@@ -109,7 +115,7 @@ async fn the_control_total_of_the_real_month_is_the_same() {
 async fn hours_come_page_by_page_and_sum_to_the_same() {
     let simulator = simulator().start().await.expect("a simulator");
     let client = client(&simulator, KEY, ArrayEncoding::default());
-    let days = month(Dimension::ALL.into_iter().collect());
+    let days = month(Endpoint::Completions.dimensions());
     let hours = UsageQuery {
         windows: WindowRange::new(days.windows.start(), days.windows.end(), Width::Hour).expect("a range"),
         ..days
@@ -120,6 +126,63 @@ async fn hours_come_page_by_page_and_sum_to_the_same() {
 }
 
 #[tokio::test]
+async fn every_endpoint_is_the_same_in_every_width_and_grouping() {
+    let organization = Organization::generate(&Generate {
+        every_endpoint: true,
+        idle_days_percent: 0,
+        days: 3,
+        ..Generate::default()
+    });
+    let day = |text| parse_day(text).expect("a day");
+    let days = WindowRange::days(day("2025-09-01"), day("2025-09-03")).expect("a range");
+    let expected = Endpoint::ALL.map(|endpoint| organization.usage(endpoint).totals(days));
+    let simulator = Simulator::builder()
+        .organization(organization)
+        .key(AdminKey::owner(KEY))
+        .clock(clock())
+        .start()
+        .await
+        .expect("a simulator");
+    let client = client(&simulator, KEY, ArrayEncoding::default());
+    for (endpoint, expected) in Endpoint::ALL.into_iter().zip(&expected) {
+        assert!(expected.active_windows == 3 && expected.rows > 3, "{endpoint}");
+        for (width, pages) in [(Width::Day, 1), (Width::Hour, 1), (Width::Minute, 3)] {
+            for group_by in [endpoint.dimensions(), DimensionSet::EMPTY] {
+                let about = format!("{endpoint} {width:?} {group_by}");
+                simulator.clear_requests();
+                let query = UsageQuery {
+                    endpoint,
+                    windows: WindowRange::new(days.start(), days.end(), width).expect("a range"),
+                    filter: ProjectFilter::ALL,
+                    group_by,
+                };
+                let read = client.read_usage(&query).await.expect("three days");
+                assert_eq!(read.issues, [], "{about}");
+                assert_eq!(simulator.requests().len(), pages, "{about}");
+                assert_eq!(
+                    (read.windows.len(), read.grouped_by),
+                    (query.windows.len(), group_by)
+                );
+                let rows: Vec<_> = read
+                    .windows
+                    .iter()
+                    .flat_map(|window| window.rows.as_ref().expect("complete"))
+                    .collect();
+                for metric in endpoint.metrics().iter().copied() {
+                    let sum: i64 = rows.iter().filter_map(|row| row.metrics.get(metric)).sum();
+                    assert_eq!(sum, expected.metrics.get(metric).unwrap_or(0), "{about} {metric}");
+                }
+                match (width, group_by.is_empty()) {
+                    (Width::Day, false) => assert_eq!(rows.len(), expected.rows, "{about}"),
+                    (Width::Day, true) => assert_eq!(rows.len(), expected.active_windows, "{about}"),
+                    _ => {}
+                }
+            }
+        }
+    }
+}
+
+#[tokio::test]
 async fn an_encoding_that_the_provider_ignores_is_found_out() {
     let simulator = simulator()
         .array_encodings([usage_simulator::ArrayEncoding::Bracketed])
@@ -127,7 +190,7 @@ async fn an_encoding_that_the_provider_ignores_is_found_out() {
         .await
         .expect("a simulator");
     let error = client(&simulator, KEY, ArrayEncoding::Repeated)
-        .read_usage(&month(Dimension::ALL.into_iter().collect()))
+        .read_usage(&month(Endpoint::Completions.dimensions()))
         .await
         .expect_err("nothing was grouped");
     assert_eq!(error.issue.code, IssueCode::GroupingNotApplied);
@@ -140,7 +203,7 @@ async fn a_dimension_that_the_provider_refuses_is_left_out() {
         .start()
         .await
         .expect("a simulator");
-    let asked: DimensionSet = Dimension::ALL.into_iter().collect();
+    let asked: DimensionSet = Endpoint::Completions.dimensions();
     let read = client(&simulator, KEY, ArrayEncoding::default())
         .read_usage(&month(asked))
         .await

@@ -72,6 +72,9 @@ pub enum StoreError {
         /// The id.
         id: String,
     },
+    /// The database, or what was named, cannot do this; the text says what to do instead.
+    #[error("{0}")]
+    Unsupported(String),
     /// What was to be added is there already.
     #[error("{0}")]
     AlreadyExists(String),

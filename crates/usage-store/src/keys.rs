@@ -81,7 +81,7 @@ impl KeyStatus {
         }
     }
 
-    fn message(&self) -> Option<&str> {
+    pub(crate) fn message(&self) -> Option<&str> {
         match self {
             Self::Unchecked | Self::Active => None,
             Self::Refused(message) | Self::Conflict(message) => Some(message),
@@ -127,8 +127,7 @@ impl Ledger {
         self.run(move |connection| {
             let key = find(connection, id)?;
             let sealed = sealed(connection, id)?;
-            let opened = master.open(&sealed, &binding(id, &key.account.account, &key.filter));
-            opened.ok_or(StoreError::WrongMasterKey { key_id: id })
+            open(&master, &key, &sealed)
         })
         .await
     }
@@ -174,8 +173,8 @@ fn insert(
         .filter(|other| other.account == account)
     {
         let sealed = sealed(connection, other.id)?;
-        let opened = master.open(&sealed, &binding(other.id, &account.account, &other.filter));
-        let same = opened.is_some_and(|secret| secret.expose_secret() == new.secret.expose_secret());
+        let opened = open(master, &other, &sealed);
+        let same = opened.is_ok_and(|secret| secret.expose_secret() == new.secret.expose_secret());
         if same && other.filter == new.filter {
             return Err(StoreError::AlreadyExists(format!(
                 "this key is already stored as key {}; remove that one first to add it anew",
@@ -203,13 +202,7 @@ fn insert(
         .returning(provider_keys::id)
         .get_result(connection)
         .map_err(StoreError::query("adding a provider key"))?;
-    let sealed = master
-        .seal(&new.secret, &binding(id, &account.account, &new.filter))
-        .ok_or_else(|| StoreError::Query {
-            doing: "sealing a provider key",
-            reason: "no random numbers from the system".to_owned(),
-            retry: crate::error::Retry::Never,
-        })?;
+    let sealed = seal(master, &new.secret, &binding(id, &account.account, &new.filter))?;
     diesel::update(provider_keys::table.find(id))
         .set((
             provider_keys::nonce.eq(sealed.nonce),
@@ -220,39 +213,71 @@ fn insert(
     find(connection, id)
 }
 
-fn sealed(connection: &mut AnyConnection, id: i64) -> Result<Sealed, StoreError> {
-    let (nonce, ciphertext) = provider_keys::table
+/// A sealed secret and the id of the master key that sealed it, read at once, so that they belong together.
+pub(crate) struct SealedRow {
+    pub(crate) master_key_id: String,
+    pub(crate) sealed: Sealed,
+}
+
+pub(crate) fn sealed(connection: &mut AnyConnection, id: i64) -> Result<SealedRow, StoreError> {
+    let found: Option<(String, Vec<u8>, Vec<u8>)> = provider_keys::table
         .find(id)
-        .select((provider_keys::nonce, provider_keys::ciphertext))
+        .select((
+            provider_keys::master_key_id,
+            provider_keys::nonce,
+            provider_keys::ciphertext,
+        ))
         .first(connection)
+        .optional()
         .map_err(StoreError::query("reading a provider key"))?;
-    Ok(Sealed { nonce, ciphertext })
+    let (master_key_id, nonce, ciphertext) = found.ok_or_else(|| not_found(id))?;
+    Ok(SealedRow {
+        master_key_id,
+        sealed: Sealed { nonce, ciphertext },
+    })
+}
+
+/// Opens a row with the master key that it names.
+pub(crate) fn open(
+    master: &MasterKey,
+    key: &ProviderKey,
+    row: &SealedRow,
+) -> Result<SecretString, StoreError> {
+    master
+        .named(&row.master_key_id)
+        .and_then(|master| master.open(&row.sealed, &binding(key.id, &key.account.account, &key.filter)))
+        .ok_or(StoreError::WrongMasterKey { key_id: key.id })
+}
+
+pub(crate) fn seal(master: &MasterKey, secret: &SecretString, binding: &str) -> Result<Sealed, StoreError> {
+    master.seal(secret, binding).ok_or_else(|| StoreError::Query {
+        doing: "sealing a provider key",
+        reason: "no random numbers from the system".to_owned(),
+        retry: crate::error::Retry::Never,
+    })
 }
 
 /// Everything that makes a row this row: a ciphertext copied into another one does not open there.
-fn binding(id: i64, account: &Account, filter: &ProjectFilter) -> String {
+pub(crate) fn binding(id: i64, account: &Account, filter: &ProjectFilter) -> String {
     format!(
         "provider key v{CIPHER_VERSION} {id} {account} [{}]",
         filter.canonical()
     )
 }
 
-fn find(connection: &mut AnyConnection, id: i64) -> Result<ProviderKey, StoreError> {
+pub(crate) fn find(connection: &mut AnyConnection, id: i64) -> Result<ProviderKey, StoreError> {
     let mut keys = load(connection, Some(id))?;
-    keys.pop().ok_or(StoreError::NotFound {
-        what: "provider key",
-        id: id.to_string(),
-    })
+    keys.pop().ok_or_else(|| not_found(id))
 }
 
-fn found(rows: usize, id: i64) -> Result<(), StoreError> {
-    if rows == 0 {
-        Err(StoreError::NotFound {
-            what: "provider key",
-            id: id.to_string(),
-        })
-    } else {
-        Ok(())
+pub(crate) fn found(rows: usize, id: i64) -> Result<(), StoreError> {
+    if rows == 0 { Err(not_found(id)) } else { Ok(()) }
+}
+
+fn not_found(id: i64) -> StoreError {
+    StoreError::NotFound {
+        what: "provider key",
+        id: id.to_string(),
     }
 }
 
@@ -270,7 +295,7 @@ struct KeyRow {
     checked_at: Option<i64>,
 }
 
-fn load(connection: &mut AnyConnection, id: Option<i64>) -> Result<Vec<ProviderKey>, StoreError> {
+pub(crate) fn load(connection: &mut AnyConnection, id: Option<i64>) -> Result<Vec<ProviderKey>, StoreError> {
     let mut query = provider_keys::table
         .select((
             provider_keys::id,

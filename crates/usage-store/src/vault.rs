@@ -12,10 +12,12 @@ pub(crate) const CIPHER_VERSION: i64 = 1;
 
 const NONCE_BYTES: usize = 24;
 
-/// The key that seals provider keys. It never stands in the database that it protects; `Debug` shows only its id.
+/// The key that seals provider keys, with those that still open what they sealed before it. They never stand in the
+/// database that they protect; `Debug` shows only the current one's id.
 pub struct MasterKey {
     cipher: XChaCha20Poly1305,
     id: String,
+    previous: Vec<MasterKey>,
 }
 
 /// A sealed secret as a row stores it.
@@ -34,7 +36,30 @@ impl MasterKey {
         Self {
             cipher: XChaCha20Poly1305::new(bytes.expose_secret().into()),
             id,
+            previous: Vec::new(),
         }
+    }
+
+    /// The same key, which also opens what this other key sealed; it seals nothing with it.
+    #[must_use]
+    pub fn with_previous(mut self, bytes: &SecretBox<[u8; 32]>) -> Self {
+        let key = Self::new(bytes);
+        if !self.opens(&key.id) {
+            self.previous.push(key);
+        }
+        self
+    }
+
+    /// Whether what the key of this id sealed can be opened.
+    pub fn opens(&self, id: &str) -> bool {
+        self.named(id).is_some()
+    }
+
+    /// The current key or a previous one.
+    pub(crate) fn named(&self, id: &str) -> Option<&Self> {
+        std::iter::once(self)
+            .chain(&self.previous)
+            .find(|key| key.id == id)
     }
 
     /// Names the key without telling anything about it; stored with what it seals, so that a wrong one is recognised.
@@ -121,6 +146,18 @@ mod tests {
         };
         flipped.ciphertext[0] ^= 1;
         assert!(key(1).open(&flipped, "row 1").is_none());
+    }
+
+    #[test]
+    fn a_previous_key_is_found_by_its_id_and_seals_nothing() {
+        let both = key(2).with_previous(&SecretBox::new(Box::new([1; 32])));
+        assert_eq!(both.id(), key(2).id());
+        assert!(both.opens(key(1).id()) && both.opens(key(2).id()) && !both.opens(key(3).id()));
+        let secret = SecretString::from("sk-admin-test-not-a-real-key");
+        let old = key(1).seal(&secret, "row 1").unwrap();
+        assert!(both.named(key(1).id()).unwrap().open(&old, "row 1").is_some());
+        let new = both.seal(&secret, "row 1").unwrap();
+        assert!(key(2).open(&new, "row 1").is_some() && key(1).open(&new, "row 1").is_none());
     }
 
     #[test]

@@ -8,6 +8,7 @@ mod fixture;
 mod keys;
 mod lease;
 mod output;
+mod read_only;
 mod real_month;
 
 /// Runs each story on both databases, each with a database of its own.

@@ -8,5 +8,6 @@ pub mod doctor;
 pub mod export;
 pub mod keys;
 pub mod migrate;
+pub mod read_only_role;
 pub mod status;
 mod totals;

@@ -7,7 +7,7 @@ use usage_core::IssueCode;
 use crate::transport::DecodeError;
 
 /// The longest cursor that is sent back, in bytes. It travels in a URL.
-const LONGEST: usize = 4_096;
+pub(crate) const LONGEST: usize = 4_096;
 
 /// The cursors of one read. A chain that leads in circles, ends early, or never ends is an error, never an end.
 #[derive(Debug)]
@@ -67,7 +67,7 @@ impl CursorChain {
     }
 }
 
-/// Whether the text can be a cursor; what is wrong with it if not. Whatever else it looks like, it is only text.
+/// Whether the text can be a cursor; what is wrong with it if not. It is only ever sent as the page, never followed.
 pub(crate) fn check_cursor(cursor: &str) -> Result<(), &'static str> {
     if cursor.is_empty() {
         Err("is empty")
@@ -77,6 +77,9 @@ pub(crate) fn check_cursor(cursor: &str) -> Result<(), &'static str> {
         Err("holds white space")
     } else if cursor.chars().any(char::is_control) {
         Err("holds control characters")
+    } else if cursor.contains("://") {
+        // It would not be followed in any case; sent as a page, it would only be refused less clearly.
+        Err("is a URL and no page token")
     } else {
         Ok(())
     }
@@ -100,7 +103,7 @@ mod tests {
     fn only_plain_short_text_is_a_cursor() {
         for cursor in [
             "page_AAAAAGdGxdEiJdKOAAAAAGcqsYA=",
-            "https://evil.example/?page=2",
+            "/v1?page=2&limit=9#a+b/c==",
             "é",
             &"a".repeat(4_096),
         ] {
@@ -115,6 +118,7 @@ mod tests {
             "a\u{7f}",
             "a\u{a0}b",
             "\u{2028}",
+            "https://evil.example/?page=2",
             &"a".repeat(4_097),
         ] {
             assert!(check_cursor(cursor).is_err(), "{cursor:?}");

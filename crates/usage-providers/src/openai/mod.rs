@@ -23,12 +23,19 @@ use usage_core::{
     WindowRange,
 };
 
-use self::page::Asked;
 use self::refusal::{RefusedDimension, refused_dimension};
-use self::surface::{ENDPOINTS, Surface, most_buckets};
+use self::surface::{ENDPOINTS, most_buckets};
 use crate::options::{ArrayEncoding, InvalidOptions, OpenAiOptions};
 use crate::source::{GroupingLimit, KeyReport, ReadError, Traffic, UsageQuery, UsageRead, UsageSource};
 use crate::transport::{Failure, Transport};
+
+pub(crate) use self::page::Asked;
+pub(crate) use self::surface::Surface;
+#[cfg(feature = "fuzzing")]
+pub(crate) use self::{
+    cursor::{CursorChain, LONGEST as LONGEST_CURSOR, check_cursor},
+    page::decode_page,
+};
 
 /// A client of `OpenAI`'s usage endpoints and directory.
 ///

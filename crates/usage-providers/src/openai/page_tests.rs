@@ -2,7 +2,9 @@
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
-use usage_core::{Dimension, DimensionSet, Endpoint, IssueCode, Metric, UsageRow, WindowRange, parse_day};
+use usage_core::{
+    Dimension, DimensionSet, Endpoint, IssueCode, Metric, UsageRow, Width, WindowRange, parse_day,
+};
 
 use super::page::{Asked, Page, decode_page};
 use super::row::Rows;
@@ -18,7 +20,7 @@ fn asked() -> Asked {
         surface: Surface::of(Endpoint::Completions).unwrap(),
         windows: WindowRange::days(parse_day("2025-09-01").unwrap(), parse_day("2025-09-03").unwrap())
             .unwrap(),
-        grouped_by: Dimension::ALL.into_iter().collect(),
+        grouped_by: Endpoint::Completions.dimensions(),
     }
 }
 
@@ -158,6 +160,65 @@ fn what_is_unknown_is_counted_and_read_past() {
 }
 
 #[test]
+fn a_field_of_another_endpoint_is_as_unknown_as_any() {
+    for (endpoint, own, foreign) in [
+        (Endpoint::Completions, "batch", "vector_store_id"),
+        (Endpoint::Embeddings, "model", "output_tokens"),
+        (Endpoint::VectorStores, "project_id", "model"),
+        (Endpoint::FileSearchCalls, "vector_store_id", "context_level"),
+    ] {
+        let asked = Asked {
+            surface: Surface::of(endpoint).unwrap(),
+            grouped_by: Dimension::ALL.into_iter().collect(),
+            ..asked()
+        };
+        let mut row = json!({own: Value::Null, foreign: "a value"});
+        for metric in endpoint.required_metrics() {
+            row[metric.as_str()] = json!(1);
+        }
+        let bucket = json!({"start_time": FIRST, "end_time": FIRST + DAY, "results": [row]});
+        let page = decode_page(page(&json!([bucket])).to_string().as_bytes(), &asked).unwrap();
+        assert_eq!(
+            page.tally.unknown.to_string(),
+            format!("{foreign} (1×)"),
+            "{endpoint}"
+        );
+        let rows = page.buckets[0].rows.as_ref().unwrap();
+        assert!(rows[0].dimensions.present().is_empty() && page.tally.present.is_empty());
+    }
+}
+
+#[test]
+fn a_bucket_must_be_as_wide_as_asked() {
+    const HOUR: i64 = 3_600;
+    for (width, long, start_shift) in [
+        (Width::Hour, DAY, 0),
+        (Width::Hour, 60, 0),
+        (Width::Hour, HOUR, 60),
+        (Width::Minute, HOUR, 0),
+        (Width::Minute, 60, 1),
+    ] {
+        let asked = Asked {
+            windows: WindowRange::new(asked().windows.start(), asked().windows.end(), width).unwrap(),
+            ..asked()
+        };
+        let decode = |start: i64, end: i64| {
+            let bucket = json!({"start_time": start, "end_time": end, "results": []});
+            decode_page(page(&json!([bucket])).to_string().as_bytes(), &asked)
+        };
+        let start = FIRST + 2 * HOUR;
+        let right = decode(start, start + width.seconds());
+        assert_eq!(right.unwrap().buckets[0].window.width(), width);
+        let wrong = decode(start + start_shift, start + start_shift + long);
+        assert_eq!(
+            wrong.unwrap_err().code,
+            IssueCode::BucketOutOfRange,
+            "{width:?} {long}"
+        );
+    }
+}
+
+#[test]
 fn a_bucket_must_be_one_of_the_windows_asked_for() {
     for (start, end) in [
         (json!(FIRST - DAY), json!(FIRST)),
@@ -231,47 +292,58 @@ fn a_body_that_is_no_page_is_invalid_and_never_quoted() {
 }
 
 /// The wire form of a row, absent values as null.
-fn wire(row: &UsageRow) -> Value {
-    let mut object =
-        json!({"object": "organization.usage.completions.result", "batch": row.dimensions.batch});
-    for metric in Endpoint::Completions.metrics() {
+fn wire(endpoint: Endpoint, row: &UsageRow) -> Value {
+    let mut object = json!({"object": Surface::of(endpoint).unwrap().result_object});
+    for metric in endpoint.metrics() {
         object[metric.as_str()] = json!(row.metrics.get(*metric));
     }
-    for dimension in Dimension::ALL
-        .into_iter()
-        .filter(|dimension| *dimension != Dimension::Batch)
-    {
-        object[dimension.as_str()] = json!(row.dimensions.get(dimension));
+    for dimension in endpoint.dimensions().iter() {
+        object[dimension.as_str()] = match dimension {
+            Dimension::Batch => json!(row.dimensions.batch),
+            _ => json!(row.dimensions.get(dimension)),
+        };
     }
     object
 }
 
-fn any_row() -> impl Strategy<Value = UsageRow> {
-    let text = || proptest::option::of("[^\\p{Cc}]{1,12}");
+fn any_row(endpoint: Endpoint) -> impl Strategy<Value = UsageRow> {
     let counts = proptest::collection::vec(proptest::option::of(0..=i64::MAX), Metric::ALL.len());
-    let texts = (text(), text(), text(), text(), text(), text());
-    (counts, texts, any::<Option<bool>>()).prop_map(|(counts, texts, batch)| {
+    let text = proptest::option::of("[^\\p{Cc}]{1,12}");
+    let texts = proptest::collection::vec(text, Dimension::ALL.len());
+    (counts, texts, any::<Option<bool>>()).prop_map(move |(counts, texts, batch)| {
         let mut row = UsageRow::default();
-        for metric in Endpoint::Completions.metrics() {
+        for metric in endpoint.metrics() {
             *row.metrics.get_mut(*metric) = counts[*metric as usize];
         }
-        for metric in Endpoint::Completions.required_metrics() {
+        for metric in endpoint.required_metrics() {
             row.metrics.get_mut(*metric).get_or_insert(0);
         }
-        let dimensions = &mut row.dimensions;
-        (dimensions.project_id, dimensions.api_key_id, dimensions.user_id) = (texts.0, texts.1, texts.2);
-        (dimensions.model, dimensions.service_tier, dimensions.api_source) = (texts.3, texts.4, texts.5);
-        dimensions.batch = batch;
+        for dimension in endpoint.dimensions().iter() {
+            match row.dimensions.text_mut(dimension) {
+                Some(place) => place.clone_from(&texts[dimension as usize]),
+                None => row.dimensions.batch = batch,
+            }
+        }
         row
     })
 }
 
+fn any_rows() -> impl Strategy<Value = (Endpoint, Vec<UsageRow>)> {
+    prop::sample::select(Endpoint::ALL.to_vec())
+        .prop_flat_map(|endpoint| (Just(endpoint), proptest::collection::vec(any_row(endpoint), 0..6)))
+}
+
 proptest! {
     #[test]
-    fn rows_come_back_as_they_were_sent(rows in proptest::collection::vec(any_row(), 0..6)) {
-        let results: Vec<_> = rows.iter().map(wire).collect();
+    fn rows_come_back_as_they_were_sent((endpoint, rows) in any_rows()) {
+        let results: Vec<_> = rows.iter().map(|row| wire(endpoint, row)).collect();
         let bucket = json!({"start_time": FIRST, "end_time": FIRST + DAY, "results": results});
-        let page = decode(&page(&json!([bucket]))).unwrap();
+        let asked = Asked {
+            surface: Surface::of(endpoint).unwrap(),
+            grouped_by: endpoint.dimensions(),
+            ..asked()
+        };
+        let page = decode_page(page(&json!([bucket])).to_string().as_bytes(), &asked).unwrap();
         prop_assert_eq!(page.buckets[0].rows.as_ref().unwrap(), &rows);
         prop_assert!(page.tally.unknown.is_empty());
     }

@@ -17,6 +17,9 @@ use crate::transport::{Failure, Refusal};
 const SPARE_PAGES: usize = 4;
 
 /// The dimensions without which rows of different owners or prices run together.
+///
+/// Every usage belongs to a project, if only the default one, and whatever endpoint has a model counts by it: null
+/// throughout means that the grouping was not applied, also where the project is all that an endpoint can be grouped by.
 const INDISPENSABLE: [Dimension; 2] = [Dimension::ProjectId, Dimension::Model];
 
 /// Everything the pages of a read said.

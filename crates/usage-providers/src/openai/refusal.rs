@@ -50,9 +50,11 @@ pub(crate) fn refused_dimension(
     }
     // Elsewhere a name stands for a grouping only if the error is about groupings, or quotes it alone.
     let dimension = match refusal.param.as_deref() {
-        Some(param) if param.starts_with("group_by") => {
-            only(asked, |name| words(head).any(|word| word == name))
-        }
+        // Names such as `size` or `source` are words of plain English too, so what is quoted comes first.
+        Some(param) if param.starts_with("group_by") => match only(asked, |name| has_quoted(head, name)) {
+            Some(dimension) => Some(dimension),
+            None => only(asked, |name| words(head).any(|word| word == name)),
+        },
         Some(_) => None,
         None => only(asked, |name| has_quoted(head, name)),
     }?;
@@ -143,6 +145,16 @@ mod tests {
             ),
             None
         );
+    }
+
+    #[test]
+    fn a_quoted_name_is_the_culprit_whatever_words_stand_around_it() {
+        let message = "Invalid value: 'size'. This source of usage has no such model.";
+        assert_eq!(
+            refused(message, Some("group_by[4]")),
+            Some((Dimension::Size, Reach::Always))
+        );
+        assert_eq!(refused("No source, no size.", Some("group_by")), None);
     }
 
     #[test]

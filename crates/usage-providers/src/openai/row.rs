@@ -10,7 +10,10 @@ use super::surface::Surface;
 use super::unknown::UnknownFields;
 use crate::text::is_storable;
 
-/// What a row can hold, and what was asked for.
+// Each field of a row has a bit of its own, see `Found`.
+const _: () = assert!(1 + Metric::ALL.len() + Dimension::ALL.len() <= u64::BITS as usize);
+
+/// What a row can hold, and what was asked for. A dimension or metric of other endpoints is as unknown as any.
 pub(crate) struct RowShape {
     surface: &'static Surface,
     grouped_by: DimensionSet,
@@ -21,8 +24,10 @@ impl RowShape {
     pub(crate) fn new(surface: &'static Surface, grouped_by: DimensionSet) -> Self {
         let metrics = surface.endpoint.metrics().iter();
         let metrics = metrics.map(|metric| (metric.as_str(), Field::Metric(*metric)));
-        let dimensions = Dimension::ALL.into_iter();
-        let dimensions = dimensions.map(|dimension| (dimension.as_str(), Field::Dimension(dimension)));
+        let dimensions = surface.endpoint.dimensions();
+        let dimensions = dimensions
+            .iter()
+            .map(|dimension| (dimension.as_str(), Field::Dimension(dimension)));
         let fields = std::iter::once(("object", Field::Object))
             .chain(metrics)
             .chain(dimensions)
@@ -223,7 +228,7 @@ impl Visitor<'_> for FieldSeed<'_> {
     }
 
     fn visit_str<E: Error>(self, key: &str) -> Result<Self::Value, E> {
-        // Some thirty short names: comparing them all is as fast as any map.
+        // At most some thirty short names: comparing them all is as fast as any map.
         let mut fields = self.shape.fields.iter().zip(0_u32..);
         let found = fields
             .find(|((name, _), _)| *name == key)

@@ -13,11 +13,63 @@ pub(crate) struct Surface {
 }
 
 /// Every usage endpoint this client reads.
-pub(crate) const SURFACES: &[Surface] = &[Surface {
-    endpoint: Endpoint::Completions,
-    path: "organization/usage/completions",
-    result_object: "organization.usage.completions.result",
-}];
+pub(crate) const SURFACES: &[Surface] = &[
+    Surface {
+        endpoint: Endpoint::Completions,
+        path: "organization/usage/completions",
+        result_object: "organization.usage.completions.result",
+    },
+    Surface {
+        endpoint: Endpoint::Decisions,
+        path: "organization/usage/decisions",
+        result_object: "organization.usage.decisions.result",
+    },
+    Surface {
+        endpoint: Endpoint::Embeddings,
+        path: "organization/usage/embeddings",
+        result_object: "organization.usage.embeddings.result",
+    },
+    Surface {
+        endpoint: Endpoint::Moderations,
+        path: "organization/usage/moderations",
+        result_object: "organization.usage.moderations.result",
+    },
+    Surface {
+        endpoint: Endpoint::Images,
+        path: "organization/usage/images",
+        result_object: "organization.usage.images.result",
+    },
+    Surface {
+        endpoint: Endpoint::AudioSpeeches,
+        path: "organization/usage/audio_speeches",
+        result_object: "organization.usage.audio_speeches.result",
+    },
+    Surface {
+        endpoint: Endpoint::AudioTranscriptions,
+        path: "organization/usage/audio_transcriptions",
+        result_object: "organization.usage.audio_transcriptions.result",
+    },
+    Surface {
+        endpoint: Endpoint::VectorStores,
+        path: "organization/usage/vector_stores",
+        result_object: "organization.usage.vector_stores.result",
+    },
+    Surface {
+        endpoint: Endpoint::CodeInterpreterSessions,
+        path: "organization/usage/code_interpreter_sessions",
+        result_object: "organization.usage.code_interpreter_sessions.result",
+    },
+    Surface {
+        endpoint: Endpoint::FileSearchCalls,
+        path: "organization/usage/file_search_calls",
+        result_object: "organization.usage.file_searches.result",
+    },
+    Surface {
+        endpoint: Endpoint::WebSearchCalls,
+        path: "organization/usage/web_search_calls",
+        result_object: "organization.usage.web_searches.result",
+    },
+];
 
 /// The endpoints of [`SURFACES`].
 pub(crate) const ENDPOINTS: [Endpoint; SURFACES.len()] = {
@@ -42,5 +94,24 @@ pub(crate) const fn most_buckets(width: Width) -> usize {
         Width::Minute => 1_440,
         Width::Hour => 168,
         Width::Day => 31,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_endpoint_of_the_provider_is_read() {
+        let mut endpoints = ENDPOINTS;
+        endpoints.sort();
+        assert_eq!(endpoints, Endpoint::ALL);
+        for surface in SURFACES {
+            assert_eq!(
+                surface.path,
+                format!("organization/usage/{}", surface.endpoint),
+                "an endpoint is called as in its path"
+            );
+        }
     }
 }

@@ -17,7 +17,6 @@ use tokio::time::Instant;
 use usage_core::{Clock, IssueCode};
 
 use self::failure::{Fault, cause};
-use self::pace::Pacer;
 use self::retry::{backoff, parse_retry_after};
 use self::traffic::Counters;
 use crate::options::{InvalidOptions, OpenAiOptions, RetryPolicy};
@@ -25,6 +24,7 @@ use crate::source::{ReadError, Traffic};
 use crate::text::sanitize;
 
 pub(crate) use self::failure::{Failure, Refusal};
+pub use self::pace::Pacer;
 
 /// Why the body of an answer is not accepted.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -87,7 +87,10 @@ impl Transport {
             http: builder.build().map_err(|error| client_error(&error))?,
             base_url,
             key: options.key.clone(),
-            pacer: Pacer::new(options.pace).ok_or(InvalidOptions::Pace)?,
+            pacer: match &options.pacer {
+                Some(shared) => shared.clone(),
+                None => Pacer::new(options.pace)?,
+            },
             retry: options.retry,
             deadline: options.deadline,
             body_limit: options.limits.body_limit,
@@ -121,10 +124,15 @@ impl Transport {
                 }
                 Err(fault) => fault,
             };
+            let wait = fault.wait.unwrap_or_else(|| backoff(&self.retry, attempt));
+            let throttled = fault.wait.is_some() || fault.status == Some(StatusCode::TOO_MANY_REQUESTS);
+            // A wait that nobody obeys must not silence the others: each is told, and gives up, by itself.
+            if throttled && wait <= self.retry.max_wait {
+                self.pacer.hold_back(wait);
+            }
             if !fault.may_retry || attempt == attempts {
                 return Err(failure_of(fault, request, attempt));
             }
-            let wait = fault.wait.unwrap_or_else(|| backoff(&self.retry, attempt));
             if let Err(fault) = self.check_wait(wait, &fault) {
                 return Err(failure_of(fault, request, attempt));
             }
@@ -135,7 +143,7 @@ impl Transport {
                 wait_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX),
                 "asking again"
             );
-            if fault.wait.is_some() || fault.status == Some(StatusCode::TOO_MANY_REQUESTS) {
+            if throttled {
                 self.traffic.count_wait(wait);
             }
             tokio::time::sleep(wait).await;

@@ -48,6 +48,99 @@ async fn a_model_or_project_that_is_null_throughout_fails_the_read() {
     }
 }
 
+/// One row of an endpoint with every dimension filled but these.
+fn row_without(endpoint: Endpoint, missing: &[Dimension]) -> Value {
+    let mut row = json!({});
+    for metric in endpoint.required_metrics() {
+        row[metric.as_str()] = json!(1);
+    }
+    for dimension in endpoint.dimensions().iter() {
+        row[dimension.as_str()] = match dimension {
+            _ if missing.contains(&dimension) => Value::Null,
+            Dimension::Batch => json!(true),
+            _ => json!("a"),
+        };
+    }
+    row
+}
+
+#[tokio::test]
+async fn what_is_null_throughout_is_judged_alike_at_every_endpoint() {
+    for endpoint in Endpoint::ALL {
+        let query = UsageQuery {
+            endpoint,
+            group_by: endpoint.dimensions(),
+            ..three_days()
+        };
+        for dimension in endpoint.dimensions().iter() {
+            let rows = json!([row_without(endpoint, &[dimension])]);
+            let server = replies(vec![days(&[rows.clone(), json!([]), rows])]).await;
+            let outcome = read(&server, &query).await;
+            if matches!(dimension, Dimension::ProjectId | Dimension::Model) {
+                let error = outcome.unwrap_err();
+                assert_eq!(
+                    error.issue.code,
+                    IssueCode::GroupingNotApplied,
+                    "{endpoint} {dimension}"
+                );
+            } else {
+                let read = outcome.unwrap();
+                assert_eq!(read.empty_dimensions, set(&[dimension]), "{endpoint}");
+                assert_eq!(
+                    codes(&read),
+                    [IssueCode::DimensionEmpty],
+                    "{endpoint} {dimension}"
+                );
+            }
+        }
+        let all: Vec<_> = endpoint.dimensions().iter().collect();
+        let rows = json!([row_without(endpoint, &all), row_without(endpoint, &[])]);
+        let server = replies(vec![days(&[rows, json!([]), json!([])])]).await;
+        assert_eq!(codes(&read(&server, &query).await.unwrap()), [], "{endpoint}");
+    }
+}
+
+#[tokio::test]
+async fn every_dimension_that_an_endpoint_can_do_without_may_be_refused() {
+    for endpoint in Endpoint::ALL {
+        let query = UsageQuery {
+            endpoint,
+            group_by: endpoint.dimensions(),
+            ..three_days()
+        };
+        for dimension in endpoint.dimensions().iter() {
+            let server = server(move |_, request| {
+                let asked = format!("group_by={dimension}");
+                if line(request).split('&').any(|parameter| parameter == asked) {
+                    let message =
+                        format!("Invalid value: '{dimension}'. Supported values are: 'project_id'.");
+                    ResponseTemplate::new(400)
+                        .set_body_json(json!({"error": {"message": message, "param": "group_by[1]"}}))
+                } else {
+                    days(&[json!([row_without(endpoint, &[])]), json!([]), json!([])])
+                }
+            })
+            .await;
+            let outcome = read(&server, &query).await;
+            if matches!(dimension, Dimension::ProjectId | Dimension::Model) {
+                assert_eq!(outcome.unwrap_err().refused, Some(dimension), "{endpoint}");
+            } else {
+                let read = outcome.unwrap();
+                assert_eq!(
+                    read.grouped_by,
+                    endpoint.dimensions().without(dimension),
+                    "{endpoint}"
+                );
+                assert_eq!(
+                    codes(&read),
+                    [IssueCode::DimensionRefused],
+                    "{endpoint} {dimension}"
+                );
+            }
+        }
+    }
+}
+
 #[tokio::test]
 async fn one_row_with_a_value_is_enough_wherever_it_is() {
     let server = replies(vec![
@@ -202,7 +295,7 @@ async fn the_endpoint_takes_all_seven_dimensions_at_once() {
     assert_eq!(
         client(&server).grouping_limit(Endpoint::Completions),
         GroupingLimit {
-            dimensions: set(&Dimension::ALL),
+            dimensions: Endpoint::Completions.dimensions(),
             at_once: 7,
         }
     );

@@ -25,15 +25,25 @@ async fn an_admin_key_may_read_usage_and_names() {
     })
     .await;
     let report = client(&server).check_key(&ProjectFilter::ALL).await;
-    assert_eq!(report.endpoints.len(), 1);
-    assert_eq!(report.endpoints[0].endpoint, Endpoint::Completions);
-    assert!(report.endpoints[0].access.is_allowed() && report.directory.is_allowed());
+    let endpoints: Vec<_> = report.endpoints.iter().map(|access| access.endpoint).collect();
+    assert_eq!(endpoints, Endpoint::ALL);
+    assert!(
+        report
+            .endpoints
+            .iter()
+            .all(|endpoint| endpoint.access.is_allowed())
+    );
+    assert!(report.directory.is_allowed());
     assert_eq!(
         report.names.ids(DirectoryKind::Project).collect::<Vec<_>>(),
         ["proj_anon0001", "proj_anon0002"]
     );
     let asked = asked(&server).await;
-    assert_eq!(asked.len(), 5);
+    assert_eq!(
+        asked.len(),
+        11 + 4,
+        "each endpoint, projects, the keys of each, users"
+    );
     assert_eq!(
         asked[0],
         "/v1/organization/usage/completions?start_time=1759104000&end_time=1759190400&bucket_width=1d&limit=1",
@@ -76,7 +86,7 @@ async fn the_source_says_what_it_is() {
     let server = replies(vec![page(&[], None)]).await;
     let client = client(&server);
     assert_eq!(client.provider(), Provider::OpenAi);
-    assert_eq!(client.endpoints(), [Endpoint::Completions]);
+    assert_eq!(client.endpoints(), Endpoint::ALL);
     let per_page = Width::ALL.map(|width| client.windows_per_page(width));
     assert_eq!(per_page, [1_440, 168, 31]);
     assert_eq!(asked(&server).await.len(), 0, "nothing is asked for that");

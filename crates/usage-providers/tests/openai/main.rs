@@ -5,7 +5,9 @@
 mod directory;
 mod grouping;
 mod key;
+mod pace;
 mod paging;
+mod recorded;
 mod requests;
 mod retries;
 mod support;

@@ -1,6 +1,7 @@
 //! What is asked, to the letter.
 
-use usage_core::{DimensionSet, ProjectFilter, Width, WindowRange, parse_instant};
+use serde_json::json;
+use usage_core::{DimensionSet, Endpoint, ProjectFilter, Width, WindowRange, parse_instant};
 use usage_providers::{ArrayEncoding, OpenAi, OpenAiOptions, UsageQuery, UsageSource};
 
 use crate::support::{KEY, asked, client, options, page, read, replies, three_buckets, three_days};
@@ -91,6 +92,75 @@ async fn projects_and_groupings_follow_the_array_encoding() {
         };
         client.unwrap().read_usage(&query).await.unwrap();
         assert_eq!(asked(&server).await, [format!("{THREE_DAYS}&{lists}")]);
+    }
+}
+
+#[tokio::test]
+async fn hours_and_minutes_go_on_page_by_page_with_the_same_parameters() {
+    for (width, end, per_page, head) in [
+        (
+            Width::Hour,
+            "2025-09-10T00:00:00Z",
+            168,
+            "end_time=1757462400&bucket_width=1h&limit=168&group_by=project_id",
+        ),
+        (
+            Width::Minute,
+            "2025-09-03T00:01:00Z",
+            1_440,
+            "end_time=1756857660&bucket_width=1m&limit=1440&group_by=project_id",
+        ),
+    ] {
+        let start = parse_instant("2025-09-01T00:00:00Z").unwrap();
+        let query = UsageQuery {
+            endpoint: Endpoint::VectorStores,
+            windows: WindowRange::new(start, parse_instant(end).unwrap(), width).unwrap(),
+            group_by: Endpoint::VectorStores.dimensions(),
+            ..three_days()
+        };
+        let windows: Vec<_> = query.windows.windows().collect();
+        let pages: Vec<Vec<_>> = windows
+            .chunks(per_page)
+            .map(|windows| {
+                windows
+                    .iter()
+                    .map(|window| {
+                        json!({
+                            "start_time": window.start_unix(), "end_time": window.end_unix(),
+                            "results": [{"usage_bytes": 1, "project_id": "proj_1"}],
+                        })
+                    })
+                    .collect()
+            })
+            .collect();
+        let count = pages.len();
+        let server = replies(
+            (1..)
+                .zip(&pages)
+                .map(|(number, buckets)| {
+                    page(
+                        buckets,
+                        (number < count).then_some(format!("p{number}")).as_deref(),
+                    )
+                })
+                .collect(),
+        )
+        .await;
+        let read = client(&server).read_usage(&query).await.unwrap();
+        assert!(
+            read.windows
+                .iter()
+                .all(|window| window.rows.as_ref().unwrap().len() == 1)
+        );
+        assert_eq!(read.windows.len(), windows.len());
+        let first = format!("/v1/organization/usage/vector_stores?start_time=1756684800&{head}");
+        let expected: Vec<_> = (0..count)
+            .map(|number| match number {
+                0 => first.clone(),
+                _ => format!("{first}&page=p{number}"),
+            })
+            .collect();
+        assert_eq!(asked(&server).await, expected);
     }
 }
 

@@ -69,7 +69,7 @@ pub(crate) fn query(first: &str, last: &str) -> UsageQuery {
         endpoint: Endpoint::Completions,
         windows: WindowRange::days(parse_day(first).unwrap(), parse_day(last).unwrap()).unwrap(),
         filter: ProjectFilter::ALL,
-        group_by: Dimension::ALL.into_iter().collect(),
+        group_by: Endpoint::Completions.dimensions(),
     }
 }
 

@@ -8,7 +8,9 @@ mod manual;
 mod replace;
 mod rest;
 mod restatement;
+mod rotate;
 mod schema;
+mod views;
 
 /// Runs each story on both databases, each with a database of its own.
 macro_rules! on_both_databases {
@@ -86,4 +88,15 @@ on_both_databases!(
     crate::schema::tables_hold_exactly_the_columns_the_program_knows
         as tables_hold_exactly_the_columns_the_program_knows,
     crate::schema::the_bucket_index_is_the_identity as the_bucket_index_is_the_identity,
+    crate::views::a_day_shows_names_and_every_number as a_day_shows_names_and_every_number,
+    crate::views::a_restated_value_is_shown_once as a_restated_value_is_shown_once,
+    crate::views::a_day_is_shown_at_one_width_only as a_day_is_shown_at_one_width_only,
+    crate::views::coverage_says_what_was_read_and_when as coverage_says_what_was_read_and_when,
+    crate::views::the_columns_are_those_of_the_page as the_columns_are_those_of_the_page,
+    crate::views::the_queries_of_the_page_answer as the_queries_of_the_page_answer,
+    crate::rotate::resealing_can_stop_between_any_two_keys as resealing_can_stop_between_any_two_keys,
+    crate::rotate::a_key_under_a_lost_master_key_stays_as_it_is
+        as a_key_under_a_lost_master_key_stays_as_it_is,
+    crate::rotate::many_who_reseal_at_once_lose_nothing as many_who_reseal_at_once_lose_nothing,
+    crate::rotate::a_rotated_key_keeps_number_and_history as a_rotated_key_keeps_number_and_history,
 );

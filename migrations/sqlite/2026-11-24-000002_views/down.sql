@@ -1,0 +1,3 @@
+DROP VIEW coverage_daily;
+DROP VIEW usage_daily;
+DROP VIEW usage_best_width;
