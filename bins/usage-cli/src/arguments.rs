@@ -114,7 +114,7 @@ pub(crate) enum Command {
     ///
     /// The first command that opens an empty database does this by itself; an older schema is only ever changed here.
     Migrate(MigrateArguments),
-    /// Add, list, check and remove the admin keys that read usage
+    /// Add, list, check, rotate and remove the admin keys that read usage, and change the master key
     #[command(subcommand, arg_required_else_help = true)]
     Keys(KeysCommand),
     /// Read a range of days from the provider into the ledger
@@ -131,6 +131,15 @@ pub(crate) enum Command {
     /// Write usage events as JSON lines, as CSV, or as the provider's own CSV export
     #[command(after_help = "Example: usage export --format csv --start 2025-09-01 --output september.csv")]
     Export(ExportArguments),
+    /// Copy a SQLite ledger into a new file, while others go on writing
+    ///
+    /// The copy is one moment of the ledger, checked before it gets its name, readable by its owner only. It replaces
+    /// nothing. The master key is not in it.
+    #[command(after_help = "Example: usage backup /var/backups/usage-2025-10-01.db")]
+    Backup {
+        /// The file to make; it must not exist
+        file: PathBuf,
+    },
     /// Check settings, database, master key and provider keys, and say what is wrong
     Doctor(DoctorArguments),
     /// Print a script that completes this command line in a shell
@@ -169,11 +178,30 @@ pub(crate) enum KeysCommand {
         /// The key's id, as `usage keys list` shows it
         id: String,
     },
+    /// Replace the secret of a stored key; its id, its label and the usage that it read stay
+    ///
+    /// The new secret is read and checked as `usage keys add` does. If it is refused, the old one stays.
+    #[command(after_help = "Example: usage keys rotate 1 < new-admin.key")]
+    Rotate(RotateKeyArguments),
     /// Remove a stored key; the usage that it read stays
     Remove {
         /// The key's id, as `usage keys list` shows it
         id: String,
     },
+    /// Make a file with a new master key; nothing uses it before the settings name it
+    ///
+    /// The file is readable by its owner only and replaces nothing. To change to it, set `USAGE_MASTER_KEY_FILE` to it and
+    /// `USAGE_PREVIOUS_MASTER_KEY_FILE` to the key used so far, then run `usage keys reseal`.
+    #[command(after_help = "Example: usage keys new-master /etc/usage/master-2026.key")]
+    NewMaster {
+        /// The file to make, in a folder that exists
+        file: PathBuf,
+    },
+    /// Seal every stored key with the current master key
+    ///
+    /// Opens what the previous master key sealed. It may be stopped at any moment and run again: while both master keys
+    /// are set, every stored key can be used.
+    Reseal,
 }
 
 /// `usage keys add`
@@ -199,6 +227,19 @@ pub(crate) struct AddKeyArguments {
     #[arg(long, value_name = "FILE")]
     pub(crate) secret_file: Option<PathBuf>,
     /// Store the key without asking the provider what it may do
+    #[arg(long)]
+    pub(crate) no_check: bool,
+}
+
+/// `usage keys rotate`
+#[derive(Args)]
+pub(crate) struct RotateKeyArguments {
+    /// The key's id, as `usage keys list` shows it
+    pub(crate) id: String,
+    /// The file that holds the new secret, instead of standard input
+    #[arg(long, value_name = "FILE")]
+    pub(crate) secret_file: Option<PathBuf>,
+    /// Store the secret without asking the provider what it may do
     #[arg(long)]
     pub(crate) no_check: bool,
 }

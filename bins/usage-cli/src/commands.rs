@@ -9,8 +9,8 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 use usage_app::commands::backfill::BackfillOptions;
 use usage_app::commands::export::{ExportLayout, ExportOptions};
-use usage_app::commands::keys::AddKeyOptions;
-use usage_app::commands::{backfill, doctor, export, keys, migrate, read_only_role, status};
+use usage_app::commands::keys::{AddKeyOptions, RotateKeyOptions};
+use usage_app::commands::{backfill, backup, doctor, export, keys, migrate, read_only_role, reseal, status};
 use usage_app::logging::{self, LogLevel};
 use usage_app::settings::{Environment, Settings, Sources};
 use usage_app::{App, AppError, Exit};
@@ -81,6 +81,7 @@ async fn dispatch(arguments: Arguments) -> Result<Exit, AppError> {
             Ok(Exit::Clean)
         }
         Command::Export(arguments) => run_export(&app()?, arguments).await,
+        Command::Backup { file } => print(&backup::backup(&app()?, &file).await?).map(|()| Exit::Clean),
     }
 }
 
@@ -127,9 +128,28 @@ async fn run_keys(app: &App, command: KeysCommand) -> Result<Exit, AppError> {
             print(&report)?;
             Ok(report.exit())
         }
+        KeysCommand::Rotate(arguments) => {
+            let options = RotateKeyOptions {
+                secret: read_secret(arguments.secret_file.as_deref())?.into(),
+                id: arguments.id,
+                check: !arguments.no_check,
+            };
+            let report = keys::rotate(app, options).await?;
+            print(&report)?;
+            Ok(report.exit())
+        }
         KeysCommand::Remove { id } => {
             print(&keys::remove(app, &id).await?)?;
             Ok(Exit::Clean)
+        }
+        KeysCommand::NewMaster { file } => {
+            print(&reseal::new_master(&file)?)?;
+            Ok(Exit::Clean)
+        }
+        KeysCommand::Reseal => {
+            let report = reseal::reseal(app).await?;
+            print(&report)?;
+            Ok(report.exit())
         }
     }
 }

@@ -95,6 +95,9 @@ pub enum AppError {
         /// What the system said.
         source: std::io::Error,
     },
+    /// There is no ledger to copy.
+    #[error("there is no ledger at {}", .0.display())]
+    NothingToBackUp(PathBuf),
     /// The demonstration could not start.
     #[error("the demonstration could not start: {0}")]
     Demo(String),

@@ -12,7 +12,7 @@ use usage_providers::{BaseUrl, Limits, OpenAi, OpenAiOptions, Pace, Pacer, Usage
 use usage_store::{Ledger, MasterKey, OpenMode, ProviderKey};
 
 use crate::error::AppError;
-use crate::settings::{DatabaseUrl, MasterKeyError, Settings};
+use crate::settings::{DatabaseUrl, MasterKeyError, MasterKeySource, Settings};
 
 /// Everything a command works with.
 pub struct App {
@@ -79,14 +79,32 @@ impl App {
         } else {
             source.load()?
         };
-        for warning in source.warnings() {
+        let previous = self.settings.previous_master_key.as_ref();
+        let sources = std::iter::once(source).chain(previous.map(|setting| &setting.value));
+        for warning in sources.flat_map(MasterKeySource::warnings) {
             tracing::warn!("{warning}");
         }
-        Ok(Arc::new(MasterKey::new(&bytes)))
+        self.with_previous_key(MasterKey::new(&bytes)).map(Arc::new)
+    }
+
+    /// The master key for looking at what is sealed: none is made.
+    pub(crate) fn load_master_key(&self) -> Result<MasterKey, AppError> {
+        let bytes = self.settings.master_key.value.load()?;
+        self.with_previous_key(MasterKey::new(&bytes))
+    }
+
+    fn with_previous_key(&self, master: MasterKey) -> Result<MasterKey, AppError> {
+        match &self.settings.previous_master_key {
+            Some(previous) => Ok(master.with_previous(&previous.value.load()?)),
+            None => Ok(master),
+        }
     }
 
     /// Fails if there cannot be a master key, and makes none.
     pub(crate) fn check_master_key(&self) -> Result<(), AppError> {
+        if let Some(previous) = &self.settings.previous_master_key {
+            previous.value.load()?;
+        }
         match self.settings.master_key.value.load() {
             Ok(_) | Err(MasterKeyError::NotMade { .. }) => Ok(()),
             Err(error) => Err(error.into()),

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
-use usage_core::{DimensionSet, Drift, Issue, IssueCode, Scope, UsageRow, Window, WindowRange};
+use usage_core::{DimensionSet, Drift, Issue, IssueCode, Metrics, Scope, UsageRow, Window, WindowRange};
 use usage_providers::{ReadError, UsageQuery, UsageRead, WindowRead};
 use usage_store::{Lease, Ledger, ReplaceError, Replacement, StoreError, WindowOutcome, WindowRows};
 
@@ -74,9 +74,7 @@ pub(crate) async fn process(
             match window_read.rows {
                 Ok(rows) => {
                     row_counts.insert(window_read.window, rows.len() as u64);
-                    for row in &rows {
-                        drifts.count(window_read.window, row);
-                    }
+                    drifts.count(window_read.window, &rows);
                     windows.push(WindowRows {
                         window: window_read.window,
                         rows,
@@ -226,10 +224,21 @@ struct DriftCount {
 }
 
 impl DriftCount {
-    fn count(&mut self, window: Window, row: &UsageRow) {
-        if let Some(drift) = Drift::all(&row.metrics).next() {
-            self.rows += 1;
-            self.example.get_or_insert_with(|| format!("{window}: {drift}"));
+    fn count(&mut self, window: Window, rows: &[UsageRow]) {
+        for row in rows
+            .iter()
+            .filter(|row| Drift::all(&row.metrics).next().is_some())
+        {
+            // What stands is the sum of the rows with one identity, and theirs need not be sums of their parts.
+            let same = rows.iter().filter(|other| other.dimensions == row.dimensions);
+            let sum = same
+                .map(|row| row.metrics)
+                .try_fold(Metrics::default(), |sum, metrics| sum.checked_add(&metrics));
+            // A sum beyond 64 bits fails its window where it is stored.
+            if let Some(drift) = sum.ok().as_ref().and_then(|sum| Drift::all(sum).next()) {
+                self.rows += 1;
+                self.example.get_or_insert_with(|| format!("{window}: {drift}"));
+            }
         }
     }
 

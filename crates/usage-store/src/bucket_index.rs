@@ -1,5 +1,6 @@
 //! The unique index that is the identity of usage events, and what is done where it is missing.
 
+use chrono::{DateTime, Utc};
 use diesel::connection::SimpleConnection as _;
 use diesel::sql_types::{BigInt, Nullable, Text};
 use diesel::{QueryableByName, RunQueryDsl, sql_query};
@@ -83,6 +84,31 @@ pub(crate) fn repair(connection: &mut AnyConnection) -> Result<bool, StoreError>
 }
 
 fn refuse_duplicates(connection: &mut AnyConnection) -> Result<(), StoreError> {
+    match duplicates(connection)? {
+        None => Ok(()),
+        Some(Twice {
+            identities,
+            window_start,
+            key,
+        }) => Err(StoreError::DuplicateEvents {
+            identities,
+            window_start,
+            key,
+        }),
+    }
+}
+
+/// Identities that stand more than once.
+pub(crate) struct Twice {
+    /// How many, counted up to a thousand.
+    pub(crate) identities: u64,
+    /// The first window with one.
+    pub(crate) window_start: DateTime<Utc>,
+    /// The key of one, in hexadecimal.
+    pub(crate) key: String,
+}
+
+pub(crate) fn duplicates(connection: &mut AnyConnection) -> Result<Option<Twice>, StoreError> {
     let statement = format!(
         "SELECT count(*) AS count, min(window_start) AS window_start, min(dedupe_key) AS dedupe_key FROM \
          (SELECT window_start, {} AS dedupe_key FROM usage_events GROUP BY window_start, usage_events.dedupe_key \
@@ -97,13 +123,13 @@ fn refuse_duplicates(connection: &mut AnyConnection) -> Result<(), StoreError> {
         .get_result(connection)
         .map_err(StoreError::query("looking for duplicates"))?;
     let (Some(window_start), Some(key)) = (found.window_start, found.dedupe_key) else {
-        return Ok(());
+        return Ok(None);
     };
-    Err(StoreError::DuplicateEvents {
+    Ok(Some(Twice {
         identities: u64::try_from(found.count).unwrap_or_default(),
         window_start: instant(window_start)?,
         key: key.to_lowercase(),
-    })
+    }))
 }
 
 #[derive(QueryableByName)]

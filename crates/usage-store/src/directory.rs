@@ -1,11 +1,14 @@
 //! The directory: our own copy of the names behind ids.
 
+use std::collections::BTreeSet;
+
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use usage_core::{Directory, DirectoryKind};
 
 use crate::accounts::AccountScope;
 use crate::connection::AnyConnection;
+use crate::erasure;
 use crate::error::StoreError;
 use crate::events::instant;
 use crate::ledger::Ledger;
@@ -40,6 +43,7 @@ const TAIL: &str = " ON CONFLICT (account_id, kind, id) DO UPDATE SET \
     created_at = COALESCE(excluded.created_at, d.created_at), last_seen_at = excluded.last_seen_at";
 const ROWS_A_STATEMENT: usize = 200;
 
+#[derive(Clone)]
 struct NameRow {
     account_id: i64,
     kind: &'static str,
@@ -50,6 +54,18 @@ struct NameRow {
     status: Option<String>,
     created_at: Option<i64>,
     seen_at: i64,
+}
+
+impl NameRow {
+    /// The row, without what names it if that was erased.
+    fn unless_in(&self, erased: &BTreeSet<(String, String)>) -> Self {
+        let mut row = self.clone();
+        if erased.contains(&(row.kind.to_owned(), row.id.clone())) {
+            row.name = None;
+            row.email = None;
+        }
+        row
+    }
 }
 
 impl Row for NameRow {
@@ -68,7 +84,8 @@ impl Row for NameRow {
 }
 
 impl Ledger {
-    /// Stores what a read of the directory returned; names that vanished at the provider stay.
+    /// Stores what a read of the directory returned; names that vanished at the provider stay, and those that were
+    /// erased do not come back.
     pub async fn save_directory(&self, account_id: i64, directory: Directory) -> Result<(), StoreError> {
         let now = self.now_unix();
         let mut rows: Vec<NameRow> = directory
@@ -90,6 +107,9 @@ impl Ledger {
         rows.sort_by(|left, right| (left.kind, &left.id).cmp(&(right.kind, &right.id)));
         rows.dedup_by(|later, earlier| later.kind == earlier.kind && later.id == earlier.id);
         self.write(move |connection| {
+            erasure::exclude_savers(connection)?;
+            let erased = erasure::erased_in(connection, account_id)?;
+            let rows: Vec<NameRow> = rows.iter().map(|row| row.unless_in(&erased)).collect();
             for rows in rows.chunks(ROWS_A_STATEMENT) {
                 InsertRows {
                     head: HEAD,

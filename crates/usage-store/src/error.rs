@@ -75,6 +75,9 @@ pub enum StoreError {
     /// The database, or what was named, cannot do this; the text says what to do instead.
     #[error("{0}")]
     Unsupported(String),
+    /// A copy of the ledger is not whole.
+    #[error("the copy is not usable and was not kept: {0}")]
+    BadBackup(String),
     /// What was to be added is there already.
     #[error("{0}")]
     AlreadyExists(String),

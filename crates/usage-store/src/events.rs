@@ -232,6 +232,23 @@ fn page(
     limit: usize,
 ) -> Result<EventPage, StoreError> {
     let owners = accounts::load(connection, &AccountScope::All)?;
+    let (rows, next) = raw_page(connection, query, after, limit)?;
+    let events = rows
+        .into_iter()
+        .map(|row| row.into_event(&owners))
+        .collect::<Result<_, _>>()?;
+    Ok(EventPage { events, next })
+}
+
+/// Rows as they stand, and where the next page begins.
+type RawPage = (Vec<EventRow>, Option<(i64, DedupeKey)>);
+
+fn raw_page(
+    connection: &mut AnyConnection,
+    query: &EventQuery,
+    after: Option<(i64, DedupeKey)>,
+    limit: usize,
+) -> Result<RawPage, StoreError> {
     let mut select = usage_events::table
         .select(EventRow::as_select())
         .order((usage_events::window_start, usage_events::dedupe_key))
@@ -269,11 +286,30 @@ fn page(
         Some(last) if more => Some((last.window_start, parse_key(&last.dedupe_key)?)),
         _ => None,
     };
-    let events = rows
-        .into_iter()
-        .map(|row| row.into_event(&owners))
-        .collect::<Result<_, _>>()?;
-    Ok(EventPage { events, next })
+    Ok((rows, next))
+}
+
+/// Every row of a width as it stands, in bounded memory.
+pub(crate) fn each_raw(
+    connection: &mut AnyConnection,
+    width: Width,
+    mut each: impl FnMut(EventRow) -> Result<(), StoreError>,
+) -> Result<(), StoreError> {
+    let query = EventQuery {
+        width,
+        ..EventQuery::daily(AccountScope::All)
+    };
+    let mut after = None;
+    loop {
+        let (rows, next) = raw_page(connection, &query, after, PAGE)?;
+        for row in rows {
+            each(row)?;
+        }
+        match next {
+            Some(next) => after = Some(next),
+            None => return Ok(()),
+        }
+    }
 }
 
 /// Declares a struct with a field for each column of an event, for one of the two tables that have them.
@@ -281,7 +317,7 @@ macro_rules! event_row {
     ($name:ident, $table:ident) => {
         #[derive(Queryable, Selectable)]
         #[diesel(table_name = $table)]
-        struct $name {
+        pub(crate) struct $name {
             account_id: i64,
             endpoint: String,
             window_start: i64,
@@ -321,8 +357,7 @@ macro_rules! event_row {
             usage_bytes: Option<i64>,
             num_sessions: Option<i64>,
             num_requests: Option<i64>,
-            #[diesel(column_name = content_hash)]
-            _content_hash: i64,
+            content_hash: i64,
             revision: i64,
             first_stored_at: i64,
             changed_at: i64,
@@ -330,11 +365,19 @@ macro_rules! event_row {
         }
 
         impl $name {
-            fn into_event(self, owners: &[StoredAccount]) -> Result<StoredEvent, StoreError> {
+            pub(crate) fn into_event(self, owners: &[StoredAccount]) -> Result<StoredEvent, StoreError> {
+                self.into_parts(owners).map(|(event, _, _)| event)
+            }
+
+            /// The event, with the key and the hash under which it stands.
+            pub(crate) fn into_parts(
+                self,
+                owners: &[StoredAccount],
+            ) -> Result<(StoredEvent, Vec<u8>, i64), StoreError> {
                 let owner = owners.iter().find(|owner| owner.id == self.account_id);
                 let owner = owner.ok_or_else(|| StoreError::corrupt("account", self.account_id))?;
                 debug_assert_eq!(self.dedupe_key.len(), 16, "a dedupe key has 16 bytes");
-                Ok(StoredEvent {
+                let event = StoredEvent {
                     event: UsageEvent {
                         account: owner.account.clone(),
                         endpoint: parse_endpoint(&self.endpoint)?,
@@ -383,7 +426,8 @@ macro_rules! event_row {
                     first_stored_at: instant(self.first_stored_at)?,
                     changed_at: instant(self.changed_at)?,
                     run_id: self.run_id,
-                })
+                };
+                Ok((event, self.dedupe_key, self.content_hash))
             }
         }
     };

@@ -1,12 +1,15 @@
 #![doc = include_str!("../README.md")]
 
 mod accounts;
+mod backup;
 mod bucket_index;
 mod connection;
 mod coverage;
 mod directory;
+mod erasure;
 mod error;
 mod events;
+mod integrity;
 mod keys;
 mod lease;
 mod ledger;
@@ -20,12 +23,15 @@ mod sql;
 mod vault;
 
 pub use accounts::{AccountScope, StoredAccount};
+pub use backup::BackupCounts;
 pub use bucket_index::WritePath;
 pub use connection::DatabaseKind;
 pub use coverage::{Coverage, CoverageQuery};
 pub use directory::KnownName;
+pub use erasure::{ErasedIn, ErasedUser, Traces};
 pub use error::StoreError;
 pub use events::{EventPage, EventQuery, EventTotals, RevisionKind, StoredEvent, StoredRevision};
+pub use integrity::{IntegrityFinding, IntegrityReport};
 pub use keys::{KeyStatus, NewProviderKey, ProviderKey};
 pub use lease::{Lease, LeaseAttempt};
 pub use ledger::{Ledger, Migrated, OpenMode};

@@ -180,4 +180,13 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    erased_names (account_id, kind, id) {
+        account_id -> BigInt,
+        kind -> Text,
+        id -> Text,
+        erased_at -> BigInt,
+    }
+}
+
 diesel::allow_tables_to_appear_in_same_query!(accounts, provider_keys);

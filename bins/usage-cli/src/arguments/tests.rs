@@ -59,7 +59,7 @@ fn what_is_wrong_takes_one_line() {
         "usage backfill --start 2025-02-30",
         "usage backfill --end 2025-09-01",
         "usage backfill --start",
-        "usage backfill --endpoint images",
+        "usage backfill --endpoint chats",
         "usage backfill --endpoint Completions",
         "usage backfill --account org-a/b",
         "usage backfill --account google/org-a",

@@ -10,6 +10,7 @@ mod lease;
 mod output;
 mod read_only;
 mod real_month;
+mod rotation;
 
 /// Runs each story on both databases, each with a database of its own.
 macro_rules! on_both_databases {
@@ -50,4 +51,6 @@ on_both_databases!(
     crate::lease::a_stopped_process_loses_its_lease_and_writes_nothing
         as a_stopped_process_loses_its_lease_and_writes_nothing,
     crate::keys::no_command_ever_shows_the_secret as no_command_ever_shows_the_secret,
+    crate::rotation::another_master_key_from_end_to_end as another_master_key_from_end_to_end,
+    crate::rotation::a_rotated_key_reads_on_with_its_new_secret as a_rotated_key_reads_on_with_its_new_secret,
 );

@@ -107,6 +107,7 @@ impl DoctorReport {
             Err(error) => Err(error.to_string()),
         };
         self.push("index", index);
+        self.push("integrity", integrity(ledger).await);
         let keys = match ledger.keys().await {
             Ok(keys) => keys,
             Err(error) => return self.push("provider keys", Err(error.to_string())),
@@ -151,6 +152,25 @@ impl DoctorReport {
         let finding = finding.unwrap_or_else(|wrong| hide_secrets(&wrong));
         self.checks.push(Check { name, ok, finding });
     }
+}
+
+/// Reads the whole ledger.
+async fn integrity(ledger: &Ledger) -> Result<String, String> {
+    let report = ledger
+        .check_integrity()
+        .await
+        .map_err(|error| error.to_string())?;
+    if report.findings.is_empty() {
+        return Ok(format!(
+            "{} looked at; each is what its key, its hash and its coverage say",
+            count(report.events, "event")
+        ));
+    }
+    let findings: Vec<String> = report.findings.iter().map(ToString::to_string).collect();
+    Err(format!(
+        "{}; read those windows again with `usage backfill --force`, or restore a backup",
+        findings.join("; ")
+    ))
 }
 
 impl fmt::Display for DoctorReport {

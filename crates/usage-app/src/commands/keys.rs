@@ -7,7 +7,7 @@ use serde::Serialize;
 use usage_core::{Account, DirectoryKind, ProjectFilter, format_instant};
 use usage_ingest::KeyCheck;
 use usage_providers::Access;
-use usage_store::{KeyStatus, NewProviderKey, ProviderKey, StoreError};
+use usage_store::{KeyStatus, MasterKey, NewProviderKey, ProviderKey, StoreError};
 
 use crate::error::AppError;
 use crate::text::count;
@@ -22,6 +22,16 @@ pub struct AddKeyOptions {
     /// The projects it is limited to.
     pub filter: ProjectFilter,
     /// The credential as it was typed or read from a file.
+    pub secret: SecretString,
+    /// Whether to ask the provider before storing it.
+    pub check: bool,
+}
+
+/// A new secret for a stored key.
+pub struct RotateKeyOptions {
+    /// The key's id, as it was typed.
+    pub id: String,
+    /// The new credential as it was typed or read from a file.
     pub secret: SecretString,
     /// Whether to ask the provider before storing it.
     pub check: bool,
@@ -44,9 +54,7 @@ pub async fn add(app: &App, options: AddKeyOptions) -> Result<KeyReport, AppErro
     let ledger = app.ledger().await?;
     let keys = ledger.keys().await?;
     let master = app.master_key(&keys)?;
-    if let Some(other) = keys.iter().find(|key| key.master_key_id != master.id()) {
-        return Err(StoreError::WrongMasterKey { key_id: other.id }.into());
-    }
+    refuse_unopened(&master, &keys)?;
     let check = if options.check {
         let check =
             usage_ingest::check_key(&ledger, &options.account, &options.filter, source.as_ref()).await?;
@@ -65,6 +73,37 @@ pub async fn add(app: &App, options: AddKeyOptions) -> Result<KeyReport, AppErro
             .map_or(KeyStatus::Unchecked, |check| check.status.clone()),
     };
     let key = ledger.add_key(master, new).await?;
+    if let Some(check) = &check {
+        ledger
+            .save_directory(key.account.id, check.report.names.clone())
+            .await?;
+    }
+    Ok(KeyReport { key, check })
+}
+
+/// Checks the new secret of a stored key and puts it in the old one's place; number, label and usage stay. It is refused
+/// for the same reasons as a key that is added, and then the old secret stays.
+pub async fn rotate(app: &App, options: RotateKeyOptions) -> Result<KeyReport, AppError> {
+    let id = parse_id(&options.id)?;
+    let secret = cleaned(&options.secret)?;
+    let ledger = app.ledger().await?;
+    let key = ledger.key(id).await?;
+    let account = &key.account.account;
+    let source = app.source(account.provider(), secret.clone())?;
+    let keys = ledger.keys().await?;
+    let master = app.master_key(&keys)?;
+    refuse_unopened(&master, &keys)?;
+    let check = if options.check {
+        let check = usage_ingest::check_key(&ledger, account, &key.filter, source.as_ref()).await?;
+        refuse_unusable(&check.status)?;
+        Some(check)
+    } else {
+        None
+    };
+    let status = check
+        .as_ref()
+        .map_or(KeyStatus::Unchecked, |check| check.status.clone());
+    let key = ledger.rotate_key(master, id, secret, status).await?;
     if let Some(check) = &check {
         ledger
             .save_directory(key.account.id, check.report.names.clone())
@@ -105,10 +144,18 @@ pub async fn remove(app: &App, id: &str) -> Result<String, AppError> {
     ))
 }
 
-/// The stored keys, never their secrets.
+/// The stored keys, never their secrets. A master key that cannot be read is a warning: the list does not need it.
 pub async fn list(app: &App) -> Result<KeyList, AppError> {
     let keys = app.ledger().await?.keys().await?;
-    Ok(KeyList(keys.into_iter().map(KeyLine::new).collect()))
+    if keys.is_empty() {
+        return Ok(KeyList(Vec::new()));
+    }
+    let master = app
+        .load_master_key()
+        .inspect_err(|error| tracing::warn!("{error}"))
+        .ok();
+    let line = |key| KeyLine::new(key, master.as_ref());
+    Ok(KeyList(keys.into_iter().map(line).collect()))
 }
 
 /// The keys of a ledger.
@@ -126,12 +173,47 @@ struct KeyLine {
     masked_key: String,
     status: &'static str,
     status_message: Option<String>,
+    sealed_with: SealedWith,
     created_at: String,
     checked_at: Option<String>,
 }
 
+/// Which of the master keys that are set opens a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum SealedWith {
+    Current,
+    Previous,
+    /// None of them.
+    Other,
+    /// They could not be read.
+    Unknown,
+}
+
+impl SealedWith {
+    fn of(key: &ProviderKey, master: Option<&MasterKey>) -> Self {
+        match master {
+            None => Self::Unknown,
+            Some(master) if key.master_key_id == master.id() => Self::Current,
+            Some(master) if master.opens(&key.master_key_id) => Self::Previous,
+            Some(_) => Self::Other,
+        }
+    }
+
+    const fn remark(self) -> Option<&'static str> {
+        match self {
+            Self::Current | Self::Unknown => None,
+            Self::Previous => Some("sealed with the previous master key; run `usage keys reseal`"),
+            Self::Other => Some(
+                "sealed with a master key that is not set; name it in USAGE_PREVIOUS_MASTER_KEY_FILE, or remove the key",
+            ),
+        }
+    }
+}
+
 impl KeyLine {
-    fn new(key: ProviderKey) -> Self {
+    fn new(key: ProviderKey, master: Option<&MasterKey>) -> Self {
+        let sealed_with = SealedWith::of(&key, master);
         let status_message = match &key.status {
             KeyStatus::Refused(message) | KeyStatus::Conflict(message) => Some(message.clone()),
             KeyStatus::Unchecked | KeyStatus::Active => None,
@@ -144,6 +226,7 @@ impl KeyLine {
             masked_key: key.mask,
             status: key.status.as_str(),
             status_message,
+            sealed_with,
             created_at: format_instant(key.created_at),
             checked_at: key.checked_at.map(format_instant),
         }
@@ -172,6 +255,9 @@ impl fmt::Display for KeyList {
             }
             if let Some(message) = &key.status_message {
                 write!(f, "  ({message})")?;
+            }
+            if let Some(remark) = key.sealed_with.remark() {
+                write!(f, "  ({remark})")?;
             }
             writeln!(f)?;
         }
@@ -277,6 +363,14 @@ fn refuse_unusable(status: &KeyStatus) -> Result<(), AppError> {
         KeyStatus::Refused(message) | KeyStatus::Conflict(message) => {
             Err(AppError::KeyRefused(message.clone()))
         }
+    }
+}
+
+/// Fails if a key is sealed with a master key that is not set: another secret under this one would only spread the mix.
+fn refuse_unopened(master: &MasterKey, keys: &[ProviderKey]) -> Result<(), StoreError> {
+    match keys.iter().find(|key| !master.opens(&key.master_key_id)) {
+        Some(other) => Err(StoreError::WrongMasterKey { key_id: other.id }),
+        None => Ok(()),
     }
 }
 

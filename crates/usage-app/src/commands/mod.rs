@@ -2,6 +2,7 @@
 
 mod artifact;
 pub mod backfill;
+pub mod backup;
 #[cfg(feature = "demo")]
 pub mod demo;
 pub mod doctor;
@@ -9,5 +10,6 @@ pub mod export;
 pub mod keys;
 pub mod migrate;
 pub mod read_only_role;
+pub mod reseal;
 pub mod status;
 mod totals;

@@ -5,6 +5,7 @@ use std::fmt::{self, Display};
 use serde::Serialize;
 
 use super::error::SettingsError;
+use super::master_key::{MasterKeyError, MasterKeySource};
 use super::origin::{Origin, Setting};
 use super::sources::Sources;
 use super::variables::Variable;
@@ -47,6 +48,7 @@ pub fn describe(sources: &Sources) -> Vec<SettingLine> {
         settings_file(sources),
         line(Variable::USAGE_DATABASE_URL, sources.database_url()),
         master_key(sources),
+        previous_master_key(sources),
         line(Variable::USAGE_OPENAI_BASE_URL, sources.openai_base_url()),
         line(
             Variable::USAGE_OPENAI_ARRAY_ENCODING,
@@ -76,11 +78,23 @@ fn settings_file(sources: &Sources) -> SettingLine {
     }
 }
 
-/// A key that was not made yet is no error: the first command that needs it makes it.
 fn master_key(sources: &Sources) -> SettingLine {
-    use super::master_key::MasterKeyError;
+    key_line(Variable::USAGE_MASTER_KEY_FILE, sources.master_key())
+}
 
-    let source = sources.master_key();
+fn previous_master_key(sources: &Sources) -> SettingLine {
+    let variable = Variable::USAGE_PREVIOUS_MASTER_KEY_FILE;
+    match sources.previous_master_key().transpose() {
+        Some(source) => key_line(variable, source),
+        None => SettingLine {
+            origin: Some(Origin::Default),
+            ..SettingLine::empty(variable.name)
+        },
+    }
+}
+
+/// A key that was not made yet is no error: the first command that needs it makes it.
+fn key_line(variable: Variable, source: Result<Setting<MasterKeySource>, SettingsError>) -> SettingLine {
     let (error, warnings) = match &source {
         Ok(source) => {
             let error = match source.value.load() {
@@ -92,7 +106,7 @@ fn master_key(sources: &Sources) -> SettingLine {
         }
         Err(_) => (None, Vec::new()),
     };
-    let line = line(Variable::USAGE_MASTER_KEY_FILE, source);
+    let line = line(variable, source);
     SettingLine {
         // Someone who set the key itself knows it by that variable.
         name: match line.origin {

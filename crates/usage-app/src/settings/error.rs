@@ -21,8 +21,8 @@ pub enum SettingsError {
     #[error("{0} is not valid UTF-8")]
     NotUnicode(&'static str),
     /// Two master keys, of which only one can be meant.
-    #[error("USAGE_MASTER_KEY and USAGE_MASTER_KEY_FILE are both set; unset one of them")]
-    TwoMasterKeys,
+    #[error("{0} and {0}_FILE are both set; unset one of them")]
+    TwoMasterKeys(&'static str),
     /// A settings file that was named but does not exist.
     #[error("{origin}: the settings file {} does not exist", path.display())]
     NoFile {

@@ -128,6 +128,9 @@ fn read_entry(
 fn secret_advice(key: &str) -> Option<&'static str> {
     match normalized(key).as_str() {
         "master_key" => Some("set USAGE_MASTER_KEY, or name a file with `master_key_file`"),
+        "previous_master_key" => {
+            Some("set USAGE_PREVIOUS_MASTER_KEY, or name a file with `previous_master_key_file`")
+        }
         "cron_secret" => Some("set CRON_SECRET in the environment"),
         _ => None,
     }
@@ -186,6 +189,7 @@ mod tests {
     #[test]
     fn every_key_is_read_with_its_line() {
         let content = "# the ledger of the team\ndatabase_url = \"postgres://db/usage\"\nmaster_key_file = '/run/key'\n\
+                       previous_master_key_file = '/run/old.key'\n\
                        openai_base_url = \"http://127.0.0.1:1/v1\"\nopenai_array_encoding = \"comma\"\nanthropic_base_url = \"https://a.example\"\n\n\
                        requests_per_minute = 1_000\nrequest_timeout = 30\nbind = \"0.0.0.0:80\"\n";
         let file = SettingsFile::parse(Path::new("usage.toml"), content).unwrap();
@@ -201,12 +205,13 @@ mod tests {
             [
                 "USAGE_DATABASE_URL: postgres://db/usage (usage.toml:2)",
                 "USAGE_MASTER_KEY_FILE: /run/key (usage.toml:3)",
-                "USAGE_OPENAI_BASE_URL: http://127.0.0.1:1/v1 (usage.toml:4)",
-                "USAGE_OPENAI_ARRAY_ENCODING: comma (usage.toml:5)",
-                "USAGE_ANTHROPIC_BASE_URL: https://a.example (usage.toml:6)",
-                "USAGE_REQUESTS_PER_MINUTE: 1000 (usage.toml:8)",
-                "USAGE_REQUEST_TIMEOUT: 30 (usage.toml:9)",
-                "USAGE_BIND: 0.0.0.0:80 (usage.toml:10)",
+                "USAGE_PREVIOUS_MASTER_KEY_FILE: /run/old.key (usage.toml:4)",
+                "USAGE_OPENAI_BASE_URL: http://127.0.0.1:1/v1 (usage.toml:5)",
+                "USAGE_OPENAI_ARRAY_ENCODING: comma (usage.toml:6)",
+                "USAGE_ANTHROPIC_BASE_URL: https://a.example (usage.toml:7)",
+                "USAGE_REQUESTS_PER_MINUTE: 1000 (usage.toml:9)",
+                "USAGE_REQUEST_TIMEOUT: 30 (usage.toml:10)",
+                "USAGE_BIND: 0.0.0.0:80 (usage.toml:11)",
             ]
         );
     }

@@ -20,21 +20,34 @@ pub(super) fn read(path: &Path) -> io::Result<SecretString> {
     }
 }
 
-/// Makes the file with this text, readable by its owner only, unless there is one: then that one stays. Whoever
-/// reads it sees all of it or nothing, also after a crash.
+/// Makes the file with this text, and its folder, unless there is one: then that one stays.
 pub(super) fn create_once(path: &Path, text: &SecretString) -> io::Result<()> {
-    let directory = path.parent().unwrap_or(Path::new("."));
-    create_private_directory(directory)?;
+    create_private_directory(directory_of(path))?;
+    match create_new(path, text) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        made => made,
+    }
+}
+
+/// Makes the file with this text, readable by its owner only, in a folder that exists; fails with
+/// [`io::ErrorKind::AlreadyExists`] if there is something. Whoever reads it sees all of it or nothing, also after a
+/// crash.
+pub(super) fn create_new(path: &Path, text: &SecretString) -> io::Result<()> {
+    let directory = directory_of(path);
     // A temporary file has mode 0600 from the start, and a rename that never replaces decides between two processes.
     let mut file = tempfile::Builder::new()
         .prefix(".master.key-")
         .tempfile_in(directory)?;
     file.write_all(text.expose_secret().as_bytes())?;
     file.as_file().sync_all()?;
-    match file.persist_noclobber(path) {
-        Ok(_) => sync_directory(directory),
-        Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-        Err(error) => Err(error.error),
+    file.persist_noclobber(path)?;
+    sync_directory(directory)
+}
+
+fn directory_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
     }
 }
 

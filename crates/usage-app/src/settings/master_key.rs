@@ -10,6 +10,7 @@ use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use secrecy::{ExposeSecret as _, ExposeSecretMut as _, SecretBox, SecretSlice, SecretString};
 
 use super::key_file;
+use super::variables::Variable;
 
 /// Any padding is fine: a key is copied by hand between tools that write it and tools that do not.
 const FORGIVING: GeneralPurposeConfig =
@@ -25,10 +26,14 @@ pub struct MasterKeySource(Source);
 
 #[derive(Clone, Debug)]
 enum Source {
-    Given(SecretString),
+    Given {
+        text: SecretString,
+        variable: Variable,
+    },
     File {
         path: PathBuf,
         database: Option<PathBuf>,
+        variable: Variable,
     },
     Default {
         path: PathBuf,
@@ -40,12 +45,36 @@ enum Source {
 impl MasterKeySource {
     /// The key itself, as text.
     pub fn given(text: SecretString) -> Self {
-        Self(Source::Given(text))
+        Self(Source::Given {
+            text,
+            variable: Variable::USAGE_MASTER_KEY,
+        })
+    }
+
+    /// The key that was used before, as text.
+    pub fn previous_given(text: SecretString) -> Self {
+        Self(Source::Given {
+            text,
+            variable: Variable::USAGE_PREVIOUS_MASTER_KEY,
+        })
     }
 
     /// A file that someone named. It is never made here. `database` is the file of the ledger, if it is one.
     pub fn file(path: PathBuf, database: Option<PathBuf>) -> Self {
-        Self(Source::File { path, database })
+        Self(Source::File {
+            path,
+            database,
+            variable: Variable::USAGE_MASTER_KEY_FILE,
+        })
+    }
+
+    /// A file with the key that was used before; like [`MasterKeySource::file`].
+    pub fn previous_file(path: PathBuf, database: Option<PathBuf>) -> Self {
+        Self(Source::File {
+            path,
+            database,
+            variable: Variable::USAGE_PREVIOUS_MASTER_KEY_FILE,
+        })
     }
 
     /// `usage/master.key` in the user's configuration folder, which the first command that needs it makes.
@@ -62,7 +91,7 @@ impl MasterKeySource {
     /// The key file, if the key is in one.
     pub fn path(&self) -> Option<&Path> {
         match &self.0 {
-            Source::Given(_) | Source::Homeless => None,
+            Source::Given { .. } | Source::Homeless => None,
             Source::File { path, .. } | Source::Default { path, .. } => Some(path),
         }
     }
@@ -70,10 +99,11 @@ impl MasterKeySource {
     /// Reads the key and makes none: for commands that only look.
     pub fn load(&self) -> Result<SecretBox<[u8; 32]>, MasterKeyError> {
         match &self.0 {
-            Source::Given(text) => decode(text, "USAGE_MASTER_KEY"),
-            Source::File { path, .. } => {
-                read(path)?.ok_or_else(|| MasterKeyError::Missing { path: path.clone() })
-            }
+            Source::Given { text, variable } => decode(text, variable.name),
+            Source::File { path, variable, .. } => read(path)?.ok_or_else(|| MasterKeyError::Missing {
+                path: path.clone(),
+                variable: variable.name,
+            }),
             Source::Default { path, database } => {
                 refuse_beside_database(path, database.as_deref())?;
                 read(path)?.ok_or_else(|| MasterKeyError::NotMade { path: path.clone() })
@@ -122,7 +152,7 @@ impl MasterKeySource {
 impl fmt::Display for MasterKeySource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
-            Source::Given(_) => f.write_str("set, hidden"),
+            Source::Given { .. } => f.write_str("set, hidden"),
             Source::File { path, .. } | Source::Default { path, .. } => path.display().fmt(f),
             Source::Homeless => f.write_str("nowhere"),
         }
@@ -151,12 +181,14 @@ pub enum MasterKeyError {
     },
     /// A file that someone named does not exist.
     #[error(
-        "the master key file {} does not exist; restore it from a backup or name another in USAGE_MASTER_KEY_FILE",
+        "the master key file {} does not exist; restore it from a backup or name another in {variable}",
         path.display()
     )]
     Missing {
         /// The file.
         path: PathBuf,
+        /// The variable that names such a file.
+        variable: &'static str,
     },
     /// The default key file was not made yet.
     #[error("there is no master key at {} yet; `usage keys add` makes one", path.display())]
@@ -185,6 +217,21 @@ pub enum MasterKeyError {
         #[source]
         reason: io::Error,
     },
+    /// A file that was to be made for a new key is there already.
+    #[error("{} exists already and is not replaced; name another file for the new master key", path.display())]
+    Exists {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A file that someone named for a new key cannot be made.
+    #[error("cannot make the master key file {}: {reason}", path.display())]
+    NotMadeThere {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        reason: io::Error,
+    },
     /// Whoever copies the folder has the data and the key to it.
     #[error(
         "the master key {} would lie beside the database that it protects; move the database, or name a key file elsewhere in USAGE_MASTER_KEY_FILE",
@@ -197,6 +244,22 @@ pub enum MasterKeyError {
     /// No folder of the user's to keep a key in.
     #[error("there is no home folder to keep a master key in; set USAGE_MASTER_KEY or USAGE_MASTER_KEY_FILE")]
     Homeless,
+}
+
+/// Makes a file with a new master key of 32 random bytes, readable by its owner only, in a folder that exists.
+///
+/// Fails with [`MasterKeyError::Exists`] if there is anything at this path.
+pub fn make_master_key_file(path: &Path) -> Result<(), MasterKeyError> {
+    random_text()
+        .and_then(|text| key_file::create_new(path, &text))
+        .map_err(|reason| {
+            let path = path.to_owned();
+            if reason.kind() == io::ErrorKind::AlreadyExists {
+                MasterKeyError::Exists { path }
+            } else {
+                MasterKeyError::NotMadeThere { path, reason }
+            }
+        })
 }
 
 /// What is unwise about a master key that works.
@@ -231,15 +294,19 @@ fn read(path: &Path) -> Result<Option<SecretBox<[u8; 32]>>, MasterKeyError> {
 }
 
 fn create(path: &Path) -> Result<(), MasterKeyError> {
-    let not_creatable = |reason| MasterKeyError::NotCreatable {
-        path: path.to_owned(),
-        reason,
-    };
+    random_text()
+        .and_then(|text| key_file::create_once(path, &text))
+        .map_err(|reason| MasterKeyError::NotCreatable {
+            path: path.to_owned(),
+            reason,
+        })
+}
+
+/// A key file's text with 32 random bytes.
+fn random_text() -> io::Result<SecretString> {
     let mut key = SecretBox::<[u8; 32]>::new(Box::new([0; 32]));
-    getrandom::fill(key.expose_secret_mut())
-        .map_err(|error| not_creatable(io::Error::other(error.to_string())))?;
-    let text = SecretString::from(STANDARD.encode(key.expose_secret()) + "\n");
-    key_file::create_once(path, &text).map_err(not_creatable)
+    getrandom::fill(key.expose_secret_mut()).map_err(|error| io::Error::other(error.to_string()))?;
+    Ok(SecretString::from(STANDARD.encode(key.expose_secret()) + "\n"))
 }
 
 fn decode(text: &SecretString, place: &str) -> Result<SecretBox<[u8; 32]>, MasterKeyError> {

@@ -40,7 +40,7 @@ pub use database_url::{DatabaseUrl, ParseDatabaseUrlError};
 pub use describe::{SettingLine, describe};
 pub use environment::Environment;
 pub use error::{InvalidValue, SettingsError};
-pub use master_key::{MasterKeyError, MasterKeySource, MasterKeyWarning};
+pub use master_key::{MasterKeyError, MasterKeySource, MasterKeyWarning, make_master_key_file};
 pub use origin::{Origin, Setting};
 pub use sources::{Flags, Sources};
 pub use variables::Variable;
@@ -52,6 +52,8 @@ pub struct Settings {
     pub database_url: Setting<DatabaseUrl>,
     /// Where the key is that encrypts provider keys. Nothing is read before it is asked to load.
     pub master_key: Setting<MasterKeySource>,
+    /// Where the master key is that was used before and still opens what it sealed, if someone named one.
+    pub previous_master_key: Option<Setting<MasterKeySource>>,
     /// Where `OpenAI`'s API is.
     pub openai_base_url: Setting<BaseUrl>,
     /// How lists are written into `OpenAI`'s queries.
@@ -75,6 +77,7 @@ impl Settings {
         Ok(Self {
             database_url: sources.database_url()?,
             master_key: sources.master_key()?,
+            previous_master_key: sources.previous_master_key()?,
             openai_base_url: sources.openai_base_url()?,
             openai_array_encoding: sources.openai_array_encoding()?,
             anthropic_base_url: sources.anthropic_base_url()?,

@@ -90,34 +90,61 @@ impl Sources {
     }
 
     pub(super) fn master_key(&self) -> Result<Setting<MasterKeySource>, SettingsError> {
-        let given = self.environment_text(Variable::USAGE_MASTER_KEY)?;
-        let file = self.environment.path(Variable::USAGE_MASTER_KEY_FILE);
-        let database = self
-            .database_url()
-            .ok()
-            .and_then(|url| url.value.sqlite_path().map(|path| self.directory.join(path)));
-        let (value, origin) = match (given, file) {
-            (Some(_), Some(_)) => return Err(SettingsError::TwoMasterKeys),
-            (Some(text), None) => (
-                MasterKeySource::given(SecretString::from(text.value)),
-                text.origin,
-            ),
-            (None, Some(path)) => (
-                MasterKeySource::file(self.directory.join(path), database),
-                Origin::Environment(Variable::USAGE_MASTER_KEY_FILE.name),
-            ),
-            (None, None) => match self.file_text(Variable::USAGE_MASTER_KEY_FILE)? {
-                Some(path) => (
-                    MasterKeySource::file(self.directory.join(path.value), database),
-                    path.origin,
-                ),
-                None => (
-                    MasterKeySource::default_file(self.configuration_home(), database),
-                    Origin::Default,
-                ),
+        let named = self.named_master_key(
+            Variable::USAGE_MASTER_KEY,
+            Variable::USAGE_MASTER_KEY_FILE,
+            MasterKeySource::given,
+            MasterKeySource::file,
+        )?;
+        Ok(named.unwrap_or_else(|| Setting {
+            value: MasterKeySource::default_file(self.configuration_home(), self.database_file()),
+            origin: Origin::Default,
+        }))
+    }
+
+    pub(super) fn previous_master_key(&self) -> Result<Option<Setting<MasterKeySource>>, SettingsError> {
+        self.named_master_key(
+            Variable::USAGE_PREVIOUS_MASTER_KEY,
+            Variable::USAGE_PREVIOUS_MASTER_KEY_FILE,
+            MasterKeySource::previous_given,
+            MasterKeySource::previous_file,
+        )
+    }
+
+    /// The master key of these two variables, if someone set one of them.
+    fn named_master_key(
+        &self,
+        key: Variable,
+        file: Variable,
+        from_text: impl FnOnce(SecretString) -> MasterKeySource,
+        from_file: impl FnOnce(PathBuf, Option<PathBuf>) -> MasterKeySource,
+    ) -> Result<Option<Setting<MasterKeySource>>, SettingsError> {
+        let text = self.environment_text(key)?;
+        let path = self.environment.path(file);
+        let (path, origin) = match (text, path) {
+            (Some(_), Some(_)) => return Err(SettingsError::TwoMasterKeys(key.name)),
+            (Some(text), None) => {
+                return Ok(Some(Setting {
+                    value: from_text(SecretString::from(text.value)),
+                    origin: text.origin,
+                }));
+            }
+            (None, Some(path)) => (path.to_owned(), Origin::Environment(file.name)),
+            (None, None) => match self.file_text(file)? {
+                Some(path) => (PathBuf::from(path.value), path.origin),
+                None => return Ok(None),
             },
         };
-        Ok(Setting { value, origin })
+        Ok(Some(Setting {
+            value: from_file(self.directory.join(path), self.database_file()),
+            origin,
+        }))
+    }
+
+    /// The file of the ledger, if it is one.
+    fn database_file(&self) -> Option<PathBuf> {
+        let url = self.database_url().ok()?;
+        url.value.sqlite_path().map(|path| self.directory.join(path))
     }
 
     pub(super) fn openai_base_url(&self) -> Result<Setting<BaseUrl>, SettingsError> {

@@ -300,7 +300,7 @@ fn doctor_shows_a_settings_file_that_cannot_be_used() {
     assert_eq!(
         refusal(directory.path(), &[]),
         "usage.toml:1: there is no setting `colour`; the settings are database_url, master_key_file, \
-         openai_base_url, openai_array_encoding, anthropic_base_url, requests_per_minute, request_timeout, bind"
+         previous_master_key_file, openai_base_url, openai_array_encoding, anthropic_base_url, requests_per_minute, request_timeout, bind"
     );
 }
 

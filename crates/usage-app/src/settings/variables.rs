@@ -17,12 +17,14 @@ pub struct Variable {
 
 impl Variable {
     /// Every variable, in the order in which people meet them.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 18] = [
         Self::USAGE_CONFIG,
         Self::USAGE_DATABASE_URL,
         Self::DATABASE_URL,
         Self::USAGE_MASTER_KEY_FILE,
         Self::USAGE_MASTER_KEY,
+        Self::USAGE_PREVIOUS_MASTER_KEY_FILE,
+        Self::USAGE_PREVIOUS_MASTER_KEY,
         Self::USAGE_OPENAI_BASE_URL,
         Self::USAGE_OPENAI_ARRAY_ENCODING,
         Self::USAGE_ANTHROPIC_BASE_URL,
@@ -77,6 +79,24 @@ impl Variable {
         name: "USAGE_MASTER_KEY",
         file_key: None,
         meaning: "The master key itself (32 bytes in base64), instead of a file",
+        default: "not set",
+        secret: true,
+    };
+
+    /// A file with the master key that was used before.
+    pub const USAGE_PREVIOUS_MASTER_KEY_FILE: Self = Self {
+        name: "USAGE_PREVIOUS_MASTER_KEY_FILE",
+        file_key: Some("previous_master_key_file"),
+        meaning: "A file with the master key used before, which still opens what it sealed; never made",
+        default: "not set",
+        secret: false,
+    };
+
+    /// The master key that was used before.
+    pub const USAGE_PREVIOUS_MASTER_KEY: Self = Self {
+        name: "USAGE_PREVIOUS_MASTER_KEY",
+        file_key: None,
+        meaning: "The master key used before (32 bytes in base64), instead of a file",
         default: "not set",
         secret: true,
     };

@@ -83,12 +83,12 @@ fn busy_organization() -> Organization {
     let mut organization = Organization::new("org-first");
     let midnight = day(DAY).start();
     for endpoint in Endpoint::ALL {
-        for (number, minute) in [0, 59, 60, 1_439].into_iter().enumerate() {
+        for (number, minute) in (1_i64..).zip([0, 59, 60, 1_439]) {
             for group in ["a", "b"] {
                 organization.usage_mut(endpoint).add(
                     midnight + TimeDelta::minutes(minute),
                     &dimensions(endpoint, group),
-                    &metrics(endpoint, 1 + number as i64),
+                    &metrics(endpoint, number),
                 );
             }
         }

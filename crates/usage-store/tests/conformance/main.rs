@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test panics where it fails")]
 
 mod fixture;
+mod integrity;
 mod keys;
 mod leases;
 mod manual;
@@ -60,6 +61,7 @@ on_both_databases!(
     crate::restatement::losing_half_of_a_day_is_not_held as losing_half_of_a_day_is_not_held,
     crate::restatement::a_held_window_does_not_hold_its_neighbours
         as a_held_window_does_not_hold_its_neighbours,
+    crate::integrity::damage_is_found_and_named as damage_is_found_and_named,
     crate::manual::both_paths_leave_the_same as both_paths_leave_the_same,
     crate::manual::an_index_of_another_definition_does_not_count
         as an_index_of_another_definition_does_not_count,

@@ -1,0 +1,116 @@
+//! A PostgreSQL server that goes away in the middle of a run.
+
+use usage_testkit::PostgresCluster;
+
+use crate::fixture::{BACKFILL, DatabaseKind, Finished, Place, Provider, finished};
+use crate::proxy::{Proxy, Then};
+
+/// Enough rows in a chunk for COPY, so that it marks the transaction that writes them.
+const GROUPS: u32 = 250;
+/// The transaction that writes the second chunk.
+const SECOND_CHUNK: [&str; 3] = ["COPY \"usage_events\"", "COPY \"usage_events\"", "COMMIT"];
+
+#[test]
+fn a_killed_server_leaves_whole_chunks_and_the_next_run_goes_on() {
+    let provider = Provider::with_groups(GROUPS);
+    let truth = provider.truth();
+    // One that keeps what it has committed, as an operator's does.
+    let cluster = PostgresCluster::start_durable().unwrap();
+    let mut place = Place::on(cluster.create_database(), &provider);
+    place.add_key().succeeds();
+    let direct = place.database_url.clone();
+    let proxy = Proxy::to(address_of(&direct));
+    place.database_url = proxy.lead(&direct);
+
+    proxy.when_client_sends(&SECOND_CHUNK, Then::HoldBefore);
+    let run = place.command(&BACKFILL).spawn().unwrap();
+    proxy.wait_until_acted();
+    cluster.kill_server();
+    proxy.mend();
+    let killed = finished(run);
+    is_plain(&killed);
+
+    cluster.restart_server();
+    place.database_url = direct;
+    assert_eq!(place.count("usage_coverage"), 2, "{killed:#?}");
+    let resumed = place.run(&BACKFILL).succeeds();
+    assert!(!resumed.stderr.contains("waiting"), "a dead holder: {resumed:#?}");
+    place.holds(&truth);
+}
+
+#[test]
+fn a_cut_before_the_commit_loses_the_chunk_and_nothing_else() {
+    cut(Then::CutBefore, 2);
+}
+
+#[test]
+fn a_cut_before_the_answer_to_the_commit_keeps_the_chunk() {
+    cut(Then::CutBehind, 4);
+}
+
+/// Connections end in the middle of the second chunk's transaction, and no new ones can be made for the rest of the run.
+fn cut(then: Then, windows_left: i64) {
+    let provider = Provider::with_groups(GROUPS);
+    let truth = provider.truth();
+    let mut place = Place::with_key(DatabaseKind::Postgres, &provider);
+    let direct = place.database_url.clone();
+    let proxy = Proxy::to(address_of(&direct));
+    place.database_url = proxy.lead(&direct);
+    proxy.when_client_sends(&SECOND_CHUNK, then);
+    let cut = place.run(&BACKFILL);
+    is_plain(&cut);
+
+    place.database_url = direct;
+    // The server may not have seen yet that nobody is there any more.
+    crate::fixture::eventually("the open transaction ends", || {
+        place.count("pg_stat_activity WHERE datname = current_database() AND state LIKE 'idle in%'") == 0
+    });
+    assert_eq!(place.count("usage_coverage"), windows_left, "{cut:#?}");
+    let resumed = place.run(&BACKFILL).succeeds();
+    assert!(!resumed.stderr.contains("waiting"), "{resumed:#?}");
+    place.holds(&truth);
+    assert_eq!(place.count("usage_revisions"), 0);
+}
+
+#[test]
+fn a_cut_at_any_byte_of_the_servers_answers_is_survived() {
+    let provider = Provider::with_groups(GROUPS);
+    let truth = provider.truth();
+    // From the handshake of the first connection to the last chunk.
+    let cuts = [0, 300, 2_000, 5_000, 9_000, 20_000];
+    std::thread::scope(|scope| {
+        for bytes in cuts {
+            let (provider, truth) = (&provider, &truth);
+            scope.spawn(move || {
+                let mut place = Place::with_key(DatabaseKind::Postgres, provider);
+                let direct = place.database_url.clone();
+                let proxy = Proxy::to(address_of(&direct));
+                place.database_url = proxy.lead(&direct);
+                proxy.cut_after(bytes);
+                is_plain(&place.run(&BACKFILL));
+
+                place.database_url = direct;
+                place.run(&BACKFILL).succeeds();
+                place.holds(truth);
+                assert_eq!(place.count("usage_revisions"), 0);
+            });
+        }
+    });
+}
+
+#[track_caller]
+fn is_plain(finished: &Finished) {
+    let errors = finished.fails_plainly();
+    assert_eq!(errors.len(), 1, "{finished:#?}");
+    assert!(
+        errors[0].starts_with("the database failed while ")
+            || errors[0].starts_with("cannot open the database "),
+        "{finished:#?}"
+    );
+    assert_eq!(finished.stdout, "", "{finished:#?}");
+}
+
+fn address_of(url: &str) -> std::net::SocketAddr {
+    let (_, rest) = url.rsplit_once('@').unwrap();
+    rest.split('/').next().unwrap().parse().unwrap()
+}
