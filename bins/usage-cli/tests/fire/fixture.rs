@@ -337,7 +337,6 @@ pub(crate) fn finished(child: Child) -> Finished {
 
 /// A command that has ended.
 #[derive(Clone, Debug)]
-#[expect(dead_code, reason = "the status in words is for the messages of assertions")]
 pub(crate) struct Finished {
     /// The exit status in words, or the signal that ended it.
     pub(crate) status: String,
