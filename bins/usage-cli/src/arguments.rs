@@ -1,5 +1,7 @@
 //! The command line: what can be asked for, parsed into the project's own words.
 
+mod keys;
+mod names;
 mod refusal;
 
 use std::ffi::OsString;
@@ -17,6 +19,8 @@ use usage_core::{
     Account, Dimension, Endpoint, InvalidRange, ParseAccountError, Provider, Width, WindowRange,
 };
 
+pub(crate) use keys::{AddKeyArguments, KeysCommand};
+pub(crate) use names::NamesCommand;
 pub(crate) use refusal::Refusal;
 
 /// How many days `usage backfill` reads when nobody says which, today included.
@@ -131,6 +135,9 @@ pub(crate) enum Command {
     /// Write usage events as JSON lines, as CSV, or as the provider's own CSV export
     #[command(after_help = "Example: usage export --format csv --start 2025-09-01 --output september.csv")]
     Export(ExportArguments),
+    /// Erase the names of people
+    #[command(subcommand, arg_required_else_help = true)]
+    Names(NamesCommand),
     /// Copy a SQLite ledger into a new file, while others go on writing
     ///
     /// The copy is one moment of the ledger, checked before it gets its name, readable by its owner only. It replaces
@@ -156,109 +163,6 @@ pub(crate) struct MigrateArguments {
     /// Also let this PostgreSQL role read the views of docs/SQL.md and nothing else; it is made if it is missing
     #[arg(long, value_name = "ROLE")]
     pub(crate) read_only_role: Option<String>,
-}
-
-/// What can be done with provider keys.
-#[derive(Subcommand)]
-pub(crate) enum KeysCommand {
-    /// Store an admin key, encrypted with the master key
-    ///
-    /// The secret is read from standard input, or from a file; it is never an argument, since other users of a
-    /// machine can see those. The provider is asked what the key may do, unless --no-check is given.
-    #[command(after_help = "Example: usage keys add --provider openai --organization org-AbC123 < admin.key")]
-    Add(AddKeyArguments),
-    /// List the stored keys, never their secrets
-    List {
-        /// How the list is written
-        #[arg(long, default_value = "text")]
-        format: OutputFormat,
-    },
-    /// Ask the provider what a stored key may do
-    Check {
-        /// The key's id, as `usage keys list` shows it
-        id: String,
-    },
-    /// Replace the secret of a stored key; its id, its label and the usage that it read stay
-    ///
-    /// The new secret is read and checked as `usage keys add` does. If it is refused, the old one stays.
-    #[command(after_help = "Example: usage keys rotate 1 < new-admin.key")]
-    Rotate(RotateKeyArguments),
-    /// Remove a stored key; the usage that it read stays
-    Remove {
-        /// The key's id, as `usage keys list` shows it
-        id: String,
-    },
-    /// Make a file with a new master key; nothing uses it before the settings name it
-    ///
-    /// The file is readable by its owner only and replaces nothing. To change to it, set `USAGE_MASTER_KEY_FILE` to it and
-    /// `USAGE_PREVIOUS_MASTER_KEY_FILE` to the key used so far, then run `usage keys reseal`.
-    #[command(after_help = "Example: usage keys new-master /etc/usage/master-2026.key")]
-    NewMaster {
-        /// The file to make, in a folder that exists
-        file: PathBuf,
-    },
-    /// Seal every stored key with the current master key
-    ///
-    /// Opens what the previous master key sealed. It may be stopped at any moment and run again: while both master keys
-    /// are set, every stored key can be used.
-    Reseal,
-}
-
-/// `usage keys add`
-#[derive(Args)]
-pub(crate) struct AddKeyArguments {
-    /// Whose key it is: openai
-    #[arg(long)]
-    pub(crate) provider: Provider,
-    /// The organisation whose usage it reads, for example org-AbC123; the provider does not reveal it
-    #[arg(long, value_name = "ORG")]
-    pub(crate) organization: String,
-    /// A name to know the key by
-    #[arg(long, value_parser = parse_label)]
-    pub(crate) label: Option<String>,
-    /// The projects to which the key is restricted.
-    #[arg(
-        long = "project",
-        value_name = "PROJECT",
-        help = "A project to which the key is restricted, for example proj_AbC123; may be repeated"
-    )]
-    pub(crate) projects: Vec<String>,
-    /// The file that holds the secret, instead of standard input
-    #[arg(long, value_name = "FILE")]
-    pub(crate) secret_file: Option<PathBuf>,
-    /// Store the key without asking the provider what it may do
-    #[arg(long)]
-    pub(crate) no_check: bool,
-}
-
-/// `usage keys rotate`
-#[derive(Args)]
-pub(crate) struct RotateKeyArguments {
-    /// The key's id, as `usage keys list` shows it
-    pub(crate) id: String,
-    /// The file that holds the new secret, instead of standard input
-    #[arg(long, value_name = "FILE")]
-    pub(crate) secret_file: Option<PathBuf>,
-    /// Store the secret without asking the provider what it may do
-    #[arg(long)]
-    pub(crate) no_check: bool,
-}
-
-impl AddKeyArguments {
-    /// The account that the key reads.
-    pub(crate) fn account(&self) -> Result<Account, ParseAccountError> {
-        Account::new(self.provider, &self.organization)
-    }
-
-    /// The projects to which the key is restricted, each once.
-    pub(crate) fn project_ids(&self) -> Result<Vec<String>, ParseAccountError> {
-        let ids: Result<Vec<String>, _> = self
-            .projects
-            .iter()
-            .map(|project| usage_core::normalize_project_id(self.provider, project))
-            .collect();
-        ids.map(each_once)
-    }
 }
 
 /// `usage backfill`

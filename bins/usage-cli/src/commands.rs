@@ -10,15 +10,17 @@ use tokio::time::Instant;
 use usage_app::commands::backfill::BackfillOptions;
 use usage_app::commands::export::{ExportLayout, ExportOptions};
 use usage_app::commands::keys::{AddKeyOptions, RotateKeyOptions};
-use usage_app::commands::{backfill, backup, doctor, export, keys, migrate, read_only_role, reseal, status};
+use usage_app::commands::{
+    backfill, backup, doctor, export, keys, migrate, names, read_only_role, reseal, status,
+};
 use usage_app::logging::{self, LogLevel};
-use usage_app::settings::{Environment, Settings, Sources};
+use usage_app::settings::{Environment, Origin, Setting, Settings, Sources};
 use usage_app::{App, AppError, Exit};
 use usage_core::ProjectFilter;
 
 use crate::arguments::{
     AddKeyArguments, Arguments, BackfillArguments, Command, ExportArguments, ExportFormat, KeysCommand,
-    OutputFormat,
+    NamesCommand, OutputFormat,
 };
 use crate::output::{print, print_json, refuse};
 use crate::progress::TerminalProgress;
@@ -66,7 +68,21 @@ async fn dispatch(arguments: Arguments) -> Result<Exit, AppError> {
             Ok(report.exit())
         }
         Command::Migrate(arguments) => run_migrate(&app()?, arguments.read_only_role.as_deref()).await,
-        Command::Keys(command) => run_keys(&app()?, command).await,
+        Command::Keys(command) => {
+            let mut app = app()?;
+            if command.no_names() {
+                app.settings.no_names = Setting {
+                    value: true,
+                    origin: Origin::Flag("--no-names"),
+                };
+            }
+            run_keys(&app, command).await
+        }
+        Command::Names(NamesCommand::Erase { user }) => {
+            let report = names::erase(&app()?, &user).await?;
+            print(&report)?;
+            Ok(report.exit())
+        }
         Command::Backfill(arguments) => {
             let app = App {
                 deadline: arguments.deadline.map(|deadline| Instant::now() + deadline),
@@ -123,7 +139,7 @@ async fn run_keys(app: &App, command: KeysCommand) -> Result<Exit, AppError> {
             show(format, &keys::list(app).await?)?;
             Ok(Exit::Clean)
         }
-        KeysCommand::Check { id } => {
+        KeysCommand::Check { id, .. } => {
             let report = keys::check(app, &id).await?;
             print(&report)?;
             Ok(report.exit())

@@ -146,6 +146,7 @@ async fn without_the_lease(rows: i64) {
     assert_eq!(totals.events, u64::try_from(rows).unwrap());
 }
 
+#[expect(clippy::unused_async, reason = "it awaits inside a blocking section")]
 /// Does our work while the statement of another sleeps.
 async fn beside<T>(database: &PostgresDatabase, statement: &str, ours: impl AsyncFnOnce() -> T) -> T {
     std::thread::scope(|scope| {

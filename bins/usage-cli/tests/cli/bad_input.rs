@@ -188,7 +188,7 @@ fn a_ledger_stays_as_it_was() {
         Refusal::of("keys check 1", "provider key 1 is sealed with another master key; set the master key it was added with").with("USAGE_MASTER_KEY", other_master_key),
         Refusal::of("backfill --force", "USAGE_MASTER_KEY holds 3 bytes; a master key is 32 bytes in base64, as `openssl rand -base64 32` prints").with("USAGE_MASTER_KEY", "AAAA"),
         Refusal::of("backfill --force", "the master key file missing.key does not exist; restore it from a backup or name another in USAGE_MASTER_KEY_FILE").with("USAGE_MASTER_KEY_FILE", "missing.key"),
-        Refusal::of("status --config strange.toml", "strange.toml:2: there is no setting `colour`; the settings are database_url, master_key_file, previous_master_key_file, openai_base_url, openai_array_encoding, anthropic_base_url, requests_per_minute, request_timeout, bind"),
+        Refusal::of("status --config strange.toml", "strange.toml:2: there is no setting `colour`; the settings are database_url, master_key_file, previous_master_key_file, openai_base_url, openai_array_encoding, anthropic_base_url, requests_per_minute, request_timeout, no_names, bind"),
         Refusal::of("status", "cannot open the database postgres://127.0.0.1:[port]/usage: connection to server at \"127.0.0.1\", port [port] failed: Connection refused; Is the server running on that host and accepting TCP/IP connections?").with("USAGE_DATABASE_URL", unreachable.as_str()),
         Refusal::of("export --format jsonl --output missing/events.jsonl", "cannot write missing/events.jsonl: there is no folder missing"),
         Refusal::of("export --format jsonl --output file/events.jsonl", "cannot write file/events.jsonl: there is no folder file"),

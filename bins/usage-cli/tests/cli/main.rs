@@ -1,12 +1,14 @@
 //! The real binary as a process, against a provider served over real HTTP and a real database.
 #![expect(clippy::unwrap_used, reason = "a helper that cannot go on fails its test")]
 
+mod backup;
 mod bad_input;
 mod crash;
 mod export;
 mod fixture;
 mod keys;
 mod lease;
+mod names;
 mod output;
 mod read_only;
 mod real_month;
@@ -50,6 +52,8 @@ on_both_databases!(
     crate::lease::a_killed_run_is_remembered_as_interrupted as a_killed_run_is_remembered_as_interrupted,
     crate::lease::a_stopped_process_loses_its_lease_and_writes_nothing
         as a_stopped_process_loses_its_lease_and_writes_nothing,
+    crate::names::an_erased_user_is_gone_and_every_sum_stays as an_erased_user_is_gone_and_every_sum_stays,
+    crate::names::no_names_are_stored_where_none_may_be as no_names_are_stored_where_none_may_be,
     crate::keys::no_command_ever_shows_the_secret as no_command_ever_shows_the_secret,
     crate::rotation::another_master_key_from_end_to_end as another_master_key_from_end_to_end,
     crate::rotation::a_rotated_key_reads_on_with_its_new_secret as a_rotated_key_reads_on_with_its_new_secret,

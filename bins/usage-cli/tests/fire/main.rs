@@ -1,6 +1,7 @@
 //! The real binary under fire: two writers at once, paused processes, full disks, killed servers, cut connections.
 #![expect(clippy::unwrap_used, reason = "a test panics where it fails")]
 
+mod faults;
 mod fixture;
 mod full_disk;
 mod lost_database;
@@ -8,6 +9,7 @@ mod lost_provider;
 mod namespace;
 mod paused;
 mod proxy;
+mod secrets;
 mod two_at_once;
 
 /// Runs each story on both databases, each with a database of its own.
@@ -36,4 +38,5 @@ on_both_databases!(
         as a_process_paused_past_its_lease_cannot_write_what_it_read,
     crate::lost_provider::a_provider_that_goes_away_fails_its_windows_only
         as a_provider_that_goes_away_fails_its_windows_only,
+    crate::secrets::no_command_tells_or_stores_a_secret as no_command_tells_or_stores_a_secret,
 );

@@ -166,7 +166,8 @@ impl Shared {
                 break;
             }
             if passed < length {
-                self.state().close_all();
+                // The proxy may have been mended since it was judged, and must not be cut again.
+                self.state().shut_down();
                 break;
             }
         }
@@ -220,6 +221,10 @@ impl State {
     /// Ends every connection, and refuses further ones until the proxy is mended.
     fn close_all(&mut self) {
         self.cut = true;
+        self.shut_down();
+    }
+
+    fn shut_down(&mut self) {
         for connection in self.connections.drain(..) {
             let _ = connection.shutdown(Shutdown::Both);
         }

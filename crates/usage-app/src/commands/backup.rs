@@ -29,10 +29,9 @@ pub async fn backup(app: &App, file: &Path) -> Result<BackupReport, AppError> {
         ))
         .into());
     };
-    let cannot = |kind: io::ErrorKind| cannot_write(file)(kind.into());
     // A link that leads nowhere counts as there: whoever made it wants something else in that place.
     if fs::symlink_metadata(file).is_ok() {
-        return Err(cannot(io::ErrorKind::AlreadyExists));
+        return Err(exists(file));
     }
     // Opening a SQLite ledger would make it; a copy of nothing is no backup.
     if !ledger_file.exists() {
@@ -42,6 +41,10 @@ pub async fn backup(app: &App, file: &Path) -> Result<BackupReport, AppError> {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
     };
+    if !folder.is_dir() {
+        let missing = format!("there is no folder {}", folder.display());
+        return Err(cannot_write(file)(io::Error::other(missing)));
+    }
     // One of an older schema is accepted: before a migration is when a copy is wanted most.
     let ledger = app.open_ledger(OpenMode::Inspect).await?;
     // A temporary file has mode 0600 from the start, and goes away if the copy fails.
@@ -51,15 +54,22 @@ pub async fn backup(app: &App, file: &Path) -> Result<BackupReport, AppError> {
         .tempfile_in(folder)
         .map_err(cannot_write(file))?;
     let counts = ledger.copy_to(copy.path()).await?;
-    copy.as_file()
-        .sync_all()
-        .and_then(|()| copy.persist_noclobber(file).map_err(io::Error::from))
-        .and_then(|_| sync_folder(folder))
-        .map_err(cannot_write(file))?;
+    copy.as_file().sync_all().map_err(cannot_write(file))?;
+    copy.persist_noclobber(file)
+        .map_err(|failed| match failed.error.kind() {
+            io::ErrorKind::AlreadyExists => exists(file),
+            _ => cannot_write(file)(failed.error),
+        })?;
+    sync_folder(folder).map_err(cannot_write(file))?;
     Ok(BackupReport {
         file: file.to_owned(),
         counts,
     })
+}
+
+fn exists(file: &Path) -> AppError {
+    let advice = "it exists already; a backup replaces nothing, so name another file";
+    cannot_write(file)(io::Error::new(io::ErrorKind::AlreadyExists, advice))
 }
 
 /// Makes the new name survive a power cut.

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use serde::Serialize;
-use usage_store::{Ledger, MasterKey, OpenMode, SchemaState, WritePath};
+use usage_store::{Ledger, OpenMode, SchemaState, WritePath};
 
 use crate::settings::{SettingLine, Settings, Sources, describe};
 use crate::text::{count, hide_secrets};
@@ -118,15 +118,19 @@ impl DoctorReport {
                 Ok("none yet; `usage keys add` stores one".to_owned()),
             );
         }
-        match app.settings.master_key.value.load() {
+        match app.load_master_key() {
             Err(error) => self.push("master key", Err(error.to_string())),
-            Ok(bytes) => {
-                let master = MasterKey::new(&bytes);
-                let strange = keys.iter().find(|key| key.master_key_id != master.id());
+            Ok(master) => {
+                let old = keys.iter().filter(|key| key.master_key_id != master.id()).count();
+                let strange = keys.iter().find(|key| !master.opens(&key.master_key_id));
+                let opens = format!("opens {}", count(keys.len() as u64, "provider key"));
                 self.push(
                     "master key",
                     match strange {
-                        None => Ok(format!("opens {}", count(keys.len() as u64, "provider key"))),
+                        None if old == 0 => Ok(opens),
+                        None => Ok(format!(
+                            "{opens}, {old} of them sealed with the previous master key; run `usage keys reseal`"
+                        )),
                         Some(key) => Err(format!(
                             "provider key {} is sealed with another master key; set the one it was added with",
                             key.id

@@ -9,6 +9,7 @@ use usage_ingest::KeyCheck;
 use usage_providers::Access;
 use usage_store::{KeyStatus, MasterKey, NewProviderKey, ProviderKey, StoreError};
 
+use super::names;
 use crate::error::AppError;
 use crate::text::count;
 use crate::wiring::{App, Exit};
@@ -74,9 +75,7 @@ pub async fn add(app: &App, options: AddKeyOptions) -> Result<KeyReport, AppErro
     };
     let key = ledger.add_key(master, new).await?;
     if let Some(check) = &check {
-        ledger
-            .save_directory(key.account.id, check.report.names.clone())
-            .await?;
+        names::save(app, &ledger, key.account.id, check.report.names.clone()).await?;
     }
     Ok(KeyReport { key, check })
 }
@@ -105,9 +104,7 @@ pub async fn rotate(app: &App, options: RotateKeyOptions) -> Result<KeyReport, A
         .map_or(KeyStatus::Unchecked, |check| check.status.clone());
     let key = ledger.rotate_key(master, id, secret, status).await?;
     if let Some(check) = &check {
-        ledger
-            .save_directory(key.account.id, check.report.names.clone())
-            .await?;
+        names::save(app, &ledger, key.account.id, check.report.names.clone()).await?;
     }
     Ok(KeyReport { key, check })
 }
@@ -123,9 +120,7 @@ pub async fn check(app: &App, id: &str) -> Result<KeyReport, AppError> {
     let check = usage_ingest::check_key(&ledger, &key.account.account, &key.filter, source.as_ref()).await?;
     ledger.set_key_status(id, check.status.clone()).await?;
     refuse_unusable(&check.status)?;
-    ledger
-        .save_directory(key.account.id, check.report.names.clone())
-        .await?;
+    names::save(app, &ledger, key.account.id, check.report.names.clone()).await?;
     Ok(KeyReport {
         key: ledger.key(id).await?,
         check: Some(check),
@@ -266,17 +261,14 @@ impl fmt::Display for KeyList {
 }
 
 impl KeyReport {
-    /// 1 when some endpoint or the directory may not be read.
+    /// 1 when no endpoint, or not the directory, may be read. Organisations lack endpoints, and keys are restricted to
+    /// some, without anything being wrong.
     pub fn exit(&self) -> Exit {
-        let partial = self.check.as_ref().is_some_and(|check| {
-            !check.report.directory.is_allowed()
-                || check
-                    .report
-                    .endpoints
-                    .iter()
-                    .any(|answer| !answer.access.is_allowed())
+        let useless = self.check.as_ref().is_some_and(|check| {
+            let endpoints = &check.report.endpoints;
+            !check.report.directory.is_allowed() || !endpoints.iter().any(|answer| answer.access.is_allowed())
         });
-        if partial { Exit::Findings } else { Exit::Clean }
+        if useless { Exit::Findings } else { Exit::Clean }
     }
 }
 

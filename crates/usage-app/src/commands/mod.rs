@@ -9,6 +9,7 @@ pub mod doctor;
 pub mod export;
 pub mod keys;
 pub mod migrate;
+pub mod names;
 pub mod read_only_role;
 pub mod reseal;
 pub mod status;

@@ -57,6 +57,7 @@ pub fn describe(sources: &Sources) -> Vec<SettingLine> {
         line(Variable::USAGE_ANTHROPIC_BASE_URL, sources.anthropic_base_url()),
         line(Variable::USAGE_REQUESTS_PER_MINUTE, sources.requests_per_minute()),
         line(Variable::USAGE_REQUEST_TIMEOUT, sources.request_timeout()),
+        line(Variable::USAGE_NO_NAMES, sources.no_names()),
         line(Variable::USAGE_BIND, sources.bind()),
         cron_secret(sources),
     ]

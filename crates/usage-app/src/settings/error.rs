@@ -94,6 +94,9 @@ pub enum InvalidValue {
     /// Not a time-out.
     #[error("`{0}` is not a time-out; write a whole number of seconds from 1 to 3600")]
     RequestTimeout(String),
+    /// Not a switch.
+    #[error("`{0}` is neither true nor false")]
+    Switch(String),
     /// Not a way to write lists.
     #[error("`{0}` is not a way to write lists; write repeated, brackets or comma")]
     ArrayEncoding(String),

@@ -103,8 +103,10 @@ fn read_entry(
 
     let number =
         variable == Variable::USAGE_REQUESTS_PER_MINUTE || variable == Variable::USAGE_REQUEST_TIMEOUT;
+    let switch = variable == Variable::USAGE_NO_NAMES;
     let text = match value {
-        DeValue::String(text) if !number => Some(text.trim().to_owned()),
+        DeValue::Boolean(value) if switch => Some(value.to_string()),
+        DeValue::String(text) if !number && !switch => Some(text.trim().to_owned()),
         DeValue::Integer(integer) if number => Some(
             i64::from_str_radix(integer.as_str(), integer.radix())
                 .map_or_else(|_| integer.as_str().to_owned(), |value| value.to_string()),
@@ -117,6 +119,8 @@ fn read_entry(
             key,
             expected: if number {
                 "a whole number"
+            } else if switch {
+                "true or false"
             } else {
                 "text in quotes"
             },
@@ -191,7 +195,7 @@ mod tests {
         let content = "# the ledger of the team\ndatabase_url = \"postgres://db/usage\"\nmaster_key_file = '/run/key'\n\
                        previous_master_key_file = '/run/old.key'\n\
                        openai_base_url = \"http://127.0.0.1:1/v1\"\nopenai_array_encoding = \"comma\"\nanthropic_base_url = \"https://a.example\"\n\n\
-                       requests_per_minute = 1_000\nrequest_timeout = 30\nbind = \"0.0.0.0:80\"\n";
+                       requests_per_minute = 1_000\nrequest_timeout = 30\nno_names = true\nbind = \"0.0.0.0:80\"\n";
         let file = SettingsFile::parse(Path::new("usage.toml"), content).unwrap();
         let read: Vec<String> = Variable::ALL
             .into_iter()
@@ -211,7 +215,8 @@ mod tests {
                 "USAGE_ANTHROPIC_BASE_URL: https://a.example (usage.toml:7)",
                 "USAGE_REQUESTS_PER_MINUTE: 1000 (usage.toml:9)",
                 "USAGE_REQUEST_TIMEOUT: 30 (usage.toml:10)",
-                "USAGE_BIND: 0.0.0.0:80 (usage.toml:11)",
+                "USAGE_NO_NAMES: true (usage.toml:11)",
+                "USAGE_BIND: 0.0.0.0:80 (usage.toml:12)",
             ]
         );
     }
@@ -229,6 +234,7 @@ mod tests {
             "\n\nCRON_SECRET = 'hunter2'",
             "requests_per_minute = 'hunter2'",
             "requests_per_minute = 1.5",
+            "no_names = 'hunter2'",
             "bind = 8080",
             "database_url = [\n'hunter2']",
             "database_url = hunter2",

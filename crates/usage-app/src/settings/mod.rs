@@ -64,6 +64,8 @@ pub struct Settings {
     pub requests_per_minute: Setting<NonZeroU32>,
     /// How many seconds one attempt of a request to a provider may take.
     pub request_timeout: Setting<NonZeroU32>,
+    /// Whether users' names and e-mail addresses stay out of the ledger.
+    pub no_names: Setting<bool>,
     /// The address and port that the server listens on.
     pub bind: Setting<SocketAddr>,
     /// What a caller of the server's cron routes must present; without it they answer nobody.
@@ -83,6 +85,7 @@ impl Settings {
             anthropic_base_url: sources.anthropic_base_url()?,
             requests_per_minute: sources.requests_per_minute()?,
             request_timeout: sources.request_timeout()?,
+            no_names: sources.no_names()?,
             bind: sources.bind()?,
             cron_secret: sources.cron_secret()?,
         })

@@ -180,6 +180,13 @@ impl Sources {
         })
     }
 
+    pub(super) fn no_names(&self) -> Result<Setting<bool>, SettingsError> {
+        let text = self.text(Variable::USAGE_NO_NAMES)?;
+        or_default(text, false, |text| {
+            text.parse().map_err(|_| InvalidValue::Switch(text.to_owned()))
+        })
+    }
+
     pub(super) fn bind(&self) -> Result<Setting<SocketAddr>, SettingsError> {
         let text = self.text(Variable::USAGE_BIND)?;
         or_default(text, SocketAddr::from(([127, 0, 0, 1], 8080)), |text| {

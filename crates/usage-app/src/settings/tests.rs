@@ -63,6 +63,7 @@ fn the_table_of_variables_states_the_true_defaults() {
         Variable::USAGE_ANTHROPIC_BASE_URL,
         Variable::USAGE_REQUESTS_PER_MINUTE,
         Variable::USAGE_REQUEST_TIMEOUT,
+        Variable::USAGE_NO_NAMES,
         Variable::USAGE_BIND,
     ];
     for variable in stated {
@@ -234,6 +235,43 @@ fn the_master_key_comes_from_one_place() {
 }
 
 #[test]
+fn the_previous_master_key_is_read_like_the_current_one_but_never_made() {
+    let directory = directory_with("previous_master_key_file = 'file.key'");
+    let root = directory.path();
+    let key = ("USAGE_PREVIOUS_MASTER_KEY", "not-a-real-key!");
+    let file = ("USAGE_PREVIOUS_MASTER_KEY_FILE", "variable.key");
+    let source = |variables: &[(&str, &str)]| {
+        let settings = resolve(root, variables).unwrap();
+        settings.previous_master_key.unwrap()
+    };
+
+    assert_eq!(
+        refusal(root, &[key, file]),
+        "USAGE_PREVIOUS_MASTER_KEY and USAGE_PREVIOUS_MASTER_KEY_FILE are both set; unset one of them"
+    );
+    assert_eq!(source(&[key]).value.to_string(), "set, hidden");
+    let error = source(&[key]).value.load().unwrap_err().to_string();
+    assert!(
+        error.starts_with("USAGE_PREVIOUS_MASTER_KEY is not base64; "),
+        "{error}"
+    );
+    assert_eq!(source(&[file]).value.path(), Some(&*root.join("variable.key")));
+    let Setting { value, origin } = source(&[]);
+    assert_eq!(origin.to_string(), "usage.toml:1");
+    let error = value.load_or_create().unwrap_err().to_string();
+    assert!(
+        error.ends_with(
+            "does not exist; restore it from a backup or name another in USAGE_PREVIOUS_MASTER_KEY_FILE"
+        ),
+        "{error}"
+    );
+    assert!(!root.join("file.key").exists());
+
+    let empty = tempfile::tempdir().unwrap();
+    assert!(resolve(empty.path(), &[]).unwrap().previous_master_key.is_none());
+}
+
+#[test]
 fn the_default_key_follows_the_users_folders() {
     let directory = tempfile::tempdir().unwrap();
     for (xdg, expected) in [
@@ -300,7 +338,7 @@ fn doctor_shows_a_settings_file_that_cannot_be_used() {
     assert_eq!(
         refusal(directory.path(), &[]),
         "usage.toml:1: there is no setting `colour`; the settings are database_url, master_key_file, \
-         previous_master_key_file, openai_base_url, openai_array_encoding, anthropic_base_url, requests_per_minute, request_timeout, bind"
+         previous_master_key_file, openai_base_url, openai_array_encoding, anthropic_base_url, requests_per_minute, request_timeout, no_names, bind"
     );
 }
 

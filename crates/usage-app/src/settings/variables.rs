@@ -17,7 +17,7 @@ pub struct Variable {
 
 impl Variable {
     /// Every variable, in the order in which people meet them.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::USAGE_CONFIG,
         Self::USAGE_DATABASE_URL,
         Self::DATABASE_URL,
@@ -30,6 +30,7 @@ impl Variable {
         Self::USAGE_ANTHROPIC_BASE_URL,
         Self::USAGE_REQUESTS_PER_MINUTE,
         Self::USAGE_REQUEST_TIMEOUT,
+        Self::USAGE_NO_NAMES,
         Self::USAGE_BIND,
         Self::CRON_SECRET,
         Self::USAGE_LOG,
@@ -143,6 +144,15 @@ impl Variable {
         file_key: Some("request_timeout"),
         meaning: "Seconds that one attempt of a request to a provider may take (1 to 3600)",
         default: "300",
+        secret: false,
+    };
+
+    /// Whether users' names and e-mail addresses stay out of the ledger.
+    pub const USAGE_NO_NAMES: Self = Self {
+        name: "USAGE_NO_NAMES",
+        file_key: Some("no_names"),
+        meaning: "true: store no user's name or e-mail address, and erase those that are stored",
+        default: "false",
         secret: false,
     };
 

@@ -1,6 +1,8 @@
 //! One suite that every database must pass: the same stories on SQLite and on a real PostgreSQL.
 #![expect(clippy::unwrap_used, reason = "a test panics where it fails")]
 
+mod backup;
+mod erasure;
 mod fixture;
 mod integrity;
 mod keys;
@@ -90,6 +92,13 @@ on_both_databases!(
     crate::schema::tables_hold_exactly_the_columns_the_program_knows
         as tables_hold_exactly_the_columns_the_program_knows,
     crate::schema::the_bucket_index_is_the_identity as the_bucket_index_is_the_identity,
+    crate::erasure::an_erased_user_does_not_come_back as an_erased_user_does_not_come_back,
+    crate::erasure::a_user_is_known_by_usage_alone_or_not_at_all
+        as a_user_is_known_by_usage_alone_or_not_at_all,
+    crate::erasure::all_users_are_erased_and_nothing_else as all_users_are_erased_and_nothing_else,
+    crate::erasure::the_file_holds_no_erased_text as the_file_holds_no_erased_text,
+    crate::backup::a_copy_is_one_moment_while_others_write as a_copy_is_one_moment_while_others_write,
+    crate::backup::a_copy_that_is_not_whole_is_refused as a_copy_that_is_not_whole_is_refused,
     crate::views::a_day_shows_names_and_every_number as a_day_shows_names_and_every_number,
     crate::views::a_restated_value_is_shown_once as a_restated_value_is_shown_once,
     crate::views::a_day_is_shown_at_one_width_only as a_day_is_shown_at_one_width_only,

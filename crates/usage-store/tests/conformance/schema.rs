@@ -88,6 +88,7 @@ pub(crate) async fn tables_hold_exactly_the_columns_the_program_knows(fixture: &
     let all: Vec<String> = [
         "accounts",
         "directory_names",
+        "erased_names",
         "leases",
         "provider_keys",
         "runs",

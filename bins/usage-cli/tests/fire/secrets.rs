@@ -1,0 +1,555 @@
+//! No secret is told or stored in the open, whatever is run, however loudly and however it fails.
+
+use std::collections::{BTreeSet, HashMap};
+use std::fs;
+use std::io::{self, Read as _, Write as _};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use tempfile::TempDir;
+use usage_simulator::{AdminKey, Generate, Organization};
+
+use crate::fixture::{
+    ADD_KEY, BACKFILL, DAYS, Database, DatabaseKind, FIRST_DAY, Finished, ORGANIZATION, Place, Provider,
+    files_below, finish_with,
+};
+
+const PROVIDER_KEY: &str = "sk-admin-test-not-a-real-key-Qw9Zx2Kv8Lp4";
+/// What the key is rotated to.
+const OTHER_PROVIDER_KEY: &str = "sk-admin-test-another-one-Nf6Yb3Gd7Ws1";
+const MASTER_KEY: &str = "fire-master-key-not-a-secret-32b";
+const MASTER_KEY_BASE64: &str = "ZmlyZS1tYXN0ZXIta2V5LW5vdC1hLXNlY3JldC0zMmI=";
+const PASSWORD: &str = "Tr0ub4dor-correct-horse";
+const CRON_SECRET: &str = "cron-Hs5Jc0Md3Rb1Tn6";
+
+/// So many characters of a secret in a row are a leak. A mask shows fewer.
+const LEAK: usize = 10;
+
+/// Commands in an order in which all succeed. The last one takes the key away. Those that change keys, and the backup, need
+/// more than a line.
+const LINES: &[&[&str]] = &[
+    &["migrate"],
+    &ADD_KEY,
+    &["keys", "list"],
+    &["keys", "list", "--format", "json"],
+    &["keys", "check", "1"],
+    &BACKFILL,
+    &[
+        "backfill",
+        "--start",
+        FIRST_DAY,
+        "--end",
+        FIRST_DAY,
+        "--force",
+        "--artifact",
+    ],
+    &["backfill", "--plan", "--format", "json"],
+    &["status"],
+    &["status", "--format", "json"],
+    &["export", "--format", "jsonl"],
+    &["export", "--format", "csv", "--output", "events.csv"],
+    &[
+        "export",
+        "--format",
+        "provider-csv",
+        "--endpoint",
+        "completions",
+        "--output",
+        "provider.csv",
+    ],
+    &["doctor"],
+    &["doctor", "--format", "json"],
+    &["completions", "fish"],
+    &["demo"],
+    &["names", "erase", "--user", "user-sim000100000"],
+    &["keys", "remove", "1"],
+];
+
+/// The file of the master key, where it is in one.
+const OLD_MASTER: &str = "master.key";
+/// The file of the one that takes its place for a while.
+const NEW_MASTER: &str = "new-master.key";
+
+/// No settings are used by these, so that wrong ones do not matter.
+const WITHOUT_SETTINGS: [&str; 2] = ["demo", "completions"];
+
+pub(crate) fn no_command_tells_or_stores_a_secret(kind: DatabaseKind) {
+    let provider = Provider::of(
+        Organization::generate(&Generate {
+            organization: ORGANIZATION.to_owned(),
+            first_day: usage_core::parse_day(FIRST_DAY).unwrap(),
+            days: DAYS,
+            groups_per_day: 4,
+            bursts: 1,
+            idle_days_percent: 0,
+            ..Generate::default()
+        }),
+        PROVIDER_KEY,
+    );
+    let other = AdminKey::owner(OTHER_PROVIDER_KEY).labelled("other");
+    provider.simulator.add_key(other);
+    std::thread::scope(|scope| {
+        for format in ["text", "json"] {
+            let provider = &provider;
+            scope.spawn(move || Story::new(kind, format, provider).tell());
+        }
+    });
+}
+
+/// One ledger, and everything that can be done with it, at the most verbose level.
+struct Story {
+    place: Place,
+    log_format: &'static str,
+    leaks: Leaks,
+    /// Files that hold secrets because somebody put them there.
+    own: TempDir,
+    master_key_in_file: bool,
+    leaves: Vec<Vec<String>>,
+    succeeded: BTreeSet<Vec<String>>,
+    failed: BTreeSet<Vec<String>>,
+    lines_logged: usize,
+}
+
+impl Story {
+    fn new(kind: DatabaseKind, log_format: &'static str, provider: &Provider) -> Self {
+        let mut place = Place::new(kind, provider);
+        place.database_url = place
+            .database_url
+            .replace("postgres@", &format!("postgres:{PASSWORD}@"));
+        let own = tempfile::tempdir().unwrap();
+        write_private(&own.path().join(OLD_MASTER), MASTER_KEY_BASE64);
+        Self {
+            leaves: leaves(&place, &[]),
+            place,
+            log_format,
+            leaks: Leaks::new(),
+            own,
+            master_key_in_file: matches!(kind, DatabaseKind::Postgres),
+            succeeded: BTreeSet::new(),
+            failed: BTreeSet::new(),
+            lines_logged: 0,
+        }
+    }
+
+    fn tell(mut self) {
+        let (remove, others) = LINES.split_last().unwrap();
+        let (first, rest) = others.split_at(2);
+        for line in first {
+            self.succeeds(line);
+        }
+        // Whoever looks at a SQLite ledger keeps its write-ahead log from going.
+        let looking = match &self.place.database {
+            Database::Sqlite(path) => {
+                let connection = rusqlite::Connection::open(path).unwrap();
+                connection
+                    .query_row("SELECT count(*) FROM sqlite_master", [], |_| Ok(()))
+                    .unwrap();
+                Some(connection)
+            }
+            Database::Postgres(_) => None,
+        };
+        for line in rest {
+            self.succeeds(line);
+        }
+        self.changes_keys();
+        self.backs_up();
+        let new_master = self.own_file(NEW_MASTER);
+        let more: [&[&str]; 5] = [
+            &["keys", "new-master", &new_master],
+            &["keys", "reseal"],
+            &["keys", "rotate", "1"],
+            &["backup", "backup.db"],
+            // The key that is used stays.
+            &["keys", "remove", "2"],
+        ];
+        for line in others.iter().copied().chain(more) {
+            self.fails_with_the_key_as_an_argument(line);
+            if !WITHOUT_SETTINGS.contains(&line[0]) {
+                self.fails_with_wrong_settings(line);
+            }
+        }
+        self.talks_to_a_provider_that_repeats_the_key();
+        assert!(self.lines_logged > 0, "nothing was logged at all");
+        self.no_file_holds_a_secret();
+        self.no_table_holds_a_secret();
+        self.succeeds(remove);
+        drop(looking);
+
+        let all: BTreeSet<Vec<String>> = self.leaves.iter().cloned().collect();
+        assert!(all.len() >= 10, "{all:?}");
+        let mut succeeded = self.succeeded;
+        if let Database::Postgres(_) = self.place.database {
+            // The server's own tools do that.
+            assert!(succeeded.insert(vec!["backup".to_owned()]));
+        }
+        assert_eq!(succeeded, all, "a command is missing from the lines above");
+        assert_eq!(self.failed, all, "a command was never seen to fail");
+    }
+
+    /// Another master key and back again, another secret and back again.
+    fn changes_keys(&mut self) {
+        let (old, new) = (self.own_file(OLD_MASTER), self.own_file(NEW_MASTER));
+        self.succeeds(&["keys", "new-master", &new]);
+        self.leaks
+            .add("the new master key", fs::read_to_string(&new).unwrap().trim());
+        for (current, previous) in [(&new, &old), (&old, &new)] {
+            for line in [&["keys", "reseal"][..], &["keys", "check", "1"]] {
+                let changed = self.run(line, |command| {
+                    command
+                        .env_remove("USAGE_MASTER_KEY")
+                        .env("USAGE_MASTER_KEY_FILE", current)
+                        .env("USAGE_PREVIOUS_MASTER_KEY_FILE", previous);
+                });
+                changed.succeeds();
+            }
+        }
+        let other = self.own_file("other.key");
+        write_private(Path::new(&other), OTHER_PROVIDER_KEY);
+        self.succeeds(&["keys", "rotate", "1", "--secret-file", &other]);
+        self.succeeds(&BACKFILL);
+        self.succeeds(&["keys", "rotate", "1"]);
+    }
+
+    fn backs_up(&mut self) {
+        let code = match self.place.database {
+            Database::Sqlite(_) => 0,
+            Database::Postgres(_) => 2,
+        };
+        self.run(&["backup", "backup.db"], |_| ()).ends_with(code);
+    }
+
+    fn own_file(&self, name: &str) -> String {
+        self.own.path().join(name).to_str().unwrap().to_owned()
+    }
+
+    fn succeeds(&mut self, line: &[&str]) {
+        self.run(line, |_| ()).succeeds();
+    }
+
+    fn fails_with_the_key_as_an_argument(&mut self, line: &[&str]) {
+        let refused = self.run(&[line, &[PROVIDER_KEY]].concat(), |_| ()).ends_with(2);
+        assert_eq!(refused.stderr.lines().count(), 1, "{refused:#?}");
+    }
+
+    fn fails_with_wrong_settings(&mut self, line: &[&str]) {
+        for database in [
+            format!("postgres://postgres:{PASSWORD}@127.0.0.1:1/nowhere?sslmode=disable"),
+            format!("postgres://127.0.0.1:1/nowhere?user=postgres&password={PASSWORD}"),
+            format!("postgress://postgres:{PASSWORD}@127.0.0.1/nowhere"),
+            format!("postgres:postgres:{PASSWORD}@127.0.0.1/nowhere"),
+            format!("postgres://postgres:{PASSWORD}@127.0.0.1:port/nowhere"),
+        ] {
+            let refused = self.run(&[line, &["--database", &database]].concat(), |_| ());
+            assert_ne!(refused.code, Some(0), "{refused:#?}");
+        }
+        let truncated = &MASTER_KEY_BASE64[..MASTER_KEY_BASE64.len() - 8];
+        let base_url = format!("http://me:{PASSWORD}@127.0.0.1:1/v1");
+        self.run(line, |command| {
+            command
+                .env_remove("USAGE_MASTER_KEY_FILE")
+                .env("USAGE_MASTER_KEY", truncated);
+        });
+        self.run(line, |command| {
+            command.env("USAGE_OPENAI_BASE_URL", &base_url);
+        });
+        for (index, content) in [
+            format!("master_key = \"{MASTER_KEY_BASE64}\"\n"),
+            format!("master_key = {MASTER_KEY_BASE64}\n"),
+            format!("cron_secret = \"{CRON_SECRET}\"\n"),
+            format!("databse_url = \"postgres://postgres:{PASSWORD}@127.0.0.1/nowhere\"\n"),
+        ]
+        .iter()
+        .enumerate()
+        {
+            let path = self.own.path().join(format!("wrong-{index}.toml"));
+            write_private(&path, content);
+            let line = [line, &["--config", path.to_str().unwrap()]].concat();
+            let refused = self.run(&line, |_| ());
+            assert_ne!(refused.code, Some(0), "{refused:#?}");
+        }
+    }
+
+    /// A provider, or a proxy on the way, that puts the key into whatever it says.
+    fn talks_to_a_provider_that_repeats_the_key(&mut self) {
+        let read = [&BACKFILL[..], &["--force", "--deadline", "1s"]].concat();
+        for answer in Parrot::refusals() {
+            let parrot = Parrot::saying(answer);
+            for line in [
+                &read[..],
+                &["keys", "check", "1"],
+                &["doctor"],
+                &ADD_KEY,
+                &["keys", "rotate", "1"],
+            ] {
+                self.run_at(&parrot, line);
+            }
+        }
+        for answer in Parrot::pages() {
+            let parrot = Parrot::saying(answer);
+            let finished = self.run_at(&parrot, &read);
+            assert_ne!(finished.code, Some(0), "{finished:#?}");
+        }
+    }
+
+    fn run_at(&mut self, parrot: &Parrot, line: &[&str]) -> Finished {
+        self.run(line, |command| {
+            command.env("USAGE_OPENAI_BASE_URL", parrot.base_url());
+        })
+    }
+
+    /// Runs a command line, with more in its environment, and looks at everything it says.
+    fn run(&mut self, line: &[&str], prepare: impl FnOnce(&mut Command)) -> Finished {
+        let loud = ["--log-level", "trace", "--log-format", self.log_format];
+        let mut command = self.place.command(&[line, &loud].concat());
+        command.env("CRON_SECRET", CRON_SECRET);
+        if self.master_key_in_file {
+            command.env("USAGE_MASTER_KEY_FILE", self.own.path().join(OLD_MASTER));
+        } else {
+            command.env("USAGE_MASTER_KEY", MASTER_KEY_BASE64);
+        }
+        prepare(&mut command);
+        let finished = finish_with(&mut command, PROVIDER_KEY);
+        for said in [&finished.stdout, &finished.stderr] {
+            let leak = self.leaks.find(said.as_bytes());
+            assert_eq!(leak, None, "told by {line:?}: {finished:#?}");
+        }
+        self.lines_logged += finished.stderr.matches("DEBUG").count();
+        let leaf = self
+            .leaves
+            .iter()
+            .find(|leaf| line.len() >= leaf.len() && leaf.iter().zip(line).all(|(name, word)| name == word));
+        let leaf = leaf.unwrap_or_else(|| panic!("{line:?} is no command")).clone();
+        if finished.code == Some(0) {
+            self.succeeded.insert(leaf);
+        } else {
+            self.failed.insert(leaf);
+        }
+        finished
+    }
+
+    fn no_file_holds_a_secret(&self) {
+        let files = files_below(self.place.folder.path());
+        for path in &files {
+            let leak = self.leaks.find(&fs::read(path).unwrap());
+            assert_eq!(leak, None, "in {}", path.display());
+        }
+        let seen = |part: &str| {
+            let holds = |path: &PathBuf| {
+                path.to_string_lossy().contains(part) && fs::metadata(path).unwrap().len() > 0
+            };
+            assert!(files.iter().any(holds), "no {part} among {files:?}");
+        };
+        seen("events.csv");
+        seen("provider.csv");
+        seen("audit/");
+        if let Database::Sqlite(_) = self.place.database {
+            seen("ledger.db");
+            seen("ledger.db-wal");
+            seen("backup.db");
+        }
+    }
+
+    fn no_table_holds_a_secret(&self) {
+        let Database::Postgres(database) = &self.place.database else {
+            return;
+        };
+        let tables = database.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'");
+        let mut bytes = 0;
+        for table in tables.lines() {
+            let text = database.execute(&format!("SELECT row::text FROM \"{table}\" AS row"));
+            assert_eq!(self.leaks.find(text.as_bytes()), None, "in {table}");
+            bytes += text.len();
+        }
+        assert!(
+            tables.contains("provider_keys") && bytes > 1_000,
+            "{tables}: {bytes}"
+        );
+    }
+}
+
+/// The command lines of the commands that have no commands below them, as the binary's own help names them.
+fn leaves(place: &Place, path: &[String]) -> Vec<Vec<String>> {
+    let words: Vec<&str> = path.iter().map(String::as_str).chain(["--help"]).collect();
+    let help = place.run(&words).succeeds().stdout;
+    let commands = help
+        .lines()
+        .skip_while(|line| *line != "Commands:")
+        .skip(1)
+        .take_while(|line| !line.is_empty())
+        // What a description continues on is indented further.
+        .filter_map(|line| line.strip_prefix("  ").filter(|line| !line.starts_with(' ')))
+        .filter_map(|line| line.split_whitespace().next())
+        .filter(|name| *name != "help");
+    let below: Vec<Vec<String>> = commands
+        .flat_map(|name| leaves(place, &[path, &[name.to_owned()]].concat()))
+        .collect();
+    if below.is_empty() {
+        vec![path.to_vec()]
+    } else {
+        below
+    }
+}
+
+/// What must not be found: every part of every secret, as it is, in base64 and in hexadecimal.
+struct Leaks(HashMap<Vec<u8>, &'static str>);
+
+impl Leaks {
+    fn new() -> Self {
+        let mut leaks = Self(HashMap::new());
+        for (name, secret) in [
+            ("the provider key", PROVIDER_KEY),
+            ("the other provider key", OTHER_PROVIDER_KEY),
+            ("the master key", MASTER_KEY),
+            ("the master key in base64", MASTER_KEY_BASE64),
+            ("the password", PASSWORD),
+            ("the cron secret", CRON_SECRET),
+        ] {
+            leaks.add(name, secret);
+        }
+        leaks
+    }
+
+    fn add(&mut self, name: &'static str, secret: &str) {
+        let hex = hexadecimal(secret);
+        for (text, length) in [
+            (secret.to_owned(), LEAK),
+            (hex.to_ascii_uppercase(), 2 * LEAK),
+            (hex, 2 * LEAK),
+        ] {
+            for part in text.as_bytes().windows(length) {
+                // The same prefix stands before every key, and in masks.
+                if !part.starts_with(b"sk-admin-") {
+                    self.0.entry(part.to_vec()).or_insert(name);
+                }
+            }
+        }
+    }
+
+    fn find(&self, bytes: &[u8]) -> Option<&'static str> {
+        [LEAK, 2 * LEAK]
+            .into_iter()
+            .flat_map(|length| bytes.windows(length))
+            .find_map(|part| self.0.get(part).copied())
+    }
+}
+
+fn hexadecimal(text: &str) -> String {
+    let bytes = text.bytes().map(|byte| format!("{byte:02x}"));
+    bytes.collect::<Vec<_>>().concat()
+}
+
+#[test]
+fn leaks_are_found() {
+    let leaks = Leaks::new();
+    let hex = hexadecimal(MASTER_KEY).to_ascii_uppercase();
+    for (text, leak) in [
+        (format!("key {}", &PROVIDER_KEY[12..24]), Some("the provider key")),
+        (hex[8..40].to_owned(), Some("the master key")),
+        (format!("x{MASTER_KEY_BASE64}"), Some("the master key in base64")),
+        (format!("postgres://me:{PASSWORD}@db"), Some("the password")),
+        (format!("{}…{}", &PROVIDER_KEY[..9], &PROVIDER_KEY[37..]), None),
+    ] {
+        assert_eq!(leaks.find(text.as_bytes()), leak, "{text}");
+    }
+}
+
+/// A provider that gives one answer to everything, and closes the connection.
+struct Parrot {
+    address: SocketAddr,
+    closed: Arc<AtomicBool>,
+}
+
+impl Parrot {
+    fn refusals() -> Vec<String> {
+        let body = format!(
+            "{{\"error\":{{\"message\":\"Incorrect API key provided: {PROVIDER_KEY}. You sent \
+             {PROVIDER_KEY}\",\"type\":\"{PROVIDER_KEY}\",\"param\":\"{PROVIDER_KEY}\",\"code\":\"{PROVIDER_KEY}\"}}}}"
+        );
+        // Asking again would only say the same more often.
+        let headers = format!("x-should-retry: false\r\nlocation: http://127.0.0.1:1/{PROVIDER_KEY}\r\n");
+        [302, 400, 401, 403, 404, 429, 500]
+            .into_iter()
+            .map(|status| answer(status, &headers, &body))
+            .collect()
+    }
+
+    fn pages() -> Vec<String> {
+        [
+            format!("<html>Authorization: Bearer {PROVIDER_KEY}</html>"),
+            format!(
+                "{{\"object\":\"page\",\"data\":[],\"has_more\":true,\"next_page\":\"{PROVIDER_KEY} \"}}"
+            ),
+            format!(
+                "{{\"object\":\"page\",\"data\":\"{PROVIDER_KEY}\",\"has_more\":false,\"next_page\":null}}"
+            ),
+            format!(
+                "{{\"object\":\"{PROVIDER_KEY}\",\"data\":[],\"{PROVIDER_KEY}\":\"{PROVIDER_KEY}\",\
+                 \"has_more\":false,\"next_page\":null}}"
+            ),
+        ]
+        .iter()
+        .map(|body| answer(200, "", body))
+        .collect()
+    }
+
+    fn saying(answer: String) -> Self {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let address = listener.local_addr().unwrap();
+        let closed = Arc::new(AtomicBool::new(false));
+        let speaking = Arc::clone(&closed);
+        std::thread::spawn(move || {
+            for mut client in listener.incoming().map_while(Result::ok) {
+                if speaking.load(Ordering::SeqCst) {
+                    return;
+                }
+                // Whoever hangs up early hears less.
+                let _ = listen(&mut client).and_then(|()| client.write_all(answer.as_bytes()));
+            }
+        });
+        Self { address, closed }
+    }
+
+    fn base_url(&self) -> String {
+        format!("http://{}/v1", self.address)
+    }
+}
+
+impl Drop for Parrot {
+    fn drop(&mut self) {
+        self.closed.store(true, Ordering::SeqCst);
+        // The listener wakes up for this and sees that it is over.
+        let _ = TcpStream::connect(self.address);
+    }
+}
+
+fn answer(status: u16, headers: &str, body: &str) -> String {
+    let length = body.len();
+    format!(
+        "HTTP/1.1 {status} Said\r\ncontent-type: application/json\r\ncontent-length: {length}\r\nconnection: \
+         close\r\n{headers}\r\n{body}"
+    )
+}
+
+/// Reads a request to its end.
+fn listen(client: &mut TcpStream) -> io::Result<()> {
+    let mut request = Vec::new();
+    let mut buffer = [0; 4096];
+    while !request.windows(4).any(|end| end == b"\r\n\r\n") {
+        let length = client.read(&mut buffer)?;
+        if length == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        request.extend_from_slice(&buffer[..length]);
+    }
+    Ok(())
+}
+
+/// A file that only its owner may read, as one keeps secrets.
+fn write_private(path: &Path, content: &str) {
+    use std::os::unix::fs::PermissionsExt as _;
+    fs::write(path, content).unwrap();
+    fs::set_permissions(path, fs::Permissions::from_mode(0o600)).unwrap();
+}
