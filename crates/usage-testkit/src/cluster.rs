@@ -86,7 +86,7 @@ impl PostgresCluster {
         self.client.url(database)
     }
 
-    /// Ends the server at once, as a crash would: connections break, nothing is written out, and the next start
+    /// Ends every process of the server with SIGKILL: connections break, nothing is written out, and the next start
     /// recovers from the log. Never do this to [`PostgresCluster::shared`], which other tests are using.
     ///
     /// # Panics

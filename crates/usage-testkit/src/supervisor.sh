@@ -13,6 +13,24 @@ directory=$(mktemp -d "$temporary/usage-postgres-XXXXXX" 2>/dev/null) ||
 data=$directory/data
 echo "$directory"
 
+# Whether a process still runs; a dead one that nobody has waited for does not.
+runs() {
+    kill -0 "$1" 2>/dev/null && ! grep -q '^State:[[:space:]]*Z' "/proc/$1/status" 2>/dev/null
+}
+
+# Ends the server and every process of it with the signal that none can catch, and returns when they are gone.
+kill_server() {
+    server=$(head -n 1 "$data/postmaster.pid") || return 1
+    processes="$server $(cat "/proc/$server/task/$server/children" 2>/dev/null)"
+    # shellcheck disable=SC2086
+    kill -KILL $processes || return 1
+    for process in $processes; do
+        while runs "$process"; do sleep 0.02; done
+    done
+    # A dead server whose number is still taken would keep the next one from starting.
+    rm -f "$data/postmaster.pid"
+}
+
 while read -r command port; do
     case $command in
     initialize)
@@ -24,7 +42,7 @@ while read -r command port; do
             --options="-p $port $settings" start
         ;;
     kill)
-        "$programs/pg_ctl" --pgdata="$data" --mode=immediate --wait stop
+        kill_server
         ;;
     esac </dev/null >>"$directory/commands.log" 2>&1
     echo $?

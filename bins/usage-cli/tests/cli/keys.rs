@@ -173,9 +173,8 @@ fn a_key_file_is_as_good_as_standard_input() {
     place.backfill_month(&[]).succeeds();
 }
 
-#[test]
-fn a_key_limited_to_projects_reads_them_only() {
-    let provider = Provider::of_the_real_month();
+/// A place with a key that is limited to the organisation's first project.
+fn place_of_one_project(provider: &Provider) -> (Place<'_>, String) {
     let project = provider
         .simulator
         .inspect(|organization| organization.projects()[0].id.clone());
@@ -183,7 +182,7 @@ fn a_key_limited_to_projects_reads_them_only() {
         "sk-admin-test-restricted",
         [project.clone()],
     ));
-    let place = Place::new(DatabaseKind::Sqlite, &provider);
+    let place = Place::new(DatabaseKind::Sqlite, provider);
     let add = [
         "keys",
         "add",
@@ -197,6 +196,13 @@ fn a_key_limited_to_projects_reads_them_only() {
     place
         .finish(&mut place.command(&add), "sk-admin-test-restricted")
         .succeeds();
+    (place, project)
+}
+
+#[test]
+fn a_key_limited_to_projects_reads_them_only() {
+    let provider = Provider::of_the_real_month();
+    let (place, project) = place_of_one_project(&provider);
     place.backfill_month(&[]).succeeds();
     let events = place.events();
     assert!(events.lines().count() > 0);
@@ -210,27 +216,7 @@ fn a_key_limited_to_projects_reads_them_only() {
 #[test]
 fn days_read_for_every_project_were_read_for_each() {
     let provider = Provider::of_the_real_month();
-    let project = provider
-        .simulator
-        .inspect(|organization| organization.projects()[0].id.clone());
-    provider.simulator.add_key(AdminKey::restricted(
-        "sk-admin-test-restricted",
-        [project.clone()],
-    ));
-    let place = Place::new(DatabaseKind::Sqlite, &provider);
-    let add = [
-        "keys",
-        "add",
-        "--provider",
-        "openai",
-        "--organization",
-        ORGANIZATION,
-        "--project",
-        &project,
-    ];
-    place
-        .finish(&mut place.command(&add), "sk-admin-test-restricted")
-        .succeeds();
+    let (place, project) = place_of_one_project(&provider);
     let week = [
         "backfill",
         "--endpoint",
