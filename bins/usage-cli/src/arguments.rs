@@ -2,6 +2,7 @@
 
 mod keys;
 mod names;
+mod parity;
 mod refusal;
 
 use std::ffi::OsString;
@@ -21,6 +22,7 @@ use usage_core::{
 
 pub(crate) use keys::{AddKeyArguments, KeysCommand};
 pub(crate) use names::NamesCommand;
+pub(crate) use parity::ParityArguments;
 pub(crate) use refusal::Refusal;
 
 /// How many days `usage backfill` reads when nobody says which, today included.
@@ -132,6 +134,15 @@ pub(crate) enum Command {
     Backfill(BackfillArguments),
     /// Show which days the ledger covers, the gaps, and the last runs
     Status(StatusArguments),
+    /// Compare the ledger with the provider's own CSV export, group by group
+    ///
+    /// Every group of every window that the export spans must be in the ledger with the same numbers, and the other way
+    /// round. The report goes below --audit-dir. 0: something was compared, and all of it is equal; 1: there are
+    /// differences, or windows that the ledger never read; 2: nothing could be compared.
+    #[command(
+        after_help = "Example: usage parity --csv completions_usage_2025-09-01_2025-10-01.csv --label september"
+    )]
+    Parity(ParityArguments),
     /// Write usage events as JSON lines, as CSV, or as the provider's own CSV export
     #[command(after_help = "Example: usage export --format csv --start 2025-09-01 --output september.csv")]
     Export(ExportArguments),

@@ -11,7 +11,7 @@ use usage_app::commands::backfill::BackfillOptions;
 use usage_app::commands::export::{ExportLayout, ExportOptions};
 use usage_app::commands::keys::{AddKeyOptions, RotateKeyOptions};
 use usage_app::commands::{
-    backfill, backup, doctor, export, keys, migrate, names, read_only_role, reseal, status,
+    backfill, backup, doctor, export, keys, migrate, names, parity, read_only_role, reseal, status,
 };
 use usage_app::logging::{self, LogLevel};
 use usage_app::settings::{Environment, Origin, Setting, Settings, Sources};
@@ -20,9 +20,9 @@ use usage_core::ProjectFilter;
 
 use crate::arguments::{
     AddKeyArguments, Arguments, BackfillArguments, Command, ExportArguments, ExportFormat, KeysCommand,
-    NamesCommand, OutputFormat,
+    NamesCommand, OutputFormat, ParityArguments,
 };
-use crate::output::{print, print_json, refuse};
+use crate::output::{print, print_json, print_with, refuse};
 use crate::progress::TerminalProgress;
 
 /// A secret is one line; whoever pipes in more has the wrong file.
@@ -96,6 +96,7 @@ async fn dispatch(arguments: Arguments) -> Result<Exit, AppError> {
             show(arguments.format, &report)?;
             Ok(Exit::Clean)
         }
+        Command::Parity(arguments) => run_parity(&app()?, arguments).await,
         Command::Export(arguments) => run_export(&app()?, arguments).await,
         Command::Backup { file } => print(&backup::backup(&app()?, &file).await?).map(|()| Exit::Clean),
     }
@@ -222,6 +223,16 @@ async fn run_backfill(app: &App, arguments: BackfillArguments) -> Result<Exit, A
         // The issues were told as they happened; a summary of nothing would only hide them.
         (OutputFormat::Text, Exit::Failed) => {}
         (format, _) => show(format, &report)?,
+    }
+    Ok(report.exit())
+}
+
+async fn run_parity(app: &App, arguments: ParityArguments) -> Result<Exit, AppError> {
+    let format = arguments.format;
+    let mut report = parity::parity(app, arguments.options()?).await?;
+    match format {
+        OutputFormat::Text => print(&report)?,
+        OutputFormat::Json => print_with(|out| report.write_json(out))?,
     }
     Ok(report.exit())
 }

@@ -21,6 +21,16 @@ pub(crate) fn print_json(report: &impl Serialize) -> Result<(), AppError> {
     write(&format!("{text}\n"))
 }
 
+/// Prints what is too long to be held in memory. A reader that has gone is no error.
+pub(crate) fn print_with(
+    write: impl FnOnce(&mut dyn io::Write) -> Result<(), AppError>,
+) -> Result<(), AppError> {
+    match write(&mut io::BufWriter::new(io::stdout().lock())) {
+        Err(AppError::Stream { source, .. }) if source.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        written => written,
+    }
+}
+
 /// Says in one line why nothing could be done.
 pub(crate) fn refuse(message: &str) -> ExitCode {
     complain(message);

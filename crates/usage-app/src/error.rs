@@ -79,6 +79,21 @@ pub enum AppError {
     /// An export cannot be written.
     #[error(transparent)]
     ProviderCsv(#[from] ProviderCsvError),
+    /// A comparison could not be made.
+    #[error("{0}")]
+    Parity(String),
+    /// There was nothing to compare.
+    #[error(
+        "nothing could be compared: the export has no window of the range that is over; see --from, --to, --project \
+         and --user"
+    )]
+    NothingCompared,
+    /// There is no ledger to compare with.
+    #[error("there is no ledger at {}; read one with `usage backfill`, or give --skip-db to sum the export up", .0.display())]
+    NoLedger(PathBuf),
+    /// The ledger is empty.
+    #[error("the ledger has no account; add a key with `usage keys add` and read with `usage backfill`")]
+    NoAccount,
     /// A file cannot be written.
     #[error("cannot write {path}: {source}")]
     Write {

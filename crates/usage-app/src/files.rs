@@ -88,6 +88,21 @@ fn prepare(file: &NamedTempFile) -> io::Result<()> {
     Ok(())
 }
 
+/// A label as the end of a file's name: a hyphen and what is safe in a name everywhere; nothing without a label.
+pub(crate) fn file_label(label: Option<&str>) -> String {
+    label
+        .iter()
+        .flat_map(|label| ['-'].into_iter().chain(label.chars()))
+        .map(|character| {
+            if character.is_alphanumeric() {
+                character
+            } else {
+                '-'
+            }
+        })
+        .collect()
+}
+
 pub(crate) fn cannot_write(path: &Path) -> impl FnOnce(io::Error) -> AppError {
     let path = path.to_owned();
     move |source| AppError::Write { path, source }

@@ -11,4 +11,5 @@ mod wiring;
 pub use error::AppError;
 pub use text::hide_secrets;
 pub use usage_ingest::{Progress, Step};
+
 pub use wiring::{App, Exit};

@@ -1,5 +1,20 @@
 #![doc = include_str!("../README.md")]
 
+mod diff;
+mod export;
+mod groups;
+mod ledger;
 mod provider_csv;
+mod report;
+mod time_range;
 
+pub use diff::{
+    Cause, Coarsened, CompareOptions, Comparison, Counts, Difference, DifferenceKind, ExportScope, GroupKey,
+    GroupRecord, InspectedFile, NotCovered, NotCoveredReason, OpenWindow, ParityError, Surface, Verdict,
+    compare, compare_exports, summarize,
+};
+pub use export::{ExportError, ExportFile, ExportProblem, ExportSource, ExportText, UsageExport};
+pub use ledger::{LedgerChange, LedgerCoverage, LedgerReader, LedgerRow, LedgerSelection};
 pub use provider_csv::{ProviderCsvError, ProviderCsvWriter};
+pub use report::{LedgerFacts, ReportFacts, RestatementCounts, RunFact};
+pub use time_range::TimeRange;

@@ -42,7 +42,7 @@ pub struct StoredRevision {
 }
 
 /// What a restatement did to a row.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum RevisionKind {
     /// Its numbers changed.
     Changed,
@@ -62,7 +62,7 @@ impl RevisionKind {
         }
     }
 
-    fn parse(text: &str) -> Result<Self, StoreError> {
+    pub(crate) fn parse(text: &str) -> Result<Self, StoreError> {
         [Self::Changed, Self::Retracted, Self::Added]
             .into_iter()
             .find(|kind| kind.as_str() == text)
@@ -172,40 +172,8 @@ impl Ledger {
 
     /// What restatements replaced, oldest first.
     pub async fn revisions(&self, scope: AccountScope) -> Result<Vec<StoredRevision>, StoreError> {
-        self.run(move |connection| {
-            let owners = accounts::load(connection, &AccountScope::All)?;
-            let mut query = usage_revisions::table
-                .select((
-                    usage_revisions::kind,
-                    usage_revisions::replaced_at,
-                    usage_revisions::replaced_by_run,
-                    RevisedEvent::as_select(),
-                ))
-                .order((
-                    usage_revisions::replaced_at,
-                    usage_revisions::window_start,
-                    usage_revisions::dedupe_key,
-                    usage_revisions::revision,
-                ))
-                .into_boxed();
-            if let AccountScope::Only(ids) = scope {
-                query = query.filter(usage_revisions::account_id.eq_any(ids));
-            }
-            let rows: Vec<(String, i64, i64, RevisedEvent)> = query
-                .load(connection)
-                .map_err(StoreError::query("reading the revisions"))?;
-            rows.into_iter()
-                .map(|(kind, replaced_at, replaced_by_run, row)| {
-                    Ok(StoredRevision {
-                        kind: RevisionKind::parse(&kind)?,
-                        before: row.into_event(&owners)?,
-                        replaced_at: instant(replaced_at)?,
-                        replaced_by_run,
-                    })
-                })
-                .collect()
-        })
-        .await
+        self.run(move |connection| load_revisions(connection, scope, None))
+            .await
     }
 }
 
@@ -435,6 +403,70 @@ macro_rules! event_row {
 
 event_row!(EventRow, usage_events);
 event_row!(RevisedEvent, usage_revisions);
+
+/// What restatements replaced in the scope, oldest first.
+pub(crate) fn load_revisions(
+    connection: &mut AnyConnection,
+    scope: AccountScope,
+    only: Option<(Endpoint, Window)>,
+) -> Result<Vec<StoredRevision>, StoreError> {
+    let owners = accounts::load(connection, &AccountScope::All)?;
+    let mut query = usage_revisions::table
+        .select((
+            usage_revisions::kind,
+            usage_revisions::replaced_at,
+            usage_revisions::replaced_by_run,
+            RevisedEvent::as_select(),
+        ))
+        .order((
+            usage_revisions::replaced_at,
+            usage_revisions::window_start,
+            usage_revisions::dedupe_key,
+            usage_revisions::revision,
+        ))
+        .into_boxed();
+    if let AccountScope::Only(ids) = scope {
+        query = query.filter(usage_revisions::account_id.eq_any(ids));
+    }
+    if let Some((endpoint, window)) = only {
+        query = query
+            .filter(usage_revisions::endpoint.eq(endpoint.as_str()))
+            .filter(usage_revisions::window_start.eq(window.start_unix()))
+            .filter(usage_revisions::window_end.eq(window.end_unix()));
+    }
+    let rows: Vec<(String, i64, i64, RevisedEvent)> = query
+        .load(connection)
+        .map_err(StoreError::query("reading the revisions"))?;
+    rows.into_iter()
+        .map(|(kind, replaced_at, replaced_by_run, row)| {
+            Ok(StoredRevision {
+                kind: RevisionKind::parse(&kind)?,
+                before: row.into_event(&owners)?,
+                replaced_at: instant(replaced_at)?,
+                replaced_by_run,
+            })
+        })
+        .collect()
+}
+
+/// The events of one window.
+pub(crate) fn load_window(
+    connection: &mut AnyConnection,
+    scope: AccountScope,
+    endpoint: Endpoint,
+    window: Window,
+) -> Result<Vec<StoredEvent>, StoreError> {
+    let query = EventQuery {
+        endpoint: Some(endpoint),
+        ..EventQuery::window(scope, window)
+    };
+    let mut events = Vec::new();
+    each_page(connection, &query, |page| {
+        events.extend(page);
+        Ok(())
+    })?;
+    Ok(events)
+}
 
 pub(crate) fn parse_key(bytes: &[u8]) -> Result<DedupeKey, StoreError> {
     let bytes = bytes

@@ -182,6 +182,15 @@ impl Ledger {
         .await
     }
 
+    /// The runs with these numbers, oldest first.
+    pub async fn runs_with_ids(&self, ids: Vec<i64>) -> Result<Vec<Run>, StoreError> {
+        self.run(move |connection| {
+            let chosen = runs::table.filter(runs::id.eq_any(ids)).order(runs::id.asc());
+            load(connection, chosen.into_boxed())
+        })
+        .await
+    }
+
     /// The latest runs, newest first.
     pub async fn runs(&self, limit: u32) -> Result<Vec<Run>, StoreError> {
         self.run(move |connection| {

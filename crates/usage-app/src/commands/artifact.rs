@@ -12,7 +12,7 @@ use usage_store::{Coverage, StoredAccount};
 
 use super::backfill::BackfillReport;
 use crate::error::AppError;
-use crate::files::{AtomicFile, cannot_write};
+use crate::files::{AtomicFile, cannot_write, file_label};
 use crate::wiring::App;
 
 /// What a key reads.
@@ -62,17 +62,7 @@ impl ArtifactPlace {
     pub(super) fn find(audit: &Path, began_at: DateTime<Utc>, label: Option<&str>) -> Result<Self, AppError> {
         let folder = audit.join("backfill-rehearsal");
         fs::create_dir_all(&folder).map_err(cannot_write(&folder))?;
-        let label: String = label
-            .iter()
-            .flat_map(|label| ['-'].into_iter().chain(label.chars()))
-            .map(|character| {
-                if character.is_alphanumeric() {
-                    character
-                } else {
-                    '-'
-                }
-            })
-            .collect();
+        let label = file_label(label);
         let path = folder.join(format!("{}{label}.json", began_at.format("%Y-%m-%dT%H-%M-%SZ")));
         if fs::symlink_metadata(&path).is_ok() {
             return Err(cannot_write(&path)(io::ErrorKind::AlreadyExists.into()));

@@ -10,6 +10,7 @@ pub mod export;
 pub mod keys;
 pub mod migrate;
 pub mod names;
+pub mod parity;
 pub mod read_only_role;
 pub mod reseal;
 pub mod status;

@@ -1,0 +1,178 @@
+//! `usage parity`: the ledger against the provider's own export.
+
+mod bridge;
+mod exports;
+mod report;
+
+use std::path::PathBuf;
+
+use usage_core::{Account, Endpoint};
+use usage_parity::{
+    CompareOptions, Comparison, LedgerFacts, ParityError, ReportFacts, RestatementCounts, RunFact,
+    UsageExport, Verdict, compare, summarize,
+};
+pub use usage_parity::{ExportScope, TimeRange};
+use usage_store::{AccountScope, Ledger, RevisionKind, StoredAccount};
+
+use self::bridge::LedgerBridge;
+pub use self::report::ParityReport;
+use crate::error::AppError;
+use crate::wiring::App;
+
+/// What to compare, and where the report goes.
+#[derive(Clone, Debug, Default)]
+pub struct ParityOptions {
+    /// The provider's exports.
+    pub files: Vec<PathBuf>,
+    /// A folder with more of them: every `*.csv` directly in it.
+    pub folder: Option<PathBuf>,
+    /// Whose ledger; needed if it has several accounts.
+    pub account: Option<Account>,
+    /// The surface of exports whose columns leave a choice.
+    pub endpoint: Option<Endpoint>,
+    /// Which windows; those that the exports span unless set.
+    pub range: TimeRange,
+    /// To what the exports were filtered when they were downloaded.
+    pub scope: ExportScope,
+    /// A name to know the report by.
+    pub label: Option<String>,
+    /// By how much a number may differ and still count as equal.
+    pub tolerance: u64,
+    /// Whether equality after summing over a dimension that the ledger lacks counts as clean.
+    pub allow_coarse: bool,
+    /// Where the report is written; a dated file below `audit_dir` and the latest one beside it unless set.
+    pub output: Option<PathBuf>,
+    /// The folder for evidence.
+    pub audit_dir: PathBuf,
+    /// Sums up the exports and reads no ledger.
+    pub skip_ledger: bool,
+}
+
+/// Compares, writes the report, and returns it.
+///
+/// # Errors
+///
+/// A file cannot be used, the ledger cannot be read, or nothing could be compared. Then nothing is written.
+pub async fn parity(app: &App, options: ParityOptions) -> Result<ParityReport, AppError> {
+    let opened = exports::open(&options)?;
+    let compare_options = CompareOptions {
+        range: options.range,
+        scope: options.scope.clone(),
+        tolerance: options.tolerance,
+        now: app.clock.now(),
+    };
+    let mut facts = ReportFacts {
+        program: concat!("usage ", env!("CARGO_PKG_VERSION")).to_owned(),
+        account: None,
+        label: options.label.clone(),
+        allow_coarse: options.allow_coarse,
+        skipped_files: opened.skipped,
+        ledger: LedgerFacts::default(),
+    };
+    if options.skip_ledger {
+        let comparison = sum_up(opened.exports, compare_options.clone()).await?;
+        let report = ParityReport::new(comparison, facts, compare_options);
+        return report.written(options.output.as_deref());
+    }
+    let ledger = existing_ledger(app).await?;
+    let account = chosen_account(&ledger, options.account.as_ref()).await?;
+    let comparison = with_ledger(&ledger, &account, opened.exports, compare_options.clone()).await?;
+    if comparison.verdict() == Verdict::NothingCompared {
+        return Err(AppError::NothingCompared);
+    }
+    facts.ledger = ledger_facts(&ledger, &account, &comparison).await?;
+    facts.account = Some(account.account);
+    let report = ParityReport::new(comparison, facts, compare_options);
+    match &options.output {
+        Some(path) => report.written(Some(path)),
+        None => report.filed(&options.audit_dir),
+    }
+}
+
+/// Compares exports with a ledger, on a thread that may block.
+pub(crate) async fn with_ledger(
+    ledger: &Ledger,
+    account: &StoredAccount,
+    exports: Vec<UsageExport>,
+    options: CompareOptions,
+) -> Result<Comparison, AppError> {
+    let mut bridge = LedgerBridge::new(ledger.clone(), account.clone());
+    on_a_thread(move || {
+        compare(&exports, &mut bridge, &options).map_err(|error| match error {
+            ParityError::Ledger(error) => AppError::Store(error),
+            error => AppError::Parity(error.to_string()),
+        })
+    })
+    .await
+}
+
+async fn sum_up(exports: Vec<UsageExport>, options: CompareOptions) -> Result<Comparison, AppError> {
+    on_a_thread(move || summarize(&exports, &options).map_err(|error| AppError::Parity(error.to_string())))
+        .await
+}
+
+async fn on_a_thread<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, AppError> + Send + 'static,
+) -> Result<T, AppError> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => done,
+        Err(failed) => match failed.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            Err(failed) => Err(AppError::Parity(failed.to_string())),
+        },
+    }
+}
+
+/// The ledger, which must be there: comparing with a new and empty one would only leave it behind.
+async fn existing_ledger(app: &App) -> Result<Ledger, AppError> {
+    match app.settings.database_url.value.sqlite_path() {
+        Some(path) if !path.exists() => Err(AppError::NoLedger(path.to_owned())),
+        _ => app.ledger().await,
+    }
+}
+
+async fn chosen_account(ledger: &Ledger, wanted: Option<&Account>) -> Result<StoredAccount, AppError> {
+    let mut accounts = ledger.accounts(AccountScope::All).await?;
+    if let Some(wanted) = wanted {
+        let found = accounts.into_iter().find(|known| known.account == *wanted);
+        return found.ok_or_else(|| AppError::UnknownAccount(wanted.clone()));
+    }
+    match accounts.len() {
+        0 => Err(AppError::NoAccount),
+        1 => Ok(accounts.remove(0)),
+        several => Err(AppError::SeveralAccounts(several)),
+    }
+}
+
+async fn ledger_facts(
+    ledger: &Ledger,
+    account: &StoredAccount,
+    comparison: &Comparison,
+) -> Result<LedgerFacts, AppError> {
+    let runs = ledger
+        .runs_with_ids(comparison.runs.iter().copied().collect())
+        .await?;
+    let mut restatements = RestatementCounts::default();
+    for surface in &comparison.surfaces {
+        let Some(range) = surface.range else { continue };
+        let counted = ledger.count_revisions(account, surface.endpoint, range).await?;
+        let count = |kind| counted.get(&kind).copied().unwrap_or(0);
+        restatements.changed += count(RevisionKind::Changed);
+        restatements.retracted += count(RevisionKind::Retracted);
+        restatements.added += count(RevisionKind::Added);
+    }
+    Ok(LedgerFacts {
+        database: ledger.name().to_owned(),
+        runs: runs
+            .into_iter()
+            .map(|run| RunFact {
+                id: run.id,
+                kind: run.kind,
+                label: run.label,
+                status: run.status.as_str().to_owned(),
+                started_at: usage_core::format_instant(run.started_at),
+            })
+            .collect(),
+        restatements,
+    })
+}

@@ -1,0 +1,11 @@
+//! Exports against a ledger in memory.
+#![expect(clippy::unwrap_used, reason = "a test panics where it fails")]
+
+mod bad_input;
+mod files;
+mod outcomes;
+mod planted;
+mod properties;
+mod quirks;
+mod report;
+mod support;

@@ -1,0 +1,111 @@
+//! What restatements did to a window, step by step.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use diesel::prelude::*;
+use usage_core::{DedupeKey, Dimensions, Endpoint, Metrics, Width, Window, WindowRange};
+
+use crate::accounts::{AccountScope, StoredAccount};
+use crate::error::StoreError;
+use crate::events::{RevisionKind, StoredRevision, load_revisions, load_window};
+use crate::ledger::Ledger;
+use crate::schema::usage_revisions;
+
+/// What one restatement did to one event.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EventChange {
+    /// Which event of the window.
+    pub dimensions: Dimensions,
+    /// Its numbers before; `None` if there was no such event.
+    pub before: Option<Metrics>,
+    /// Its numbers after; `None` if it was taken away.
+    pub after: Option<Metrics>,
+    /// When, UTC.
+    pub changed_at: DateTime<Utc>,
+    /// By which run.
+    pub run_id: i64,
+}
+
+impl Ledger {
+    /// Everything that restatements did to events of the window, oldest first.
+    pub async fn window_changes(
+        &self,
+        account: &StoredAccount,
+        endpoint: Endpoint,
+        window: Window,
+    ) -> Result<Vec<EventChange>, StoreError> {
+        let scope = AccountScope::one(account);
+        self.run(move |connection| {
+            let revisions = load_revisions(connection, scope.clone(), Some((endpoint, window)))?;
+            if revisions.is_empty() {
+                return Ok(Vec::new());
+            }
+            let standing = load_window(connection, scope, endpoint, window)?;
+            let standing = standing
+                .into_iter()
+                .map(|stored| (stored.event.key(), stored.event.metrics))
+                .collect();
+            Ok(changes(revisions, standing))
+        })
+        .await
+    }
+
+    /// How many events of the range were restated, by what happened to them.
+    pub async fn count_revisions(
+        &self,
+        account: &StoredAccount,
+        endpoint: Endpoint,
+        range: WindowRange,
+    ) -> Result<BTreeMap<RevisionKind, u64>, StoreError> {
+        let account = account.id;
+        self.run(move |connection| {
+            let counted: Vec<(String, i64)> = usage_revisions::table
+                .filter(usage_revisions::account_id.eq(account))
+                .filter(usage_revisions::endpoint.eq(endpoint.as_str()))
+                .filter(usage_revisions::window_start.ge(range.start().timestamp()))
+                .filter(usage_revisions::window_start.lt(range.end().timestamp()))
+                .filter(
+                    usage_revisions::window_end
+                        .eq(usage_revisions::window_start + Width::seconds(range.width())),
+                )
+                .group_by(usage_revisions::kind)
+                .select((usage_revisions::kind, diesel::dsl::count_star()))
+                .load(connection)
+                .map_err(StoreError::query("counting the revisions"))?;
+            counted
+                .into_iter()
+                .map(|(kind, count)| Ok((RevisionKind::parse(&kind)?, count.unsigned_abs())))
+                .collect()
+        })
+        .await
+    }
+}
+
+/// Each revision with what came after it: what the next one of the same event found, or what stands now.
+fn changes(revisions: Vec<StoredRevision>, mut after: BTreeMap<DedupeKey, Metrics>) -> Vec<EventChange> {
+    let mut changes: Vec<EventChange> = revisions
+        .into_iter()
+        .rev()
+        .map(|revision| {
+            let key = revision.before.event.key();
+            let found = match revision.kind {
+                RevisionKind::Added => None,
+                _ => Some(revision.before.event.metrics),
+            };
+            let came = match found {
+                Some(found) => after.insert(key, found),
+                None => after.remove(&key),
+            };
+            EventChange {
+                dimensions: revision.before.event.dimensions,
+                before: found,
+                after: came,
+                changed_at: revision.replaced_at,
+                run_id: revision.replaced_by_run,
+            }
+        })
+        .collect();
+    changes.reverse();
+    changes
+}
