@@ -10,6 +10,7 @@ mod keys;
 mod lease;
 mod names;
 mod output;
+mod parity;
 mod read_only;
 mod real_month;
 mod rotation;
@@ -55,6 +56,14 @@ on_both_databases!(
     crate::names::an_erased_user_is_gone_and_every_sum_stays as an_erased_user_is_gone_and_every_sum_stays,
     crate::names::no_names_are_stored_where_none_may_be as no_names_are_stored_where_none_may_be,
     crate::keys::no_command_ever_shows_the_secret as no_command_ever_shows_the_secret,
+    crate::parity::the_real_month_is_matched_to_the_integer as the_real_month_is_matched_to_the_integer,
+    crate::parity::a_ledger_without_the_tier_matches_only_coarsely
+        as a_ledger_without_the_tier_matches_only_coarsely,
+    crate::parity::an_old_export_is_explained_by_the_restatement
+        as an_old_export_is_explained_by_the_restatement,
+    crate::parity::what_is_exported_is_always_matched as what_is_exported_is_always_matched,
+    crate::parity::windows_never_read_are_named_with_the_command_that_reads_them
+        as windows_never_read_are_named_with_the_command_that_reads_them,
     crate::rotation::another_master_key_from_end_to_end as another_master_key_from_end_to_end,
     crate::rotation::a_rotated_key_reads_on_with_its_new_secret as a_rotated_key_reads_on_with_its_new_secret,
 );
