@@ -52,6 +52,15 @@ impl Progress for TerminalProgress {
             } => self.line(&format!(
                 "{account} is being read by another process ({holder}); waiting up to {seconds} s for it"
             )),
+            Step::SettledMeanwhile { account, windows } => {
+                if let Some(bar) = &self.bar {
+                    bar.inc(windows as u64);
+                }
+                let plural = if windows == 1 { "" } else { "s" };
+                self.line(&format!(
+                    "{account}: {windows} window{plural} settled by another run meanwhile, not read again"
+                ));
+            }
             Step::ChunkDone {
                 endpoint,
                 windows,

@@ -7,7 +7,7 @@ use std::time::Duration;
 use secrecy::{ExposeSecret, SecretString};
 use tokio::time::Instant;
 use usage_core::{Account, Clock, Provider, SystemClock};
-use usage_ingest::{Reader, choose_keys};
+use usage_ingest::{ChosenKey, Reader, ReadingKey, choose_keys};
 use usage_providers::{BaseUrl, Limits, OpenAi, OpenAiOptions, Pace, Pacer, UsageSource};
 use usage_store::{Ledger, MasterKey, OpenMode, ProviderKey};
 
@@ -177,14 +177,15 @@ impl App {
         accounts: &[Account],
     ) -> Result<Vec<Reader>, AppError> {
         let keys = ledger.keys().await?;
-        let chosen: Vec<&ProviderKey> = choose_keys(&keys)
+        let chosen: Vec<ChosenKey<'_>> = choose_keys(&keys)
             .into_iter()
-            .filter(|key| accounts.is_empty() || accounts.contains(&key.account.account))
+            .filter(|chosen| accounts.is_empty() || accounts.contains(&chosen.key.account.account))
             .collect();
-        if let Some(missing) = accounts
-            .iter()
-            .find(|account| !chosen.iter().any(|key| key.account.account == **account))
-        {
+        if let Some(missing) = accounts.iter().find(|account| {
+            !chosen
+                .iter()
+                .any(|chosen| chosen.key.account.account == **account)
+        }) {
             return Err(AppError::NoKeyOfAccount(missing.clone()));
         }
         if chosen.is_empty() {
@@ -193,20 +194,44 @@ impl App {
         let master = self.master_key(&keys)?;
         let mut pacers: BTreeMap<Account, Pacer> = BTreeMap::new();
         let mut readers = Vec::with_capacity(chosen.len());
-        for key in chosen {
-            let secret = ledger.open_key(master.clone(), key.id).await?;
+        for ChosenKey { key, spare } in chosen {
             let pacer = match pacers.get(&key.account.account) {
                 Some(pacer) => pacer.clone(),
                 None => self.pacer()?,
             };
             pacers.insert(key.account.account.clone(), pacer.clone());
+            let mut spare_keys = Vec::with_capacity(spare.len());
+            for other in spare {
+                match self.reading_key(ledger, &master, other, pacer.clone()).await {
+                    Ok(key) => spare_keys.push(key),
+                    // Nobody needs it as long as the first key reads.
+                    Err(error) => {
+                        tracing::warn!(key_id = other.id, %error, "this key cannot stand in for another");
+                    }
+                }
+            }
             readers.push(Reader {
                 account: key.account.clone(),
                 filter: key.filter.clone(),
-                key_id: key.id,
-                source: self.source_at(key.account.account.provider(), secret, pacer)?,
+                key: self.reading_key(ledger, &master, key, pacer).await?,
+                spare_keys,
             });
         }
         Ok(readers)
+    }
+
+    async fn reading_key(
+        &self,
+        ledger: &Ledger,
+        master: &Arc<MasterKey>,
+        key: &ProviderKey,
+        pacer: Pacer,
+    ) -> Result<ReadingKey, AppError> {
+        let secret = ledger.open_key(master.clone(), key.id).await?;
+        Ok(ReadingKey {
+            id: key.id,
+            label: key.label.clone(),
+            source: self.source_at(key.account.account.provider(), secret, pacer)?,
+        })
     }
 }

@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
-use usage_core::{DimensionSet, Drift, Issue, IssueCode, Metrics, Scope, UsageRow, Window, WindowRange};
+use usage_core::{DimensionSet, Dimensions, Drift, Issue, IssueCode, Metrics, Scope, UsageRow, Window, WindowRange};
 use usage_providers::{ReadError, UsageQuery, UsageRead, WindowRead};
 use usage_store::{Lease, Ledger, ReplaceError, Replacement, StoreError, WindowOutcome, WindowRows};
 
 use crate::control;
-use crate::plan::{PlannedChunk, Reader};
+use crate::plan::PlannedChunk;
+use crate::reader::Reader;
 
 /// What became of a chunk.
 pub(crate) struct ChunkResult {
@@ -142,10 +143,13 @@ async fn read_and_check(reader: &Reader, chunk: &PlannedChunk) -> Result<Checked
     };
     let place = format!("{} {}", reader.account.account, chunk.endpoint);
     let mut grouped = reader
+        .key
         .source
         .read_usage(&query(chunk.windows, chunk.group_by))
         .await?;
-    if chunk.control_pages == 0 {
+    // Not as planned, but as it is now: a window may have closed since the plan was made.
+    let is_open = |read: &WindowRead| grouped.started_at < read.window.end();
+    if grouped.windows.iter().all(is_open) {
         return Ok(CheckedRead {
             reads: vec![grouped],
             issues: Vec::new(),
@@ -153,11 +157,12 @@ async fn read_and_check(reader: &Reader, chunk: &PlannedChunk) -> Result<Checked
         });
     }
     let total = reader
+        .key
         .source
         .read_usage(&query(chunk.windows, DimensionSet::EMPTY))
         .await?;
     let mut issues = total.issues.clone();
-    let differing = control::differing(&grouped, &total, &place);
+    let differing = control::differing(&grouped, &total, &reader.filter, &place);
     drop(total);
     let (Some(first), Some(last)) = (differing.keys().next(), differing.keys().next_back()) else {
         return Ok(CheckedRead {
@@ -170,8 +175,9 @@ async fn read_and_check(reader: &Reader, chunk: &PlannedChunk) -> Result<Checked
     let look_again = async {
         let span = WindowRange::new(first.start(), last.end(), first.width())
             .map_err(|error| ReadError::new(IssueCode::ControlTotal, format!("{place}: {error}")))?;
-        let again = reader.source.read_usage(&query(span, chunk.group_by)).await?;
+        let again = reader.key.source.read_usage(&query(span, chunk.group_by)).await?;
         let total = reader
+            .key
             .source
             .read_usage(&query(span, DimensionSet::EMPTY))
             .await?;
@@ -185,7 +191,7 @@ async fn read_and_check(reader: &Reader, chunk: &PlannedChunk) -> Result<Checked
     let reads = match look_again.await {
         Ok((mut again, total)) => {
             issues.extend(total.issues.clone());
-            let mut still_differing = control::differing(&again, &total, &place);
+            let mut still_differing = control::differing(&again, &total, &reader.filter, &place);
             // The second read stands for the windows that differed, the first for the others.
             grouped
                 .windows
@@ -225,20 +231,21 @@ struct DriftCount {
 
 impl DriftCount {
     fn count(&mut self, window: Window, rows: &[UsageRow]) {
-        for row in rows
-            .iter()
-            .filter(|row| Drift::all(&row.metrics).next().is_some())
-        {
-            // What stands is the sum of the rows with one identity, and theirs need not be sums of their parts.
-            let same = rows.iter().filter(|other| other.dimensions == row.dimensions);
-            let sum = same
-                .map(|row| row.metrics)
-                .try_fold(Metrics::default(), |sum, metrics| sum.checked_add(&metrics));
-            // A sum beyond 64 bits fails its window where it is stored.
-            if let Some(drift) = sum.ok().as_ref().and_then(|sum| Drift::all(sum).next()) {
-                self.rows += 1;
-                self.example.get_or_insert_with(|| format!("{window}: {drift}"));
-            }
+        if rows.iter().all(|row| Drift::all(&row.metrics).next().is_none()) {
+            return;
+        }
+        // What stands is the sum of the rows with one identity, and theirs need not be sums of their parts. A sum beyond
+        // 64 bits fails its window where it is stored.
+        let mut sums: BTreeMap<&Dimensions, Option<Metrics>> = BTreeMap::new();
+        for row in rows {
+            let sum = sums
+                .entry(&row.dimensions)
+                .or_insert_with(|| Some(Metrics::default()));
+            *sum = sum.and_then(|sum| sum.checked_add(&row.metrics).ok());
+        }
+        for drift in sums.values().flatten().filter_map(|sum| Drift::all(sum).next()) {
+            self.rows += 1;
+            self.example.get_or_insert_with(|| format!("{window}: {drift}"));
         }
     }
 

@@ -3,14 +3,19 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
-use usage_core::{Issue, IssueCode, MetricOverflow, Metrics, UsageRow, Window};
+use usage_core::{Dimension, Issue, IssueCode, MetricOverflow, Metrics, ProjectFilter, UsageRow, Window};
 use usage_providers::UsageRead;
 
 /// The windows whose grouped rows do not sum to the control total, with what differs.
 ///
 /// Windows that were still open at either read are not compared: usage came in between. Windows that failed on the
-/// grouped side have their own issue already.
-pub(crate) fn differing(grouped: &UsageRead, control: &UsageRead, place: &str) -> BTreeMap<Window, Issue> {
+/// grouped side have their own issue already. Where rows came that the filter should have kept away, the issue is that.
+pub(crate) fn differing(
+    grouped: &UsageRead,
+    control: &UsageRead,
+    filter: &ProjectFilter,
+    place: &str,
+) -> BTreeMap<Window, Issue> {
     let totals: BTreeMap<Window, &Result<Vec<UsageRow>, Issue>> = control
         .windows
         .iter()
@@ -28,11 +33,26 @@ pub(crate) fn differing(grouped: &UsageRead, control: &UsageRead, place: &str) -
             None => Some("the control total has no such window".to_owned()),
         };
         if let Some(finding) = finding {
+            let (code, finding) = match project_outside(filter, rows) {
+                Some(project) => (
+                    IssueCode::FilterNotApplied,
+                    format!("a row of project {project} came though only {filter} was asked for: {finding}"),
+                ),
+                None => (IssueCode::ControlTotal, finding),
+            };
             let message = format!("{place} {}: {finding}", read.window);
-            differing.insert(read.window, Issue::new(IssueCode::ControlTotal, message));
+            differing.insert(read.window, Issue::new(code, message));
         }
     }
     differing
+}
+
+/// The project of a row that was not asked for.
+fn project_outside<'a>(filter: &ProjectFilter, rows: &'a [UsageRow]) -> Option<&'a str> {
+    rows.iter()
+        .map(|row| row.dimensions.get(Dimension::ProjectId))
+        .find(|project| !filter.admits(*project))
+        .map(|project| project.unwrap_or("none"))
 }
 
 fn is_open(window: Window, at: DateTime<Utc>) -> bool {
@@ -97,7 +117,7 @@ mod tests {
     }
 
     fn check(grouped: &UsageRead, control: &UsageRead) -> Option<String> {
-        differing(grouped, control, "openai/org-a completions")
+        differing(grouped, control, &ProjectFilter::ALL, "openai/org-a completions")
             .into_values()
             .next()
             .map(|issue| issue.message)
@@ -152,5 +172,30 @@ mod tests {
                 .unwrap()
                 .contains("itself failed")
         );
+    }
+
+    #[test]
+    fn a_row_that_was_not_asked_for_is_what_is_wrong() {
+        let filter = ProjectFilter::projects(["proj_a".to_owned()]);
+        let total = read(CLOSED, Ok(vec![Some(10)]));
+        for (projects, code) in [
+            (["proj_a", "proj_a"], IssueCode::ControlTotal),
+            (["proj_a", "proj_b"], IssueCode::FilterNotApplied),
+        ] {
+            let mut grouped = read(CLOSED, Ok(vec![Some(10), Some(1)]));
+            let rows = grouped.windows[0].rows.as_mut().unwrap();
+            for (row, project) in rows.iter_mut().zip(projects) {
+                row.dimensions.project_id = Some(project.to_owned());
+            }
+            let issues = differing(&grouped, &total, &filter, "openai/org-a completions");
+            let issue = issues.into_values().next().unwrap();
+            assert_eq!(issue.code, code, "{issue}");
+            let named = "a row of project proj_b came though only proj_a was asked for";
+            assert_eq!(
+                issue.message.contains(named),
+                code == IssueCode::FilterNotApplied,
+                "{issue}"
+            );
+        }
     }
 }

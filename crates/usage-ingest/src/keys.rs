@@ -6,13 +6,24 @@ use usage_core::{Account, DirectoryKind, IssueCode, ProjectFilter};
 use usage_providers::{Access, KeyReport, ReadError, UsageSource};
 use usage_store::{AccountScope, KeyStatus, Ledger, ProviderKey, StoreError};
 
+/// A key that reads, and those that stand in for it.
+#[derive(Clone, Debug)]
+pub struct ChosenKey<'a> {
+    /// The key.
+    pub key: &'a ProviderKey,
+    /// Other usable keys of the account that can read the same, in the order given.
+    pub spare: Vec<&'a ProviderKey>,
+}
+
 /// The keys that together read each account once.
 ///
 /// A key for every project reads the whole account, so one of them is enough; otherwise each limited key reads what no
-/// other one of the account includes. Two keys of one account never read the same usage twice.
-pub fn choose_keys(keys: &[ProviderKey]) -> Vec<&ProviderKey> {
+/// other one of the account includes. Two keys of one account never read the same usage twice: a second one that could
+/// is kept for the case that the provider refuses the first.
+pub fn choose_keys(keys: &[ProviderKey]) -> Vec<ChosenKey<'_>> {
+    let usable = || keys.iter().filter(|key| key.status.is_usable());
     let mut chosen: BTreeMap<&Account, Vec<&ProviderKey>> = BTreeMap::new();
-    for key in keys.iter().filter(|key| key.status.is_usable()) {
+    for key in usable() {
         let of_account = chosen.entry(&key.account.account).or_default();
         if of_account.iter().any(|other| other.filter.includes(&key.filter)) {
             continue;
@@ -20,7 +31,17 @@ pub fn choose_keys(keys: &[ProviderKey]) -> Vec<&ProviderKey> {
         of_account.retain(|other| !key.filter.includes(&other.filter));
         of_account.push(key);
     }
-    chosen.into_values().flatten().collect()
+    let can_replace = |other: &ProviderKey, key: &ProviderKey| {
+        other.id != key.id && other.account == key.account && other.filter.includes(&key.filter)
+    };
+    chosen
+        .into_values()
+        .flatten()
+        .map(|key| ChosenKey {
+            spare: usable().filter(|other| can_replace(other, key)).collect(),
+            key,
+        })
+        .collect()
 }
 
 /// What checking a key found.
@@ -63,10 +84,14 @@ pub async fn check_key(
             Access::Refused(error) => Some(error),
         })
         .collect();
-    if let Some(error) = refusals.iter().copied().find(|error| !is_refusal(error)) {
+    // One endpoint that fails while others answer says as little about the key as one that it may not read.
+    let answers = refusals.len() < report.endpoints.len();
+    if let Some(error) = refusals.iter().copied().find(|error| !is_refusal(error))
+        && !answers
+    {
         return Err(CheckError::NoAnswer(error.clone()));
     }
-    let status = if refusals.len() == report.endpoints.len() {
+    let status = if !answers {
         KeyStatus::Refused(refusals.first().map(ToString::to_string).unwrap_or_default())
     } else {
         let projects = report
@@ -142,7 +167,10 @@ mod tests {
     }
 
     fn check(keys: &[ProviderKey], expected: &[i64]) {
-        let mut chosen: Vec<i64> = choose_keys(keys).into_iter().map(|key| key.id).collect();
+        let mut chosen: Vec<i64> = choose_keys(keys)
+            .into_iter()
+            .map(|chosen| chosen.key.id)
+            .collect();
         chosen.sort_unstable();
         assert_eq!(chosen, expected);
     }
@@ -178,5 +206,26 @@ mod tests {
             ..key(1, "org-a", &[])
         };
         check(&[refused, key(2, "org-a", &["proj_x"])], &[2]);
+    }
+
+    #[test]
+    fn keys_that_can_read_the_same_stand_in() {
+        let refused = ProviderKey {
+            status: KeyStatus::Refused("no".to_owned()),
+            ..key(4, "org-a", &[])
+        };
+        let keys = [
+            key(1, "org-a", &["proj_x"]),
+            key(2, "org-a", &[]),
+            key(3, "org-b", &[]),
+            refused,
+            key(5, "org-a", &[]),
+            key(6, "org-a", &[]),
+        ];
+        let chosen = choose_keys(&keys).into_iter();
+        let chosen: Vec<(i64, Vec<i64>)> = chosen
+            .map(|chosen| (chosen.key.id, chosen.spare.iter().map(|key| key.id).collect()))
+            .collect();
+        assert_eq!(chosen, [(2, vec![5, 6]), (3, vec![])]);
     }
 }

@@ -8,12 +8,14 @@ mod lease;
 mod plan;
 mod process;
 mod progress;
+mod reader;
 mod telemetry;
 
 pub use backfill::{Backfill, Outcome, RunReport, run};
-pub use keys::{CheckError, KeyCheck, check_key, choose_keys};
+pub use keys::{CheckError, ChosenKey, KeyCheck, check_key, choose_keys};
 pub use lease::LEASE_DURATION;
-pub use plan::{ChunkSummary, Plan, PlanError, PlanRequest, PlanSummary, PlannedChunk, Reader, plan};
+pub use plan::{ChunkSummary, Plan, PlanError, PlanRequest, PlanSummary, PlannedChunk, plan};
 pub use process::ProcessIdentity;
 pub use progress::{Progress, Silent, Step};
+pub use reader::{Reader, ReadingKey};
 pub use telemetry::Telemetry;

@@ -1,37 +1,13 @@
 //! Planning: from a range to the smallest number of requests.
 
 use std::collections::BTreeMap;
-use std::fmt;
-use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use usage_core::{DimensionSet, Endpoint, ProjectFilter, Window, WindowRange, WindowState, format_instant};
-use usage_providers::UsageSource;
 use usage_store::{AccountScope, Coverage, CoverageQuery, Ledger, StoreError, StoredAccount};
 
-/// Something that can read an account: a provider key's client with the projects the key is limited to.
-#[derive(Clone)]
-pub struct Reader {
-    /// Whose usage it reads.
-    pub account: StoredAccount,
-    /// The projects it asks for.
-    pub filter: ProjectFilter,
-    /// The provider key's number in the ledger.
-    pub key_id: i64,
-    /// The client.
-    pub source: Arc<dyn UsageSource>,
-}
-
-impl fmt::Debug for Reader {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Reader")
-            .field("account", &self.account.account)
-            .field("filter", &self.filter)
-            .field("key_id", &self.key_id)
-            .finish_non_exhaustive()
-    }
-}
+use crate::reader::Reader;
 
 /// What to read.
 #[derive(Clone, Debug)]
@@ -61,6 +37,17 @@ pub struct Plan {
     pub settled: usize,
     /// Windows left out since they have not begun.
     pub not_begun: usize,
+    request: PlanRequest,
+    surfaces: Vec<Surface>,
+}
+
+/// What one reader asks of one endpoint.
+#[derive(Clone, Copy, Debug)]
+struct Surface {
+    /// Index into [`Plan::readers`].
+    reader: usize,
+    endpoint: Endpoint,
+    group_by: DimensionSet,
 }
 
 /// One query's range.
@@ -172,54 +159,112 @@ pub struct ChunkSummary {
 }
 
 /// Plans what the readers must ask, given what the ledger covers already.
+///
+/// What others read between the plan and the run is left out by [`run`](crate::run), which plans an account again once
+/// it holds the account's lease.
 pub async fn plan(ledger: &Ledger, readers: Vec<Reader>, request: &PlanRequest) -> Result<Plan, PlanError> {
     let mut plan = Plan {
+        surfaces: surfaces(&readers, request)?,
         readers,
         chunks: Vec::new(),
         settled: 0,
         not_begun: 0,
+        request: request.clone(),
     };
-    for index in 0..plan.readers.len() {
-        let reader = plan.readers[index].clone();
-        for endpoint in request.endpoints.iter().copied() {
-            if !reader.source.endpoints().contains(&endpoint) {
-                continue;
-            }
-            let group_by = grouping(&reader, endpoint, request)?;
-            let query = CoverageQuery {
-                scope: AccountScope::one(&reader.account),
-                endpoint: Some(endpoint),
-                windows: Some(request.windows),
-            };
-            let coverage = ledger.coverage(query).await?;
-            let needed = needed(request, &reader.filter, group_by, &coverage);
-            plan.settled += needed.settled;
-            plan.not_begun += needed.not_begun;
-            let page = reader.source.windows_per_page(request.windows.width()).max(1);
-            let chunk = request.chunk_windows.unwrap_or(page).max(1);
-            plan.chunks
-                .extend(chunks(&needed.windows, chunk, page).into_iter().map(|windows| {
-                    let pages = windows.len().div_ceil(page);
-                    let has_closed = windows
-                        .windows()
-                        .next()
-                        .is_some_and(|first| first.end() <= request.now);
-                    PlannedChunk {
-                        reader: index,
-                        endpoint,
-                        windows,
-                        group_by,
-                        pages,
-                        control_pages: if has_closed { pages } else { 0 },
-                    }
-                }));
-        }
-    }
+    plan.make(ledger, |_| true).await?;
     Ok(plan)
 }
 
+impl Plan {
+    /// The plan of one account, made again for the same time from what the ledger covers now.
+    pub(crate) async fn again(&self, ledger: &Ledger, account: &StoredAccount) -> Result<Self, StoreError> {
+        let mut again = Self {
+            readers: self.readers.clone(),
+            chunks: Vec::new(),
+            settled: 0,
+            not_begun: 0,
+            request: self.request.clone(),
+            surfaces: self.surfaces.clone(),
+        };
+        again.make(ledger, |reader| reader.account == *account).await?;
+        Ok(again)
+    }
+
+    /// Windows that the plan reads of an account.
+    pub(crate) fn windows_of(&self, account: &StoredAccount) -> usize {
+        self.chunks
+            .iter()
+            .filter(|chunk| self.readers[chunk.reader].account == *account)
+            .map(|chunk| chunk.windows.len())
+            .sum()
+    }
+
+    async fn make(&mut self, ledger: &Ledger, is_asked: impl Fn(&Reader) -> bool) -> Result<(), StoreError> {
+        for surface in &self.surfaces {
+            let reader = &self.readers[surface.reader];
+            if !is_asked(reader) {
+                continue;
+            }
+            let query = CoverageQuery {
+                scope: AccountScope::one(&reader.account),
+                endpoint: Some(surface.endpoint),
+                windows: Some(self.request.windows),
+            };
+            let coverage = ledger.coverage(query).await?;
+            let needed = needed(&self.request, &reader.filter, surface.group_by, &coverage);
+            self.settled += needed.settled;
+            self.not_begun += needed.not_begun;
+            self.chunks
+                .extend(surface.chunks(reader, &self.request, &needed.windows));
+        }
+        Ok(())
+    }
+}
+
+impl Surface {
+    fn chunks(self, reader: &Reader, request: &PlanRequest, needed: &[Window]) -> Vec<PlannedChunk> {
+        let page = reader.key.source.windows_per_page(request.windows.width()).max(1);
+        let chunk = request.chunk_windows.unwrap_or(page).max(1);
+        let ranges = chunks(needed, chunk, page).into_iter();
+        ranges
+            .map(|windows| {
+                let pages = windows.len().div_ceil(page);
+                let has_closed = windows
+                    .windows()
+                    .next()
+                    .is_some_and(|first| first.end() <= request.now);
+                PlannedChunk {
+                    reader: self.reader,
+                    endpoint: self.endpoint,
+                    windows,
+                    group_by: self.group_by,
+                    pages,
+                    control_pages: if has_closed { pages } else { 0 },
+                }
+            })
+            .collect()
+    }
+}
+
+/// What the readers ask of which endpoints, reader by reader.
+fn surfaces(readers: &[Reader], request: &PlanRequest) -> Result<Vec<Surface>, PlanError> {
+    let mut surfaces = Vec::new();
+    for (index, reader) in readers.iter().enumerate() {
+        for endpoint in request.endpoints.iter().copied() {
+            if reader.key.source.endpoints().contains(&endpoint) {
+                surfaces.push(Surface {
+                    reader: index,
+                    endpoint,
+                    group_by: grouping(reader, endpoint, request)?,
+                });
+            }
+        }
+    }
+    Ok(surfaces)
+}
+
 fn grouping(reader: &Reader, endpoint: Endpoint, request: &PlanRequest) -> Result<DimensionSet, PlanError> {
-    let limit = reader.source.grouping_limit(endpoint);
+    let limit = reader.key.source.grouping_limit(endpoint);
     let dimensions = request.group_by.unwrap_or(limit.dimensions);
     if dimensions.is_subset(limit.dimensions) && dimensions.len() <= limit.at_once {
         return Ok(dimensions);

@@ -28,6 +28,13 @@ pub enum Step<'a> {
         /// Until when the run waits at most, by the machine's clock.
         seconds: u64,
     },
+    /// Another run settled windows of the plan before this one held the account's lease; they are not read again.
+    SettledMeanwhile {
+        /// Whose usage.
+        account: &'a str,
+        /// How many windows.
+        windows: usize,
+    },
     /// A chunk is done, well or not.
     ChunkDone {
         /// The surface.

@@ -19,6 +19,9 @@ pub struct Telemetry {
     pub windows_processed: u64,
     /// Windows that the ledger kept as it had them, since their read failed or was refused.
     pub windows_failed: u64,
+    /// Windows of the plan that another run had settled by the time this one held the account's lease, and that were
+    /// not read again.
+    pub windows_settled_meanwhile: u64,
     /// Rows inserted.
     pub stored_events: u64,
     /// Rows whose numbers changed.

@@ -121,6 +121,13 @@ fn what_is_no_export_is_refused_with_its_place() {
         error("start_time,end_time,input_tokens\n0,86400,1\n86400,172800,1.5\n").to_string(),
         "line 3: `1.5` is not a value of the column `input_tokens`"
     );
+    for count in ["-1", "-59200.0"] {
+        let text = format!("start_time,end_time,model,output_tokens\n0,86400,x,0\n0,86400,y,{count}\n");
+        assert_eq!(
+            error(&text).to_string(),
+            format!("line 3: `{count}` is not a value of the column `output_tokens`")
+        );
+    }
     assert_eq!(
         error("start_time,end_time,batch\n0,86400,maybe\n").to_string(),
         "line 2: `maybe` is not a value of the column `batch`"

@@ -286,6 +286,21 @@ pub(crate) fn write_transaction<T>(
     }
 }
 
+/// As [`write_transaction`], run again a few times when another transaction was in the way.
+pub(crate) fn retried_write_transaction<T>(
+    connection: &mut AnyConnection,
+    work: impl Fn(&mut AnyConnection) -> Result<T, StoreError>,
+) -> Result<T, StoreError> {
+    const ATTEMPTS: usize = 4;
+    for _ in 1..ATTEMPTS {
+        match write_transaction(connection, &work) {
+            Err(error) if error.may_retry() => {}
+            done => return done,
+        }
+    }
+    write_transaction(connection, &work)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use usage_core::{DimensionSet, Endpoint, ProjectFilter, Width, Window, WindowRange, WindowState};
 
-use crate::accounts::AccountScope;
+use crate::accounts::{AccountScope, StoredAccount};
 use crate::connection::AnyConnection;
 use crate::error::StoreError;
 use crate::events::instant;
@@ -55,6 +55,24 @@ pub struct CoverageQuery {
 }
 
 impl Ledger {
+    /// Whether the endpoint was ever read completely for the account, at any width.
+    pub async fn has_coverage(
+        &self,
+        account: &StoredAccount,
+        endpoint: Endpoint,
+    ) -> Result<bool, StoreError> {
+        let account = account.id;
+        self.run(move |connection| {
+            let covered = usage_coverage::table
+                .filter(usage_coverage::account_id.eq(account))
+                .filter(usage_coverage::endpoint.eq(endpoint.as_str()));
+            diesel::select(diesel::dsl::exists(covered))
+                .get_result(connection)
+                .map_err(StoreError::query("reading coverage"))
+        })
+        .await
+    }
+
     /// The coverage asked for, by account, endpoint, width, window and filter.
     pub async fn coverage(&self, query: CoverageQuery) -> Result<Vec<Coverage>, StoreError> {
         self.run(move |connection| load(connection, &query)).await

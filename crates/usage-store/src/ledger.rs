@@ -130,17 +130,8 @@ impl Ledger {
         &self,
         work: impl Fn(&mut AnyConnection) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
-        const ATTEMPTS: usize = 4;
-        self.run(move |connection| {
-            for _ in 1..ATTEMPTS {
-                match connection::write_transaction(connection, &work) {
-                    Err(error) if error.may_retry() => {}
-                    done => return done,
-                }
-            }
-            connection::write_transaction(connection, &work)
-        })
-        .await
+        self.run(move |connection| connection::retried_write_transaction(connection, &work))
+            .await
     }
 }
 

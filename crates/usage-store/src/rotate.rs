@@ -5,7 +5,7 @@ use std::sync::Arc;
 use diesel::prelude::*;
 use secrecy::{ExposeSecret, SecretString};
 
-use crate::connection::{AnyConnection, write_transaction};
+use crate::connection::{AnyConnection, retried_write_transaction};
 use crate::error::StoreError;
 use crate::keys::{self, KeyStatus, ProviderKey};
 use crate::ledger::Ledger;
@@ -25,7 +25,8 @@ pub enum Resealed {
 
 impl Ledger {
     /// Seals the first provider key behind number `after` that is not under the current master key anew, in a
-    /// transaction of its own, and returns its number; `None` when there is no other.
+    /// transaction of its own that is run again a few times when another one was in the way, and returns its number;
+    /// `None` when there is no other.
     ///
     /// It can be stopped between any two keys and begun again. Whoever holds both master keys can open every provider
     /// key at any moment.
@@ -46,7 +47,7 @@ impl Ledger {
             let Some(id) = next else {
                 return Ok(None);
             };
-            write_transaction(connection, |connection| reseal(connection, &master, id))
+            retried_write_transaction(connection, |connection| reseal(connection, &master, id))
                 .map(|resealed| Some((id, resealed)))
         })
         .await

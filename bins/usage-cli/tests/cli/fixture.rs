@@ -2,19 +2,16 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
-use std::time::Duration;
+use std::process::{Child, Command};
 
 use serde_json::Value;
 use tempfile::TempDir;
-use tokio::runtime::Runtime;
-use usage_simulator::{AdminKey, ArrayEncoding, LoggedRequest, Organization, Simulator, SimulatorBuilder};
-use usage_testkit::{PostgresCluster, PostgresDatabase};
+use usage_simulator::{AdminKey, ArrayEncoding, Organization, Simulator, SimulatorBuilder};
 
-/// An admin key that the simulator accepts.
-pub(crate) const KEY: &str = "sk-admin-test-not-a-real-key";
+use crate::shared;
+pub(crate) use crate::shared::{Database, DatabaseKind, Finished, KEY, Provider, signal};
+
 /// The organisation whose recorded month is served.
 pub(crate) const ORGANIZATION: &str = "org-anon";
 /// The month that the fixture records.
@@ -22,20 +19,6 @@ pub(crate) const MONTH: [&str; 4] = ["--start", "2025-09-01", "--end", "2025-10-
 
 /// How a range of days is written in messages, for [`replace_shape`].
 pub(crate) const WINDOWS: &str = "0000-00-00T00:00:00Z..0000-00-00T00:00:00Z/1d";
-
-/// Where a ledger lives.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum DatabaseKind {
-    Sqlite,
-    Postgres,
-}
-
-/// A provider, served over HTTP until it is dropped.
-pub(crate) struct Provider {
-    pub(crate) simulator: Simulator,
-    // Dropped after the simulator, which runs on it.
-    _runtime: Runtime,
-}
 
 impl Provider {
     /// The organisation of the recorded month.
@@ -48,7 +31,7 @@ impl Provider {
     pub(crate) fn of_the_real_month_reading(encoding: ArrayEncoding) -> Self {
         let export = fs::File::open(real_export()).unwrap();
         let organization = Organization::from_completions_csv(ORGANIZATION, export).unwrap();
-        Self::start(
+        Self::readable(
             Simulator::builder()
                 .organization(organization)
                 .array_encodings([encoding]),
@@ -57,32 +40,11 @@ impl Provider {
 
     /// Any organisation, readable with [`KEY`].
     pub(crate) fn of(organization: Organization) -> Self {
-        Self::start(Simulator::builder().organization(organization))
+        Self::readable(Simulator::builder().organization(organization))
     }
 
-    fn start(simulator: SimulatorBuilder) -> Self {
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(1)
-            .enable_all()
-            .build()
-            .unwrap();
-        let starting = simulator.key(AdminKey::owner(KEY)).start();
-        let simulator = runtime.block_on(starting).unwrap();
-        Self {
-            simulator,
-            _runtime: runtime,
-        }
-    }
-
-    /// Returns once the provider has answered such a request.
-    pub(crate) fn wait_for(&self, is_it: impl Fn(&[LoggedRequest]) -> bool) {
-        for _ in 0..6_000 {
-            if is_it(&self.simulator.requests()) {
-                return;
-            }
-            std::thread::sleep(Duration::from_millis(5));
-        }
-        panic!("the provider was never asked: {:?}", self.simulator.requests());
+    fn readable(simulator: SimulatorBuilder) -> Self {
+        Self::start(simulator.key(AdminKey::owner(KEY)))
     }
 }
 
@@ -99,25 +61,11 @@ pub(crate) struct Place<'a> {
     pub(crate) database: Database,
 }
 
-/// An empty database.
-pub(crate) enum Database {
-    /// A file that does not exist yet.
-    Sqlite(PathBuf),
-    /// A database of the server that all tests share.
-    Postgres(PostgresDatabase),
-}
-
 impl<'a> Place<'a> {
     /// An empty place.
     pub(crate) fn new(kind: DatabaseKind, provider: &'a Provider) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        for name in ["home", "work", "tmp"] {
-            fs::create_dir(folder.path().join(name)).unwrap();
-        }
-        let database = match kind {
-            DatabaseKind::Sqlite => Database::Sqlite(folder.path().join("work/ledger.db")),
-            DatabaseKind::Postgres => Database::Postgres(PostgresCluster::shared().create_database()),
-        };
+        let folder = shared::new_folder();
+        let database = Database::new(kind, &folder.path().join("work"));
         Self {
             provider,
             folder,
@@ -139,10 +87,7 @@ impl<'a> Place<'a> {
 
     /// The database's URL.
     pub(crate) fn database_url(&self) -> String {
-        match &self.database {
-            Database::Sqlite(path) => format!("sqlite:{}", path.display()),
-            Database::Postgres(database) => database.url().to_owned(),
-        }
+        self.database.url()
     }
 
     /// Changes the database behind the program's back.
@@ -160,34 +105,15 @@ impl<'a> Place<'a> {
 
     /// How many rows there are behind `SELECT count(*) FROM`.
     pub(crate) fn count(&self, from: &str) -> i64 {
-        let sql = format!("SELECT count(*) FROM {from}");
-        match &self.database {
-            Database::Sqlite(path) => rusqlite::Connection::open(path)
-                .unwrap()
-                .query_row(&sql, [], |row| row.get(0))
-                .unwrap(),
-            Database::Postgres(database) => database.execute(&sql).parse().unwrap(),
-        }
+        self.database.count(from)
     }
 
     /// The command line, in an environment that holds nothing of this process's.
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
-        let home = self.folder.path().join("home");
         let mut command = Command::new(env!("CARGO_BIN_EXE_usage"));
-        command
-            .args(arguments)
-            .current_dir(self.work())
-            .env_clear()
-            .env("PATH", "/usr/local/bin:/usr/bin:/bin")
-            .env("XDG_CONFIG_HOME", home.join("config"))
-            .env("HOME", home)
-            .env("TMPDIR", self.folder.path().join("tmp"))
-            .env("USAGE_DATABASE_URL", self.database_url())
-            .env("USAGE_OPENAI_BASE_URL", self.provider.simulator.base_url())
-            .env("USAGE_REQUESTS_PER_MINUTE", "100000")
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
+        command.args(arguments);
+        let (database, provider) = (self.database_url(), self.provider.simulator.base_url());
+        shared::settle(&mut command, self.folder.path(), &database, &provider);
         command
     }
 
@@ -198,24 +124,23 @@ impl<'a> Place<'a> {
 
     /// Runs a prepared command to its end, with this on its standard input.
     pub(crate) fn finish(&self, command: &mut Command, input: &str) -> Finished {
-        let mut child = command.stdin(Stdio::piped()).spawn().unwrap();
-        // A command that refuses its arguments does not read its input.
-        let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
-        self.finished(command, child)
+        let finished = shared::finish_with(command, input);
+        self.described(command, &finished)
     }
 
     /// What became of a child of this command.
     pub(crate) fn finished(&self, command: &Command, child: Child) -> Finished {
-        let Output {
-            status,
-            stdout,
-            stderr,
-        } = child.wait_with_output().unwrap();
+        self.described(command, &shared::finished(child))
+    }
+
+    /// With the command in its status, and what it says without what differs from run to run.
+    fn described(&self, command: &Command, finished: &Finished) -> Finished {
+        let arguments: Vec<_> = command.get_args().collect();
         Finished {
-            what: format!("{:?}", command.get_args().collect::<Vec<_>>()),
-            code: status.code(),
-            stdout: self.plain(&String::from_utf8(stdout).unwrap()),
-            stderr: self.plain(&String::from_utf8(stderr).unwrap()),
+            status: format!("{arguments:?}: {}", finished.status),
+            code: finished.code,
+            stdout: self.plain(&finished.stdout),
+            stderr: self.plain(&finished.stderr),
         }
     }
 
@@ -308,41 +233,13 @@ pub(crate) struct Contents {
     pub(crate) coverage: Value,
 }
 
-/// A command that has ended.
-#[derive(Clone, Debug)]
-pub(crate) struct Finished {
-    what: String,
-    pub(crate) code: Option<i32>,
-    pub(crate) stdout: String,
-    pub(crate) stderr: String,
-}
-
 impl Finished {
-    /// It is done and clean.
-    #[track_caller]
-    pub(crate) fn succeeds(self) -> Self {
-        self.ends_with(0)
-    }
-
-    /// It ended with this exit status.
-    #[track_caller]
-    pub(crate) fn ends_with(self, code: i32) -> Self {
-        assert_eq!(self.code, Some(code), "{self:#?}");
-        self
-    }
-
     /// It could do nothing and says so in exactly this line.
     #[track_caller]
     pub(crate) fn refuses_with(&self, line: &str) {
         let stderr = replace_shape(&self.stderr, WINDOWS, "[windows]");
-        assert_eq!(stderr, format!("error: {line}\n"), "{}", self.what);
+        assert_eq!(stderr, format!("error: {line}\n"), "{}", self.status);
         assert_eq!((self.code, self.stdout.as_str()), (Some(2), ""), "{self:#?}");
-    }
-
-    /// Its standard output as JSON.
-    #[track_caller]
-    pub(crate) fn json(&self) -> Value {
-        serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error}: {self:#?}"))
     }
 }
 
@@ -369,11 +266,4 @@ pub(crate) fn replace_shape(text: &str, shape: &str, with: &str) -> String {
         }
     }
     result
-}
-
-/// Sends a signal to a child, as a person with a terminal does.
-pub(crate) fn signal(child: &Child, name: &str) {
-    let command = format!("kill -{name} {}", child.id());
-    let sent = Command::new("/bin/sh").args(["-c", &command]).status().unwrap();
-    assert!(sent.success(), "{command}");
 }

@@ -266,3 +266,49 @@ fn days_read_for_every_project_were_read_for_each() {
     assert_eq!(text.matches("input tokens").count(), 1, "{text}");
     assert_eq!(text.matches(&format!("  only {project}: ")).count(), 1, "{text}");
 }
+
+pub(crate) fn another_key_reads_on_when_the_first_is_revoked(kind: DatabaseKind) {
+    let second = "sk-admin-test-second-not-a-real-key";
+    let provider = Provider::of_the_real_month();
+    provider
+        .simulator
+        .add_key(AdminKey::owner(second).labelled("second"));
+    let place = Place::with_key(kind, &provider);
+    place.add_key(ORGANIZATION, second).succeeds();
+
+    // One that cannot be opened is told of, and nobody needs it yet.
+    place.execute("UPDATE provider_keys SET master_key_id = 'another' WHERE id = 2");
+    let read = place.backfill_month(&[]).succeeds();
+    assert!(
+        read.stderr.contains("this key cannot stand in for another"),
+        "{read:#?}"
+    );
+    place.execute(
+        "UPDATE provider_keys SET master_key_id = (SELECT master_key_id FROM provider_keys WHERE id = 1) WHERE id = 2",
+    );
+    let before = place.contents().events;
+
+    assert!(provider.simulator.revoke_key("owner"));
+    let read = place.backfill_month(&["--force"]).succeeds();
+    let warnings: Vec<&str> = read
+        .stderr
+        .lines()
+        .filter(|line| line.starts_with("warning: "))
+        .collect();
+    let told = "warning: UNAUTHORIZED: openai/org-anon: key 1 is not accepted, key 2 reads instead; \
+                see `usage keys check 1`: ";
+    assert!(
+        matches!(warnings.as_slice(), [warning] if warning.starts_with(told)),
+        "{read:#?}"
+    );
+    assert!(
+        read.stdout.contains("0 errors, 1 warning: UNAUTHORIZED 1"),
+        "{read:#?}"
+    );
+    assert_eq!(place.contents().events, before);
+
+    // Once it is checked, it is not used any more.
+    place.run(&["keys", "check", "1"]);
+    let read = place.backfill_month(&["--force"]).succeeds();
+    assert!(!read.stderr.contains("warning: "), "{read:#?}");
+}

@@ -14,26 +14,10 @@ mod parity;
 mod read_only;
 mod real_month;
 mod rotation;
+#[path = "../shared/mod.rs"]
+mod shared;
 
-/// Runs each story on both databases, each with a database of its own.
-macro_rules! on_both_databases {
-    ($($story:path as $name:ident),+ $(,)?) => {
-        mod sqlite {
-            $(#[test]
-            fn $name() {
-                $story(crate::fixture::DatabaseKind::Sqlite);
-            })+
-        }
-        mod postgres {
-            $(#[test]
-            fn $name() {
-                $story(crate::fixture::DatabaseKind::Postgres);
-            })+
-        }
-    };
-}
-
-on_both_databases!(
+shared::on_both_databases!(
     crate::real_month::a_backfill_reads_the_real_month as a_backfill_reads_the_real_month,
     crate::real_month::the_same_again_asks_nothing as the_same_again_asks_nothing,
     crate::real_month::reading_again_by_force_changes_nothing as reading_again_by_force_changes_nothing,
@@ -64,6 +48,8 @@ on_both_databases!(
     crate::parity::what_is_exported_is_always_matched as what_is_exported_is_always_matched,
     crate::parity::windows_never_read_are_named_with_the_command_that_reads_them
         as windows_never_read_are_named_with_the_command_that_reads_them,
+    crate::keys::another_key_reads_on_when_the_first_is_revoked
+        as another_key_reads_on_when_the_first_is_revoked,
     crate::rotation::another_master_key_from_end_to_end as another_master_key_from_end_to_end,
     crate::rotation::a_rotated_key_reads_on_with_its_new_secret as a_rotated_key_reads_on_with_its_new_secret,
 );

@@ -408,7 +408,7 @@ fn what_cannot_be_compared_is_refused_and_leaves_nothing() {
         ),
         (
             "--csv times.csv --from 2025-09-02 --to 2025-09-01",
-            "the end 2025-09-02T00:00:00Z does not lie after the start 2025-09-02T00:00:00Z",
+            "the range 2025-09-02T00:00:00Z to 2025-09-02T00:00:00Z is empty",
         ),
         (
             "--csv times.csv --tolerance -1",

@@ -1,20 +1,19 @@
 //! A simulated organisation whose truth is known, and places in which the real binary runs against it.
 
 use std::fs;
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
-use std::time::Duration;
+use std::process::Command;
 
-use serde_json::Value;
 use tempfile::TempDir;
-use tokio::runtime::Runtime;
 use usage_core::{Endpoint, WindowRange, parse_day};
-use usage_simulator::{AdminKey, Generate, LoggedRequest, Organization, Simulator};
-use usage_testkit::{PostgresCluster, PostgresDatabase};
+use usage_simulator::{AdminKey, Generate, Organization, Simulator};
+use usage_testkit::PostgresDatabase;
 
-/// An admin key that the simulator accepts.
-pub(crate) const KEY: &str = "sk-admin-test-not-a-real-key";
+use crate::shared::{self, new_folder};
+pub(crate) use crate::shared::{
+    Database, DatabaseKind, Finished, KEY, Provider, eventually, finish_with, finished, signal,
+};
+
 /// The organisation that is served.
 pub(crate) const ORGANIZATION: &str = "org-fire";
 /// The first day with usage.
@@ -33,20 +32,6 @@ pub(crate) const BACKFILL: [&str; 9] = [
     "--chunk-days",
     "2",
 ];
-
-/// Where a ledger lives.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum DatabaseKind {
-    Sqlite,
-    Postgres,
-}
-
-/// A provider, served over HTTP until it is dropped.
-pub(crate) struct Provider {
-    pub(crate) simulator: Simulator,
-    // Dropped after the simulator, which runs on it.
-    _runtime: Runtime,
-}
 
 impl Provider {
     /// An organisation with so many groups a day, readable with [`KEY`].
@@ -67,20 +52,11 @@ impl Provider {
 
     /// Any organisation, readable with this key.
     pub(crate) fn of(organization: Organization, key: &str) -> Self {
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(1)
-            .enable_all()
-            .build()
-            .unwrap();
-        let starting = Simulator::builder()
-            .organization(organization)
-            .key(AdminKey::owner(key))
-            .start();
-        let simulator = runtime.block_on(starting).unwrap();
-        Self {
-            simulator,
-            _runtime: runtime,
-        }
+        Self::start(
+            Simulator::builder()
+                .organization(organization)
+                .key(AdminKey::owner(key)),
+        )
     }
 
     /// The provider's own export of every day, and how many rows a ledger of it has.
@@ -104,11 +80,6 @@ impl Provider {
         let rest = url.strip_prefix("http://").unwrap();
         rest.split('/').next().unwrap().parse().unwrap()
     }
-
-    /// Returns once the provider has answered such requests.
-    pub(crate) fn wait_for(&self, is_it: impl Fn(&[LoggedRequest]) -> bool) {
-        eventually("the provider is asked", || is_it(&self.simulator.requests()));
-    }
 }
 
 /// What the provider holds, independent of every line of the product.
@@ -116,18 +87,6 @@ impl Provider {
 pub(crate) struct Truth {
     pub(crate) csv: String,
     pub(crate) rows: i64,
-}
-
-/// Asks until it is so, and fails after two minutes.
-#[track_caller]
-pub(crate) fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
-    for _ in 0..24_000 {
-        if is_so() {
-            return;
-        }
-        std::thread::sleep(Duration::from_millis(5));
-    }
-    panic!("it never comes to this: {what}");
 }
 
 /// A home, a working folder and a database of their own, in which commands run.
@@ -140,32 +99,17 @@ pub(crate) struct Place {
     pub(crate) base_url: String,
 }
 
-/// An empty database.
-pub(crate) enum Database {
-    /// A file that does not exist yet.
-    Sqlite(PathBuf),
-    /// A database of a server.
-    Postgres(PostgresDatabase),
-}
-
 impl Place {
     /// An empty place.
     pub(crate) fn new(kind: DatabaseKind, provider: &Provider) -> Self {
-        match kind {
-            DatabaseKind::Sqlite => Self::on_sqlite("work/ledger.db", provider),
-            DatabaseKind::Postgres => Self::on(PostgresCluster::shared().create_database(), provider),
-        }
+        let folder = new_folder();
+        let database = Database::new(kind, &folder.path().join("work"));
+        Self::with(folder, database, provider)
     }
 
     /// An empty place with this PostgreSQL database.
     pub(crate) fn on(database: PostgresDatabase, provider: &Provider) -> Self {
-        let database_url = database.url().to_owned();
-        Self {
-            folder: new_folder(),
-            database: Database::Postgres(database),
-            database_url,
-            base_url: provider.simulator.base_url(),
-        }
+        Self::with(new_folder(), Database::Postgres(database), provider)
     }
 
     /// An empty place with this SQLite file in its folder.
@@ -173,10 +117,14 @@ impl Place {
         let folder = new_folder();
         let path = folder.path().join(file);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
+        Self::with(folder, Database::Sqlite(path), provider)
+    }
+
+    fn with(folder: TempDir, database: Database, provider: &Provider) -> Self {
         Self {
             folder,
-            database_url: format!("sqlite:{}", path.display()),
-            database: Database::Sqlite(path),
+            database_url: database.url(),
+            database,
             base_url: provider.simulator.base_url(),
         }
     }
@@ -213,23 +161,7 @@ impl Place {
 
     /// Gives a command this place's environment and folder.
     pub(crate) fn settle(&self, command: &mut Command) {
-        let home = self.folder.path().join("home");
-        command
-            .current_dir(self.work())
-            .env_clear()
-            .env(
-                "PATH",
-                "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-            )
-            .env("XDG_CONFIG_HOME", home.join("config"))
-            .env("HOME", home)
-            .env("TMPDIR", self.folder.path().join("tmp"))
-            .env("USAGE_DATABASE_URL", &self.database_url)
-            .env("USAGE_OPENAI_BASE_URL", &self.base_url)
-            .env("USAGE_REQUESTS_PER_MINUTE", "100000")
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
+        shared::settle(command, self.folder.path(), &self.database_url, &self.base_url);
     }
 
     /// Runs a command to its end.
@@ -249,14 +181,7 @@ impl Place {
 
     /// How many rows there are behind `SELECT count(*) FROM`.
     pub(crate) fn count(&self, from: &str) -> i64 {
-        let sql = format!("SELECT count(*) FROM {from}");
-        match &self.database {
-            Database::Sqlite(path) => rusqlite::Connection::open(path)
-                .unwrap()
-                .query_row(&sql, [], |row| row.get(0))
-                .unwrap(),
-            Database::Postgres(database) => database.execute(&sql).parse().unwrap(),
-        }
+        self.database.count(from)
     }
 
     /// The ledger in the provider's own layout, a row for every day that was read.
@@ -298,67 +223,13 @@ pub(crate) const ADD_KEY: [&str; 6] = [
     ORGANIZATION,
 ];
 
-fn new_folder() -> TempDir {
-    let folder = tempfile::tempdir().unwrap();
-    for name in ["home", "work", "tmp"] {
-        fs::create_dir(folder.path().join(name)).unwrap();
-    }
-    folder
-}
-
 /// Runs a prepared command to its end.
 pub(crate) fn finish(command: &mut Command) -> Finished {
     let child = command.spawn().unwrap();
     finished(child)
 }
 
-/// Runs a prepared command to its end, with this on its standard input.
-pub(crate) fn finish_with(command: &mut Command, input: &str) -> Finished {
-    let mut child = command.stdin(Stdio::piped()).spawn().unwrap();
-    // A command that refuses its arguments does not read its input.
-    let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
-    finished(child)
-}
-
-/// Waits for a child.
-pub(crate) fn finished(child: Child) -> Finished {
-    let Output {
-        status,
-        stdout,
-        stderr,
-    } = child.wait_with_output().unwrap();
-    Finished {
-        status: status.to_string(),
-        code: status.code(),
-        stdout: String::from_utf8(stdout).unwrap(),
-        stderr: String::from_utf8(stderr).unwrap(),
-    }
-}
-
-/// A command that has ended.
-#[derive(Clone, Debug)]
-pub(crate) struct Finished {
-    /// The exit status in words, or the signal that ended it.
-    pub(crate) status: String,
-    pub(crate) code: Option<i32>,
-    pub(crate) stdout: String,
-    pub(crate) stderr: String,
-}
-
 impl Finished {
-    /// It is done and clean.
-    #[track_caller]
-    pub(crate) fn succeeds(self) -> Self {
-        self.ends_with(0)
-    }
-
-    /// It ended with this exit status.
-    #[track_caller]
-    pub(crate) fn ends_with(self, code: i32) -> Self {
-        assert_eq!(self.code, Some(code), "{}: {self:#?}", self.status);
-        self
-    }
-
     /// It could not be done, or not all of it, and its errors are plain lines. Returns them.
     #[track_caller]
     pub(crate) fn fails_plainly(&self) -> Vec<&str> {
@@ -391,19 +262,6 @@ impl Finished {
         );
         self.stderr.trim_end().strip_prefix("error: ").unwrap()
     }
-
-    /// Its standard output as JSON.
-    #[track_caller]
-    pub(crate) fn json(&self) -> Value {
-        serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error}: {self:#?}"))
-    }
-}
-
-/// Sends a signal to a child, as a person with a terminal does.
-pub(crate) fn signal(child: &Child, name: &str) {
-    let command = format!("kill -{name} {}", child.id());
-    let sent = Command::new("/bin/sh").args(["-c", &command]).status().unwrap();
-    assert!(sent.success(), "{command}");
 }
 
 /// Every file below a folder.

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::fixture::{BACKFILL, DAYS, DatabaseKind, Place, Provider, finish};
+use crate::fixture::{BACKFILL, DAYS, DatabaseKind, Place, Provider, Truth, finish};
 use crate::namespace::Namespace;
 
 /// So many groups a day that the days of a backfill do not fit into what the disk has left.
@@ -123,21 +123,28 @@ fn a_standard_output_that_takes_nothing_is_an_error() {
 fn a_limit_on_file_sizes_ends_a_run_plainly_and_the_next_one_goes_on() {
     let provider = Provider::with_groups(GROUPS);
     let truth = provider.truth();
-    for blocks in [600, 1_200, 2_400] {
-        let place = Place::with_key(DatabaseKind::Sqlite, &provider);
-        let limited = finish(&mut place.script(&format!("ulimit -f {blocks}; exec \"$@\""), &BACKFILL));
-        let errors = limited.fails_plainly();
-        assert_eq!(errors.len(), 1, "{limited:#?}");
-        assert_eq!(limited.stdout, "", "{limited:#?}");
-        assert!(
-            place.count("usage_coverage") < i64::from(DAYS),
-            "no limit was met"
-        );
+    std::thread::scope(|scope| {
+        for blocks in [600, 1_200, 2_400] {
+            let (provider, truth) = (&provider, &truth);
+            scope.spawn(move || go_on_after_a_limit(blocks, provider, truth));
+        }
+    });
+}
 
-        let resumed = place.run(&BACKFILL).succeeds();
-        assert!(!resumed.stderr.contains("waiting"), "{resumed:#?}");
-        place.holds(&truth);
-    }
+fn go_on_after_a_limit(blocks: u32, provider: &Provider, truth: &Truth) {
+    let place = Place::with_key(DatabaseKind::Sqlite, provider);
+    let limited = finish(&mut place.script(&format!("ulimit -f {blocks}; exec \"$@\""), &BACKFILL));
+    let errors = limited.fails_plainly();
+    assert_eq!(errors.len(), 1, "{limited:#?}");
+    assert_eq!(limited.stdout, "", "{limited:#?}");
+    assert!(
+        place.count("usage_coverage") < i64::from(DAYS),
+        "no limit was met"
+    );
+
+    let resumed = place.run(&BACKFILL).succeeds();
+    assert!(!resumed.stderr.contains("waiting"), "{resumed:#?}");
+    place.holds(truth);
 }
 
 #[test]

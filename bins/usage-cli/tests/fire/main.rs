@@ -10,27 +10,11 @@ mod namespace;
 mod paused;
 mod proxy;
 mod secrets;
+#[path = "../shared/mod.rs"]
+mod shared;
 mod two_at_once;
 
-/// Runs each story on both databases, each with a database of its own.
-macro_rules! on_both_databases {
-    ($($story:path as $name:ident),+ $(,)?) => {
-        mod sqlite {
-            $(#[test]
-            fn $name() {
-                $story(crate::fixture::DatabaseKind::Sqlite);
-            })+
-        }
-        mod postgres {
-            $(#[test]
-            fn $name() {
-                $story(crate::fixture::DatabaseKind::Postgres);
-            })+
-        }
-    };
-}
-
-on_both_databases!(
+shared::on_both_databases!(
     crate::two_at_once::one_works_and_the_other_reports_the_lease
         as one_works_and_the_other_reports_the_lease,
     crate::two_at_once::a_short_run_is_waited_for as a_short_run_is_waited_for,

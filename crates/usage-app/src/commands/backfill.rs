@@ -125,10 +125,11 @@ pub async fn backfill(
         artifact: None,
         range: options.windows,
     };
-    let windows = report
+    report
         .look_at_ledger(&ledger, &scopes, &options.endpoints)
         .await?;
     if let Some(place) = place {
+        let windows = report.every_window(&ledger, &scopes, &options.endpoints).await?;
         let artifact = Artifact::new(app, &scopes, &report, windows);
         report.artifact = Some(place.write(&artifact)?);
     }
@@ -150,8 +151,7 @@ impl BackfillReport {
         ledger: &Ledger,
         scopes: &[Scope],
         endpoints: &[Endpoint],
-    ) -> Result<Vec<WindowRecord>, AppError> {
-        let mut records = Vec::new();
+    ) -> Result<(), AppError> {
         let scope = AccountScope::Only(scopes.iter().map(|scope| scope.account.id).collect());
         for endpoint in endpoints.iter().copied() {
             let query = CoverageQuery {
@@ -163,7 +163,6 @@ impl BackfillReport {
             for window in &covered {
                 *self.coverage.entry(window.state).or_default() += 1;
             }
-            records.extend(WindowRecord::all(scopes, endpoint, self.range, &covered));
             let query = EventQuery {
                 scope: scope.clone(),
                 endpoint: Some(endpoint),
@@ -172,6 +171,27 @@ impl BackfillReport {
             };
             self.totals
                 .push(TotalsReport::read(ledger, endpoint, query).await?);
+        }
+        Ok(())
+    }
+
+    /// What the ledger has of every window of the range, one by one, which only the artefact shows.
+    async fn every_window(
+        &self,
+        ledger: &Ledger,
+        scopes: &[Scope],
+        endpoints: &[Endpoint],
+    ) -> Result<Vec<WindowRecord>, AppError> {
+        let mut records = Vec::new();
+        let scope = AccountScope::Only(scopes.iter().map(|scope| scope.account.id).collect());
+        for endpoint in endpoints.iter().copied() {
+            let query = CoverageQuery {
+                scope: scope.clone(),
+                endpoint: Some(endpoint),
+                windows: Some(self.range),
+            };
+            let covered = ledger.coverage(query).await?;
+            records.extend(WindowRecord::all(scopes, endpoint, self.range, &covered));
         }
         Ok(records)
     }
@@ -208,7 +228,7 @@ impl fmt::Display for BackfillReport {
         writeln!(f)?;
         if let Some(run) = &self.run {
             let telemetry = &run.telemetry;
-            writeln!(
+            write!(
                 f,
                 "run {}: {} made, {} retried; {} stored, {} failed",
                 run.run_id,
@@ -217,6 +237,14 @@ impl fmt::Display for BackfillReport {
                 count(telemetry.windows_processed, "window"),
                 thousands(telemetry.windows_failed),
             )?;
+            if telemetry.windows_settled_meanwhile > 0 {
+                write!(
+                    f,
+                    ", {} settled by another run meanwhile",
+                    thousands(telemetry.windows_settled_meanwhile)
+                )?;
+            }
+            writeln!(f)?;
             writeln!(
                 f,
                 "events: {} inserted, {} updated, {} unchanged, {} retracted; {} kept",

@@ -7,13 +7,13 @@ use chrono::NaiveDate;
 use secrecy::SecretString;
 use tokio::sync::watch;
 use tokio::time::Instant;
-use usage_core::{Account, Endpoint, ProjectFilter, Provider, Width, WindowRange};
+use usage_core::{Account, Endpoint, ProjectFilter, Provider, WindowRange};
 use usage_ingest::Progress;
 use usage_simulator::{AdminKey, Generate, Organization, Simulator};
 
 use super::backfill::{BackfillOptions, BackfillReport, backfill};
-use super::export::{ExportLayout, ExportOptions, export};
 use super::keys::{AddKeyOptions, add};
+use super::parity::{ParityOptions, ParityReport, parity};
 use crate::error::AppError;
 use crate::settings::{Environment, Flags, Settings, Sources};
 use crate::text::count;
@@ -30,8 +30,7 @@ pub struct DemoReport {
     backfill: BackfillReport,
     requests: usize,
     directory_requests: usize,
-    export_rows: usize,
-    export_equal: bool,
+    parity: ParityReport,
     elapsed: Duration,
 }
 
@@ -80,27 +79,22 @@ pub async fn demo(progress: &dyn Progress, stop: watch::Receiver<bool>) -> Resul
     let backfill = backfill(&app, options, progress, stop).await?;
     let requests = simulator.requests().len() - directory_requests;
 
-    let path = folder.path().join("export.csv");
-    let options = ExportOptions {
-        layout: ExportLayout::ProviderCsv,
-        first_day: None,
-        last_day: None,
-        width: Width::Day,
-        endpoints: vec![Endpoint::Completions],
-        accounts: Vec::new(),
-        output: Some(path.clone()),
-    };
-    export(&app, options).await?;
-    let ours = std::fs::read_to_string(&path).map_err(|error| cannot(&error))?;
-    let theirs = simulator.inspect(|organization| organization.completions_csv(windows));
+    let path = folder.path().join("completions_usage.csv");
+    let export = simulator.inspect(|organization| organization.completions_csv(windows));
+    std::fs::write(&path, export).map_err(|error| cannot(&error))?;
     simulator.shutdown().await;
+    let options = ParityOptions {
+        files: vec![path],
+        audit_dir: folder.path().join("audit"),
+        ..ParityOptions::default()
+    };
+    let parity = parity(&app, options).await?;
     Ok(DemoReport {
         organization: generate.organization,
         backfill,
         requests,
         directory_requests,
-        export_rows: theirs.lines().count().saturating_sub(1),
-        export_equal: sorted_lines(&ours) == sorted_lines(&theirs),
+        parity,
         elapsed: begun.elapsed(),
     })
 }
@@ -108,10 +102,9 @@ pub async fn demo(progress: &dyn Progress, stop: watch::Receiver<bool>) -> Resul
 impl DemoReport {
     /// 1 when the ledger differs from the organisation's export.
     pub fn exit(&self) -> Exit {
-        if self.export_equal {
-            self.backfill.exit()
-        } else {
-            Exit::Findings
+        match self.parity.exit() {
+            Exit::Clean => self.backfill.exit(),
+            differs => differs,
         }
     }
 }
@@ -130,17 +123,16 @@ impl fmt::Display for DemoReport {
             count(self.requests as u64, "request"),
         )?;
         self.backfill.fmt(f)?;
-        let rows = count(self.export_rows as u64, "row");
-        if self.export_equal {
+        let counts = self.parity.comparison().counts;
+        if self.parity.exit() == Exit::Clean {
             writeln!(
                 f,
-                "proof: the ledger equals the organization's own CSV export, {rows}, to the integer"
+                "proof: {} in {} of the organization's own CSV export and of the ledger are equal to the integer",
+                count(counts.matched, "group"),
+                count(counts.windows_compared, "window"),
             )?;
         } else {
-            writeln!(
-                f,
-                "DIFFERENT: the ledger does not equal the organization's own CSV export ({rows})"
-            )?;
+            writeln!(f, "{}", self.parity)?;
         }
         writeln!(
             f,
@@ -173,11 +165,4 @@ fn days_of(generate: &Generate) -> Result<WindowRange, AppError> {
         .checked_add_days(chrono::Days::new(days - 1))
         .unwrap_or(NaiveDate::MAX);
     Ok(WindowRange::days(generate.first_day, last)?)
-}
-
-/// Exports may order the groups of a day as they like.
-fn sorted_lines(text: &str) -> Vec<&str> {
-    let mut lines: Vec<&str> = text.lines().collect();
-    lines.sort_unstable();
-    lines
 }

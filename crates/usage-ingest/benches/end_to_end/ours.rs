@@ -7,7 +7,7 @@ use std::sync::Arc;
 use serde_json::json;
 use tokio::sync::watch;
 use usage_core::{Account, Clock, Endpoint, ProjectFilter, Provider, SystemClock};
-use usage_ingest::{Backfill, Outcome as RunOutcome, PlanRequest, Reader, Silent, plan, run};
+use usage_ingest::{Backfill, Outcome as RunOutcome, PlanRequest, Reader, ReadingKey, Silent, plan, run};
 use usage_providers::{OpenAi, OpenAiOptions, Pace};
 use usage_store::{Ledger, OpenMode};
 
@@ -41,8 +41,12 @@ async fn backfill(base_url: &str, database: &str, days: u32) -> Outcome<(u64, u6
     let reader = Reader {
         account,
         filter: ProjectFilter::ALL,
-        key_id: 1,
-        source: Arc::new(source),
+        key: ReadingKey {
+            id: 1,
+            label: None,
+            source: Arc::new(source),
+        },
+        spare_keys: Vec::new(),
     };
     let windows = windows(days)?;
     let request = PlanRequest {

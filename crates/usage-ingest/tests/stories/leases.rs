@@ -4,15 +4,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use usage_core::IssueCode;
-use usage_ingest::{Outcome, ProcessIdentity, Step, Telemetry};
+use usage_ingest::{Outcome, ProcessIdentity, RunReport, Step, Telemetry};
 use usage_providers::{UsageQuery, UsageRead};
 use usage_store::{Lease, LeaseAttempt, RunStatus};
 
 use crate::actors::{Listener, Meddling};
 use crate::organizations::three_projects;
-use crate::world::{Database, Job, OWNER, World, assert_clean, codes};
+use crate::world::{Database, Job, OWNER, World, assert_clean, codes, day};
 
 const FIRST: &str = "2025-09-01";
 const LAST: &str = "2025-09-07";
@@ -88,6 +88,72 @@ pub(crate) async fn two_runs_at_once_count_nothing_twice(database: Database) {
     assert_eq!(world.revisions().await, []);
 }
 
+pub(crate) async fn who_waited_asks_nothing_about_what_was_settled_meanwhile(database: Database) {
+    let world = World::of(three_projects(), database).await;
+    let report = waiting_while_another_reads_until(&world, LAST).await;
+    let telemetry = &report.telemetry;
+    assert_eq!((telemetry.requests, telemetry.windows_processed), (0, 0));
+    assert_eq!(telemetry.windows_settled_meanwhile, 7);
+    assert_eq!(world.requests(), 2, "those of the first run");
+    world.assert_equals_truth(FIRST, LAST).await;
+}
+
+pub(crate) async fn who_waited_asks_for_what_was_left(database: Database) {
+    let world = World::of(three_projects(), database).await;
+    let report = waiting_while_another_reads_until(&world, "2025-09-04").await;
+    let telemetry = &report.telemetry;
+    assert_eq!((telemetry.requests, telemetry.windows_processed), (2, 3));
+    assert_eq!(telemetry.windows_settled_meanwhile, 4);
+    let starts: Vec<String> = world
+        .simulator
+        .requests()
+        .iter()
+        .map(|request| request.value("start_time").unwrap().to_owned())
+        .collect();
+    let start = |date| day(date).start_unix().to_string();
+    let (whole, rest) = (start(FIRST), start("2025-09-05"));
+    assert_eq!(starts, [whole.clone(), whole, rest.clone(), rest]);
+    world.assert_equals_truth(FIRST, LAST).await;
+}
+
+/// A run that has planned the whole week and waits while another one reads it up to a day.
+async fn waiting_while_another_reads_until(world: &World, last: &str) -> RunReport {
+    let (reads, mut reading) = watch::channel(false);
+    let (waits, waiting) = watch::channel(false);
+    let meddle = move |_: UsageQuery, read: UsageRead| {
+        reads.send_replace(true);
+        let mut waiting = waiting.clone();
+        async move {
+            waiting.wait_for(|waits| *waits).await.unwrap();
+            Ok(read)
+        }
+    };
+    let first = Job {
+        readers: Some(vec![world.reader_through(Arc::new(Meddling {
+            inner: world.client(OWNER),
+            meddle,
+        }))]),
+        ..Job::days(FIRST, last)
+    };
+    let listener = Listener(move |step: Step<'_>| {
+        if matches!(step, Step::WaitingForLease { .. }) {
+            waits.send_replace(true);
+        }
+    });
+    let second = async {
+        reading.wait_for(|reads| *reads).await.unwrap();
+        let job = Job {
+            progress: &listener,
+            ..Job::days(FIRST, LAST)
+        };
+        world.run(&job).await
+    };
+    let (first, second) = tokio::join!(world.run(&first), second);
+    assert_clean(&first);
+    assert_clean(&second);
+    second
+}
+
 pub(crate) async fn a_lease_that_stays_held_ends_the_run(database: Database) {
     let world = World::of(three_projects(), database).await;
     let job = Job::days(FIRST, LAST);
@@ -113,7 +179,7 @@ pub(crate) async fn a_lease_that_stays_held_ends_the_run(database: Database) {
 pub(crate) async fn a_run_can_be_stopped_while_it_waits_for_a_lease(database: Database) {
     let world = World::of(three_projects(), database).await;
     take(&world, "somebody else", None).await;
-    let (stop, told) = tokio::sync::watch::channel(false);
+    let (stop, told) = watch::channel(false);
     let impatient = Listener(move |step: Step<'_>| {
         if matches!(step, Step::WaitingForLease { .. }) {
             stop.send_replace(true);

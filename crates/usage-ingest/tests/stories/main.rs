@@ -10,6 +10,7 @@ mod manual_path;
 mod month;
 mod organizations;
 mod restatement;
+mod spare_keys;
 mod trouble;
 mod widths;
 mod world;
@@ -55,6 +56,10 @@ on_both_databases!(
     keys::a_provider_that_does_not_answer_says_nothing_about_the_key,
     keys::a_key_limited_to_projects_is_checked_for_those,
     keys::a_second_name_for_one_organization_is_a_conflict,
+    spare_keys::a_refused_key_is_replaced_by_the_next_of_its_account,
+    spare_keys::a_key_revoked_between_two_chunks_is_replaced,
+    spare_keys::a_key_revoked_within_a_chunk_is_replaced,
+    spare_keys::an_account_fails_when_none_of_its_keys_is_accepted,
     control_totals::a_difference_that_goes_away_is_asked_once_more,
     control_totals::a_difference_that_stays_fails_its_window_only,
     control_totals::a_second_look_that_fails_spares_the_windows_that_agreed,
@@ -75,6 +80,8 @@ on_both_databases!(
     leases::a_dead_holder_is_replaced_at_once,
     leases::a_run_waits_until_another_is_done,
     leases::two_runs_at_once_count_nothing_twice,
+    leases::who_waited_asks_nothing_about_what_was_settled_meanwhile,
+    leases::who_waited_asks_for_what_was_left,
     leases::a_lease_that_stays_held_ends_the_run,
     leases::a_run_can_be_stopped_while_it_waits_for_a_lease,
     leases::a_stolen_lease_leaves_nothing_half_written,

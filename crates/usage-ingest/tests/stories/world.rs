@@ -12,7 +12,8 @@ use usage_core::{
     Width, Window, WindowRange, parse_day, parse_instant,
 };
 use usage_ingest::{
-    Backfill, Outcome, Plan, PlanRequest, Progress, Reader, RunReport, Silent, choose_keys, plan, run,
+    Backfill, ChosenKey, Outcome, Plan, PlanRequest, Progress, Reader, ReadingKey, RunReport, Silent,
+    choose_keys, plan, run,
 };
 use usage_providers::{OpenAi, OpenAiOptions, Pace, RetryPolicy, UsageSource};
 use usage_simulator::{AdminKey, Organization, Simulator, SimulatorBuilder};
@@ -127,7 +128,7 @@ impl World {
         let ledger = Ledger::open(&database.url(), clock.clone(), OpenMode::SetUpIfEmpty)
             .await
             .unwrap();
-        let key = add_key(&ledger, "org-first", OWNER, ProjectFilter::ALL).await;
+        let key = add_key(&ledger, "org-first", Some("first"), OWNER, ProjectFilter::ALL).await;
         Self {
             account: key.account.clone(),
             ledger,
@@ -144,12 +145,22 @@ impl World {
 
     /// Stores a key of the account.
     pub(crate) async fn add_key(&self, secret: &str, filter: ProjectFilter) -> ProviderKey {
-        add_key(&self.ledger, "org-first", secret, filter).await
+        add_key(&self.ledger, "org-first", None, secret, filter).await
+    }
+
+    /// Stores a key of the account under a name for people.
+    pub(crate) async fn add_labelled_key(
+        &self,
+        label: &str,
+        secret: &str,
+        filter: ProjectFilter,
+    ) -> ProviderKey {
+        add_key(&self.ledger, "org-first", Some(label), secret, filter).await
     }
 
     /// Stores a key for everything of another account.
     pub(crate) async fn add_key_of(&self, organization: &str, secret: &str) -> ProviderKey {
-        add_key(&self.ledger, organization, secret, ProjectFilter::ALL).await
+        add_key(&self.ledger, organization, None, secret, ProjectFilter::ALL).await
     }
 
     /// A client that does not make tests wait.
@@ -177,28 +188,45 @@ impl World {
         Reader {
             account: self.account.clone(),
             filter: ProjectFilter::ALL,
-            key_id: self.key.id,
-            source,
+            key: ReadingKey {
+                id: self.key.id,
+                label: self.key.label.clone(),
+                source,
+            },
+            spare_keys: Vec::new(),
         }
     }
 
     /// The reader of a stored key, with a client of its own.
     pub(crate) async fn reader(&self, key: &ProviderKey) -> Reader {
-        let secret = self.ledger.open_key(master(), key.id).await.unwrap();
         Reader {
             account: key.account.clone(),
             filter: key.filter.clone(),
-            key_id: key.id,
+            key: self.reading_key(key).await,
+            spare_keys: Vec::new(),
+        }
+    }
+
+    /// A stored key, with a client of its own.
+    pub(crate) async fn reading_key(&self, key: &ProviderKey) -> ReadingKey {
+        let secret = self.ledger.open_key(master(), key.id).await.unwrap();
+        ReadingKey {
+            id: key.id,
+            label: key.label.clone(),
             source: self.client(secret.expose_secret()),
         }
     }
 
-    /// The readers of the keys that together read each account once.
+    /// The readers of the keys that together read each account once, with those that stand in for them.
     pub(crate) async fn readers(&self) -> Vec<Reader> {
         let keys = self.ledger.keys().await.unwrap();
         let mut readers = Vec::new();
-        for key in choose_keys(&keys) {
-            readers.push(self.reader(key).await);
+        for ChosenKey { key, spare } in choose_keys(&keys) {
+            let mut reader = self.reader(key).await;
+            for key in spare {
+                reader.spare_keys.push(self.reading_key(key).await);
+            }
+            readers.push(reader);
         }
         readers
     }
@@ -380,10 +408,16 @@ pub(crate) fn assert_clean(report: &RunReport) {
     assert_eq!(report.telemetry.skipped_events, 0);
 }
 
-async fn add_key(ledger: &Ledger, organization: &str, secret: &str, filter: ProjectFilter) -> ProviderKey {
+async fn add_key(
+    ledger: &Ledger,
+    organization: &str,
+    label: Option<&str>,
+    secret: &str,
+    filter: ProjectFilter,
+) -> ProviderKey {
     let key = NewProviderKey {
         account: openai(organization),
-        label: None,
+        label: label.map(str::to_owned),
         filter,
         secret: SecretString::from(secret),
         status: KeyStatus::Active,

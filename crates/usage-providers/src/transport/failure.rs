@@ -101,7 +101,8 @@ impl Fault {
         match fault {
             BodyFault::TooLarge(limit) => Self::new(
                 IssueCode::BodyTooLarge,
-                format!("the body is larger than {limit} bytes; ask for fewer windows at once"),
+                format!("the body is larger than {limit} bytes; ask for fewer windows at once (--chunk-days), or for \
+                     wider ones"),
             )
             .into_final(),
             BodyFault::Transport(error) if error.is_timeout() => {

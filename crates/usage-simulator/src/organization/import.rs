@@ -17,7 +17,7 @@ pub enum CsvError {
     /// The header lacks a column without which a row has no time.
     #[error("the export has no column `{0}`; is it a usage export of the provider's dashboard?")]
     MissingColumn(&'static str),
-    /// A cell holds something else than its column promises.
+    /// A cell holds something else than its column promises, for example a negative count.
     #[error("line {line}: `{value}` is not a value of the column `{column}`")]
     BadValue {
         /// The line of the file, from 1.
@@ -113,14 +113,13 @@ impl Columns {
     fn read(&self, record: &StringRecord) -> Result<Row, CsvError> {
         let line = record.position().map_or(0, csv::Position::line);
         let cell = |index: usize| record.get(index).unwrap_or("");
-        let integer = |index: usize, column: &str| {
-            let value = cell(index);
-            parse_integer(value).ok_or_else(|| CsvError::BadValue {
-                line,
-                column: column.to_owned(),
-                value: value.to_owned(),
-            })
+        let bad_value = |index: usize, column: &str| CsvError::BadValue {
+            line,
+            column: column.to_owned(),
+            value: cell(index).to_owned(),
         };
+        let integer =
+            |index: usize, column: &str| parse_integer(cell(index)).ok_or_else(|| bad_value(index, column));
 
         let start = integer(self.start_time, "start_time")?;
         let end = integer(self.end_time, "end_time")?;
@@ -140,19 +139,21 @@ impl Columns {
                 *place = Some(value.to_owned());
             } else {
                 let is_batch = value.to_ascii_lowercase().parse();
-                dimensions.batch = Some(is_batch.map_err(|_| CsvError::BadValue {
-                    line,
-                    column: dimension.to_string(),
-                    value: value.to_owned(),
-                })?);
+                dimensions.batch = Some(is_batch.map_err(|_| bad_value(*index, dimension.as_str()))?);
             }
         }
 
         let mut metrics = Metrics::default();
         for (metric, index) in &self.metrics {
-            if !cell(*index).is_empty() {
-                *metrics.get_mut(*metric) = Some(integer(*index, metric.as_str())?);
+            if cell(*index).is_empty() {
+                continue;
             }
+            let count = integer(*index, metric.as_str())?;
+            // A provider counts what happened, and its API would not send such a number.
+            if count < 0 {
+                return Err(bad_value(*index, metric.as_str()));
+            }
+            *metrics.get_mut(*metric) = Some(count);
         }
         Ok(Row {
             window,

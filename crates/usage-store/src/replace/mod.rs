@@ -230,10 +230,15 @@ impl Batch {
         let covered = self.covered(connection)?;
         let mut outcomes = Vec::with_capacity(self.windows.len());
         let mut admitted = Vec::with_capacity(self.windows.len());
+        let mut by_window: BTreeMap<Window, Vec<&Coverage>> = BTreeMap::new();
+        for coverage in &covered {
+            by_window.entry(coverage.window).or_default().push(coverage);
+        }
         for window in &self.windows {
-            let overlapping: Vec<&Coverage> = covered
-                .iter()
-                .filter(|coverage| coverage.window == window.window)
+            let overlapping: Vec<&Coverage> = by_window
+                .remove(&window.window)
+                .unwrap_or_default()
+                .into_iter()
                 .filter(|coverage| coverage.filter.overlaps(&self.scope.filter))
                 .collect();
             match self.objection(window, &overlapping) {

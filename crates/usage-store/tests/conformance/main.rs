@@ -56,6 +56,7 @@ on_both_databases!(
     crate::restatement::a_restatement_keeps_the_old_values as a_restatement_keeps_the_old_values,
     crate::restatement::a_vanished_row_is_retracted_and_kept as a_vanished_row_is_retracted_and_kept,
     crate::restatement::a_row_added_later_leaves_its_mark as a_row_added_later_leaves_its_mark,
+    crate::restatement::a_window_tells_its_history_step_by_step as a_window_tells_its_history_step_by_step,
     crate::restatement::a_finer_read_replaces_coarse_rows as a_finer_read_replaces_coarse_rows,
     crate::restatement::emptying_a_settled_window_is_held as emptying_a_settled_window_is_held,
     crate::restatement::losing_most_of_a_day_is_held_until_accepted
@@ -109,5 +110,7 @@ on_both_databases!(
     crate::rotate::a_key_under_a_lost_master_key_stays_as_it_is
         as a_key_under_a_lost_master_key_stays_as_it_is,
     crate::rotate::many_who_reseal_at_once_lose_nothing as many_who_reseal_at_once_lose_nothing,
+    crate::rotate::of_two_who_reseal_a_key_at_once_the_second_tries_again
+        as of_two_who_reseal_a_key_at_once_the_second_tries_again,
     crate::rotate::a_rotated_key_keeps_number_and_history as a_rotated_key_keeps_number_and_history,
 );

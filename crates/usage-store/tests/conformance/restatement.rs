@@ -203,3 +203,67 @@ pub(crate) async fn a_held_window_does_not_hold_its_neighbours(fixture: &Fixture
 async fn revisions(fixture: &Fixture) -> Vec<StoredRevision> {
     fixture.ledger.revisions(AccountScope::All).await.unwrap()
 }
+
+pub(crate) async fn a_window_tells_its_history_step_by_step(fixture: &Fixture) {
+    let read = |at, groups: Vec<_>| fixture.read(at, vec![rows(day(DAY), groups)]);
+    let (first, second) = (row("proj_a", "gpt-5", 30), row("proj_b", "gpt-5", 5));
+    let steps = [
+        ("2025-09-02T01:00:00Z", vec![first.clone(), second.clone()]),
+        (
+            "2025-09-02T02:00:00Z",
+            vec![row("proj_a", "gpt-5", 31), second.clone()],
+        ),
+        ("2025-09-02T03:00:00Z", vec![row("proj_a", "gpt-5", 31)]),
+        (
+            "2025-09-02T04:00:00Z",
+            vec![row("proj_a", "gpt-5", 32), row("proj_b", "gpt-5", 6)],
+        ),
+    ];
+    for (run_id, (at, groups)) in (1..).zip(steps) {
+        fixture.clock.set(crate::fixture::instant(at));
+        let replacement = Replacement {
+            run_id,
+            ..read(at, groups)
+        };
+        fixture.store(replacement).await;
+    }
+    let changes = fixture
+        .ledger
+        .window_changes(&fixture.account, Endpoint::Completions, day(DAY))
+        .await
+        .unwrap();
+    let mut told: Vec<(i64, String, Option<i64>, Option<i64>)> = changes
+        .into_iter()
+        .map(|change| {
+            let input =
+                |metrics: Option<usage_core::Metrics>| metrics.and_then(|metrics| metrics.input_tokens);
+            let project = change.dimensions.project_id.unwrap();
+            (change.run_id, project, input(change.before), input(change.after))
+        })
+        .collect();
+    told.sort();
+    let step = |run, project: &str, before, after| (run, project.to_owned(), before, after);
+    assert_eq!(
+        told,
+        [
+            step(2, "proj_a", Some(30), Some(31)),
+            step(3, "proj_b", Some(5), None),
+            step(4, "proj_a", Some(31), Some(32)),
+            step(4, "proj_b", None, Some(6)),
+        ]
+    );
+    let range = usage_core::WindowRange::of(day(DAY));
+    let counted = fixture
+        .ledger
+        .count_revisions(&fixture.account, Endpoint::Completions, range)
+        .await
+        .unwrap();
+    assert_eq!(
+        counted.into_iter().collect::<Vec<_>>(),
+        [
+            (RevisionKind::Changed, 2),
+            (RevisionKind::Retracted, 1),
+            (RevisionKind::Added, 1)
+        ]
+    );
+}

@@ -118,6 +118,49 @@ pub(crate) async fn many_who_reseal_at_once_lose_nothing(fixture: &Fixture) {
     assert_all_open(&fixture.ledger, &new()).await;
 }
 
+/// On PostgreSQL both come to the first key before either has committed, and whoever is second is told that its
+/// transaction cannot be serialized. SQLite lets only one of them write at a time.
+pub(crate) async fn of_two_who_reseal_a_key_at_once_the_second_tries_again(fixture: &Fixture) {
+    add_keys(fixture).await;
+    if fixture.is_postgres() {
+        for statement in MEET_AT_THE_FIRST_KEY {
+            fixture.sql(statement);
+        }
+    }
+    let ledger = Ledger::open(&fixture.url, fixture.clock.clone(), OpenMode::SetUpIfEmpty)
+        .await
+        .unwrap();
+    let (one, other) = tokio::join!(ledger.reseal_next(both(), 0), ledger.reseal_next(both(), 0));
+    let both_did = [one.unwrap(), other.unwrap()];
+    assert!(both_did.contains(&Some((1, Resealed::Done))), "{both_did:?}");
+    if fixture.is_postgres() {
+        assert!(both_did.contains(&Some((1, Resealed::Elsewhere))), "{both_did:?}");
+    }
+    assert_all_open(&ledger, &both()).await;
+}
+
+/// Every transaction sees one moment of the database, and the first that changes the first key waits until another
+/// waits for it to end.
+const MEET_AT_THE_FIRST_KEY: [&str; 3] = [
+    "DO $$ BEGIN \
+         EXECUTE format( \
+             'ALTER DATABASE %I SET default_transaction_isolation TO %L', current_database(), 'repeatable read' \
+         ); \
+     END $$",
+    "CREATE FUNCTION wait_for_another() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN \
+         FOR attempt IN 1..12000 LOOP \
+             IF EXISTS ( \
+                 SELECT FROM pg_locks \
+                 WHERE locktype = 'transactionid' AND NOT granted AND transactionid = pg_current_xact_id()::xid \
+             ) THEN RETURN NEW; END IF; \
+             PERFORM pg_sleep(0.01); \
+         END LOOP; \
+         RAISE EXCEPTION 'nobody else came'; \
+     END $$",
+    "CREATE TRIGGER wait_for_another BEFORE UPDATE ON provider_keys FOR EACH ROW WHEN (OLD.id = 1) \
+     EXECUTE FUNCTION wait_for_another()",
+];
+
 pub(crate) async fn a_rotated_key_keeps_number_and_history(fixture: &Fixture) {
     add_keys(fixture).await;
     let windows = vec![rows(day("2025-09-01"), [row("proj_a", "gpt-5", 10)])];

@@ -381,12 +381,12 @@ pub(super) const TABLE: &[Row] = &[
         DIMENSION_EMPTY,
         DIMENSION_EMPTY,
     ),
-    // The control total tells of it first, and asking again helps where it happened once.
+    // The control total tells that something is amiss, and asking again helps where it happened once.
     Row::new(
         Fault::RowsOutsideFilter,
         "a row of a project that was not asked for",
         FINE,
-        window(&[(IssueCode::ControlTotal, Severity::Error)]),
+        window(&[(IssueCode::FilterNotApplied, Severity::Error)]),
     ),
     Row::new(
         Fault::ClockAhead,

@@ -1,32 +1,19 @@
-//! No secret is told or stored in the open, whatever is run, however loudly and however it fails.
+//! Every command, well and badly, and a look at everything it says and stores.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::fs;
-use std::io::{self, Read as _, Write as _};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use tempfile::TempDir;
 use usage_simulator::{AdminKey, Generate, Organization};
 
+use super::leaks::{CRON_SECRET, Leaks, MASTER_KEY_BASE64, OTHER_PROVIDER_KEY, PASSWORD, PROVIDER_KEY};
+use super::parrot::Parrot;
 use crate::fixture::{
     ADD_KEY, BACKFILL, DAYS, Database, DatabaseKind, FIRST_DAY, Finished, ORGANIZATION, Place, Provider,
     files_below, finish_with,
 };
-
-const PROVIDER_KEY: &str = "sk-admin-test-not-a-real-key-Qw9Zx2Kv8Lp4";
-/// What the key is rotated to.
-const OTHER_PROVIDER_KEY: &str = "sk-admin-test-another-one-Nf6Yb3Gd7Ws1";
-const MASTER_KEY: &str = "fire-master-key-not-a-secret-32b";
-const MASTER_KEY_BASE64: &str = "ZmlyZS1tYXN0ZXIta2V5LW5vdC1hLXNlY3JldC0zMmI=";
-const PASSWORD: &str = "Tr0ub4dor-correct-horse";
-const CRON_SECRET: &str = "cron-Hs5Jc0Md3Rb1Tn6";
-
-/// So many characters of a secret in a row are a leak. A mask shows fewer.
-const LEAK: usize = 10;
 
 /// Commands in an order in which all succeed. The last one takes the key away. Those that change keys, and the backup, need
 /// more than a line.
@@ -391,160 +378,6 @@ fn leaves(place: &Place, path: &[String]) -> Vec<Vec<String>> {
     } else {
         below
     }
-}
-
-/// What must not be found: every part of every secret, as it is, in base64 and in hexadecimal.
-struct Leaks(HashMap<Vec<u8>, &'static str>);
-
-impl Leaks {
-    fn new() -> Self {
-        let mut leaks = Self(HashMap::new());
-        for (name, secret) in [
-            ("the provider key", PROVIDER_KEY),
-            ("the other provider key", OTHER_PROVIDER_KEY),
-            ("the master key", MASTER_KEY),
-            ("the master key in base64", MASTER_KEY_BASE64),
-            ("the password", PASSWORD),
-            ("the cron secret", CRON_SECRET),
-        ] {
-            leaks.add(name, secret);
-        }
-        leaks
-    }
-
-    fn add(&mut self, name: &'static str, secret: &str) {
-        let hex = hexadecimal(secret);
-        for (text, length) in [
-            (secret.to_owned(), LEAK),
-            (hex.to_ascii_uppercase(), 2 * LEAK),
-            (hex, 2 * LEAK),
-        ] {
-            for part in text.as_bytes().windows(length) {
-                // The same prefix stands before every key, and in masks.
-                if !part.starts_with(b"sk-admin-") {
-                    self.0.entry(part.to_vec()).or_insert(name);
-                }
-            }
-        }
-    }
-
-    fn find(&self, bytes: &[u8]) -> Option<&'static str> {
-        [LEAK, 2 * LEAK]
-            .into_iter()
-            .flat_map(|length| bytes.windows(length))
-            .find_map(|part| self.0.get(part).copied())
-    }
-}
-
-fn hexadecimal(text: &str) -> String {
-    let bytes = text.bytes().map(|byte| format!("{byte:02x}"));
-    bytes.collect::<Vec<_>>().concat()
-}
-
-#[test]
-fn leaks_are_found() {
-    let leaks = Leaks::new();
-    let hex = hexadecimal(MASTER_KEY).to_ascii_uppercase();
-    for (text, leak) in [
-        (format!("key {}", &PROVIDER_KEY[12..24]), Some("the provider key")),
-        (hex[8..40].to_owned(), Some("the master key")),
-        (format!("x{MASTER_KEY_BASE64}"), Some("the master key in base64")),
-        (format!("postgres://me:{PASSWORD}@db"), Some("the password")),
-        (format!("{}…{}", &PROVIDER_KEY[..9], &PROVIDER_KEY[37..]), None),
-    ] {
-        assert_eq!(leaks.find(text.as_bytes()), leak, "{text}");
-    }
-}
-
-/// A provider that gives one answer to everything, and closes the connection.
-struct Parrot {
-    address: SocketAddr,
-    closed: Arc<AtomicBool>,
-}
-
-impl Parrot {
-    fn refusals() -> Vec<String> {
-        let body = format!(
-            "{{\"error\":{{\"message\":\"Incorrect API key provided: {PROVIDER_KEY}. You sent \
-             {PROVIDER_KEY}\",\"type\":\"{PROVIDER_KEY}\",\"param\":\"{PROVIDER_KEY}\",\"code\":\"{PROVIDER_KEY}\"}}}}"
-        );
-        // Asking again would only say the same more often.
-        let headers = format!("x-should-retry: false\r\nlocation: http://127.0.0.1:1/{PROVIDER_KEY}\r\n");
-        [302, 400, 401, 403, 404, 429, 500]
-            .into_iter()
-            .map(|status| answer(status, &headers, &body))
-            .collect()
-    }
-
-    fn pages() -> Vec<String> {
-        [
-            format!("<html>Authorization: Bearer {PROVIDER_KEY}</html>"),
-            format!(
-                "{{\"object\":\"page\",\"data\":[],\"has_more\":true,\"next_page\":\"{PROVIDER_KEY} \"}}"
-            ),
-            format!(
-                "{{\"object\":\"page\",\"data\":\"{PROVIDER_KEY}\",\"has_more\":false,\"next_page\":null}}"
-            ),
-            format!(
-                "{{\"object\":\"{PROVIDER_KEY}\",\"data\":[],\"{PROVIDER_KEY}\":\"{PROVIDER_KEY}\",\
-                 \"has_more\":false,\"next_page\":null}}"
-            ),
-        ]
-        .iter()
-        .map(|body| answer(200, "", body))
-        .collect()
-    }
-
-    fn saying(answer: String) -> Self {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-        let address = listener.local_addr().unwrap();
-        let closed = Arc::new(AtomicBool::new(false));
-        let speaking = Arc::clone(&closed);
-        std::thread::spawn(move || {
-            for mut client in listener.incoming().map_while(Result::ok) {
-                if speaking.load(Ordering::SeqCst) {
-                    return;
-                }
-                // Whoever hangs up early hears less.
-                let _ = listen(&mut client).and_then(|()| client.write_all(answer.as_bytes()));
-            }
-        });
-        Self { address, closed }
-    }
-
-    fn base_url(&self) -> String {
-        format!("http://{}/v1", self.address)
-    }
-}
-
-impl Drop for Parrot {
-    fn drop(&mut self) {
-        self.closed.store(true, Ordering::SeqCst);
-        // The listener wakes up for this and sees that it is over.
-        let _ = TcpStream::connect(self.address);
-    }
-}
-
-fn answer(status: u16, headers: &str, body: &str) -> String {
-    let length = body.len();
-    format!(
-        "HTTP/1.1 {status} Said\r\ncontent-type: application/json\r\ncontent-length: {length}\r\nconnection: \
-         close\r\n{headers}\r\n{body}"
-    )
-}
-
-/// Reads a request to its end.
-fn listen(client: &mut TcpStream) -> io::Result<()> {
-    let mut request = Vec::new();
-    let mut buffer = [0; 4096];
-    while !request.windows(4).any(|end| end == b"\r\n\r\n") {
-        let length = client.read(&mut buffer)?;
-        if length == 0 {
-            return Err(io::ErrorKind::UnexpectedEof.into());
-        }
-        request.extend_from_slice(&buffer[..length]);
-    }
-    Ok(())
 }
 
 /// A file that only its owner may read, as one keeps secrets.
