@@ -337,7 +337,7 @@ pub(crate) enum ExportFormat {
     Jsonl,
     /// One row an event, with the names of the JSON form
     Csv,
-    /// As the provider's own export, column for column
+    /// As the provider's own export of one endpoint, column for column; completions unless one is named
     ProviderCsv,
 }
 

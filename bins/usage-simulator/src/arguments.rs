@@ -4,8 +4,9 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use chrono::{DateTime, NaiveDate, Utc};
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand};
-use usage_core::{parse_day, parse_instant};
+use usage_core::{Endpoint, Width, parse_day, parse_instant};
 use usage_simulator::faults::Injection;
 
 /// Serves a simulated OpenAI organisation over HTTP, or writes its export.
@@ -20,7 +21,7 @@ pub(crate) struct Arguments {
 pub(crate) enum Command {
     /// Serve the admin API on 127.0.0.1 until interrupted; prints the base URL when it listens
     Serve(Serve),
-    /// Write the completions export that the provider's dashboard would give
+    /// Write the usage export that the provider's dashboard would give
     Export(Export),
 }
 
@@ -40,9 +41,6 @@ pub(crate) struct Serve {
     /// The time the provider believes it is, for example 2025-10-05T12:00:00Z; the machine's unless given
     #[arg(long, value_name = "TIME", value_parser = parse_instant)]
     pub(crate) now: Option<DateTime<Utc>>,
-    /// Generate usage at every usage endpoint, not at completions only
-    #[arg(long, conflicts_with = "csv")]
-    pub(crate) every_endpoint: bool,
     /// Let a fault happen; may be given more than once
     ///
     /// FAULT[@every=K|@from=N|@once=N][@grouped][:ENDPOINT]: at all matching usage requests, at every K-th, from the
@@ -60,6 +58,12 @@ pub(crate) struct Serve {
 pub(crate) struct Export {
     #[command(flatten)]
     pub(crate) organization: OrganizationArguments,
+    /// The endpoint; any other than completions needs --every-endpoint to have usage
+    #[arg(long, value_name = "ENDPOINT", default_value_t = Endpoint::Completions)]
+    pub(crate) endpoint: Endpoint,
+    /// How wide the windows are: days, hours or minutes
+    #[arg(long, value_name = "WIDTH", default_value = "1d", value_parser = width_parser())]
+    pub(crate) bucket_width: Width,
     /// The first UTC day; that of the first usage unless given
     #[arg(long, value_name = "DAY", value_parser = parse_day)]
     pub(crate) start: Option<NaiveDate>,
@@ -89,7 +93,15 @@ pub(crate) struct OrganizationArguments {
     /// The first generated UTC day
     #[arg(long, value_name = "DAY", value_parser = parse_day)]
     pub(crate) first_day: Option<NaiveDate>,
+    /// Generate usage at every usage endpoint, not at completions only
+    #[arg(long, conflicts_with = "csv")]
+    pub(crate) every_endpoint: bool,
     /// The organisation's id
     #[arg(long, value_name = "ID", default_value = "org-simulated")]
     pub(crate) organization: String,
+}
+
+/// The provider's names of the widths.
+fn width_parser() -> impl TypedValueParser<Value = Width> {
+    PossibleValuesParser::new(["1d", "1h", "1m"]).try_map(|text| text.parse::<Width>())
 }

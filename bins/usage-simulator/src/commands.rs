@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use tokio::signal::unix::{SignalKind, signal};
-use usage_core::{Endpoint, ManualClock, WindowRange};
+use usage_core::{ManualClock, WindowRange};
 use usage_simulator::{AdminKey, Generate, Organization, Simulator};
 
 use crate::arguments::{Arguments, Command, Export, OrganizationArguments, Serve};
@@ -33,7 +33,7 @@ async fn run_serve(arguments: Serve) -> Outcome {
         }
     };
     let mut builder = Simulator::builder()
-        .organization(organization(&arguments.organization, arguments.every_endpoint)?)
+        .organization(organization(&arguments.organization)?)
         .key(AdminKey::owner(key))
         .port(arguments.port);
     if let Some(now) = arguments.now {
@@ -60,8 +60,8 @@ async fn run_serve(arguments: Serve) -> Outcome {
 }
 
 fn run_export(arguments: &Export) -> Outcome {
-    let organization = organization(&arguments.organization, false)?;
-    let span = organization.usage(Endpoint::Completions).span();
+    let organization = organization(&arguments.organization)?;
+    let span = organization.usage(arguments.endpoint).span();
     let missing = "there is no usage to take the days from; give --start and --end";
     let start = arguments
         .start
@@ -71,22 +71,24 @@ fn run_export(arguments: &Export) -> Outcome {
         .end
         .or(span.map(|(_, last)| last.date_naive()))
         .ok_or(missing)?;
-    let range = WindowRange::days(start, end)?;
+    let days = WindowRange::days(start, end)?;
+    let range = WindowRange::new(days.start(), days.end(), arguments.bucket_width)?;
+    let write = |to: &mut dyn Write| organization.write_usage_csv(arguments.endpoint, range, to);
     match &arguments.output {
-        Some(path) => export_to_file(&organization, range, path).map_err(|error| at(path, &error).into()),
-        None => Ok(export_to_standard_output(&organization, range)?),
+        Some(path) => export_to_file(path, write).map_err(|error| at(path, &error).into()),
+        None => Ok(export_to_standard_output(write)?),
     }
 }
 
-fn export_to_file(organization: &Organization, range: WindowRange, path: &Path) -> io::Result<()> {
+fn export_to_file(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
     let mut file = BufWriter::new(File::create(path)?);
-    organization.write_completions_csv(range, &mut file)?;
+    write(&mut file)?;
     file.flush()
 }
 
-fn export_to_standard_output(organization: &Organization, range: WindowRange) -> io::Result<()> {
+fn export_to_standard_output(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
     let mut output = BufWriter::new(io::stdout().lock());
-    let written = organization.write_completions_csv(range, &mut output);
+    let written = write(&mut output);
     match written.and_then(|()| output.flush()) {
         // Who reads only the beginning, as `head` does, has what was wanted.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
@@ -94,10 +96,7 @@ fn export_to_standard_output(organization: &Organization, range: WindowRange) ->
     }
 }
 
-fn organization(
-    arguments: &OrganizationArguments,
-    every_endpoint: bool,
-) -> Result<Organization, Box<dyn Error>> {
+fn organization(arguments: &OrganizationArguments) -> Result<Organization, Box<dyn Error>> {
     if arguments.csv.is_empty() {
         let default = Generate::default();
         return Ok(Organization::generate(&Generate {
@@ -106,7 +105,7 @@ fn organization(
             days: arguments.days.unwrap_or(default.days),
             groups_per_day: arguments.groups_per_day.unwrap_or(default.groups_per_day),
             first_day: arguments.first_day.unwrap_or(default.first_day),
-            every_endpoint,
+            every_endpoint: arguments.every_endpoint,
             ..default
         }));
     }

@@ -61,6 +61,48 @@ fn the_export_of_a_seed_is_written_to_a_file_and_is_always_the_same() {
     assert_eq!(text.into_bytes(), run(&arguments).stdout);
 }
 
+#[test]
+fn any_endpoint_is_exported_at_any_width() {
+    let export = |endpoint: &str, width: &str| {
+        let output = run(&[
+            "export",
+            "--every-endpoint",
+            "--days",
+            "2",
+            "--endpoint",
+            endpoint,
+            "--bucket-width",
+            width,
+            "--start",
+            "2025-09-01",
+            "--end",
+            "2025-09-02",
+        ]);
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let minutes = export("images", "1m");
+    assert!(
+        minutes.starts_with(
+            "start_time,end_time,start_time_iso,end_time_iso,\
+             project_id,num_model_requests,user_id,api_key_id,model,size,source,images\n"
+        ),
+        "{minutes}"
+    );
+    let images = |text: &str| -> u64 {
+        let cells = text.lines().skip(1).map(|line| line.rsplit(',').next().unwrap());
+        cells
+            .filter(|cell| !cell.is_empty())
+            .map(|cell| cell.parse::<u64>().unwrap())
+            .sum()
+    };
+    let (hours, days) = (export("images", "1h"), export("images", "1d"));
+    assert!(images(&days) > 0);
+    assert_eq!((images(&minutes), images(&hours)), (images(&days), images(&days)));
+    assert!(minutes.lines().count() > 2 * 1_440 && hours.lines().count() > 2 * 24);
+    assert_ne!(export("moderations", "1d"), days);
+}
+
 /// A simulator that serves, and where.
 fn serve(arguments: &[&str]) -> (Child, String) {
     let mut child = simulator(&[&["serve"], arguments].concat())
@@ -169,6 +211,9 @@ fn bad_input_is_one_line_and_2() {
         (&["export", "--csv", empty], "has no column `start_time`"),
         (&["export", "--csv", "x", "--seed", "1"], "cannot be used with"),
         (&["export", "--days", "0"], "there is no usage"),
+        (&["export", "--endpoint", "images"], "there is no usage"),
+        (&["export", "--endpoint", "chess"], "unknown endpoint `chess`"),
+        (&["export", "--bucket-width", "2h"], "1d, 1h, 1m"),
         (&["serve", "--key-file", empty], "the key file is empty"),
         (&["serve", "--port", "70000"], "70000"),
         (&["serve", "--fault", "fire"], "gzip-bomb"),

@@ -61,12 +61,11 @@ pub enum AppError {
     /// An export in the provider's layout is about one account.
     #[error("the ledger has {0} accounts; name one with --account")]
     SeveralAccounts(usize),
-    /// The provider's layout holds one endpoint, and only that of completions is written.
+    /// An export in the provider's layout is about one endpoint.
     #[error(
-        "the provider's layout is written for completions and decisions, one of them at a time; name one with \
-         --endpoint, or use --format csv"
+        "the provider's export holds one endpoint, and {0} are named; name one with --endpoint, or use --format csv"
     )]
-    NoLayout,
+    SeveralEndpoints(usize),
     /// The text is no id.
     #[error("`{0}` is no key id; see `usage keys list`")]
     KeyId(String),

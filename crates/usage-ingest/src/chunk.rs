@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
-use usage_core::{DimensionSet, Dimensions, Drift, Issue, IssueCode, Metrics, Scope, UsageRow, Window, WindowRange};
+use usage_core::{
+    DimensionSet, Dimensions, Drift, Issue, IssueCode, Metrics, Scope, UsageRow, Window, WindowRange,
+};
 use usage_providers::{ReadError, UsageQuery, UsageRead, WindowRead};
 use usage_store::{Lease, Ledger, ReplaceError, Replacement, StoreError, WindowOutcome, WindowRows};
 

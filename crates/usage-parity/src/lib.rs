@@ -1,8 +1,10 @@
 #![doc = include_str!("../README.md")]
 
+pub mod costs;
 mod diff;
 mod export;
 mod groups;
+mod layout;
 mod ledger;
 mod provider_csv;
 mod report;
@@ -14,6 +16,7 @@ pub use diff::{
     compare, compare_exports, summarize,
 };
 pub use export::{ExportError, ExportFile, ExportProblem, ExportSource, ExportText, UsageExport};
+pub use layout::{Column, Layout, TIME_COLUMNS};
 pub use ledger::{LedgerChange, LedgerCoverage, LedgerReader, LedgerRow, LedgerSelection};
 pub use provider_csv::{ProviderCsvError, ProviderCsvWriter};
 pub use report::{LedgerFacts, ReportFacts, RestatementCounts, RunFact};

@@ -1,45 +1,21 @@
-//! `OpenAI`'s export of completions usage, as its dashboard writes it.
+//! `OpenAI`'s exports of usage, as its dashboard writes them.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io;
 
 use chrono::{DateTime, SecondsFormat, Utc};
-use usage_core::{Dimension, Dimensions, Metric, MetricOverflow, Metrics, UsageRow, Window};
+use usage_core::{Dimension, Dimensions, Endpoint, MetricOverflow, Metrics, UsageRow, Window};
 
-const TIME_COLUMNS: [&str; 4] = ["start_time", "end_time", "start_time_iso", "end_time_iso"];
+use crate::layout::{Column, Layout};
 
-/// The columns behind the times, in the provider's order.
-const COLUMNS: [Column; 20] = [
-    Column::Dimension(Dimension::ProjectId),
-    Column::Metric(Metric::NumModelRequests),
-    Column::Dimension(Dimension::UserId),
-    Column::Dimension(Dimension::ApiKeyId),
-    Column::Dimension(Dimension::Model),
-    Column::Dimension(Dimension::Batch),
-    Column::Dimension(Dimension::ServiceTier),
-    Column::Metric(Metric::InputTokens),
-    Column::Metric(Metric::OutputTokens),
-    Column::Metric(Metric::InputCachedTokens),
-    Column::Metric(Metric::InputUncachedTokens),
-    Column::Metric(Metric::InputTextTokens),
-    Column::Metric(Metric::OutputTextTokens),
-    Column::Metric(Metric::InputCachedTextTokens),
-    Column::Metric(Metric::InputAudioTokens),
-    Column::Metric(Metric::InputCachedAudioTokens),
-    Column::Metric(Metric::OutputAudioTokens),
-    Column::Metric(Metric::InputImageTokens),
-    Column::Metric(Metric::InputCachedImageTokens),
-    Column::Metric(Metric::OutputImageTokens),
-];
-
-/// Writes the provider's export of completions usage, one window after the other, so that it never holds more than
+/// Writes the provider's export of one endpoint's usage, one window after the other, so that it never holds more than
 /// one.
 ///
-/// * 24 columns with a header, also when no window follows. (The provider leaves out all columns but the four times
-///   when no row of its file has usage.)
-/// * Rows that differ only in what the layout has no column for, the API source, are summed. Cache writes have no
-///   column either and are not written.
+/// * The columns of the endpoint's [`Layout`] with a header, also when no window follows. (The provider leaves out all
+///   columns but the four times when no row of its file has usage.)
+/// * Rows that differ only in what the layout has no column for (for completions, the API source) are summed. Metrics
+///   without a column (for completions, cache writes) are not written.
 /// * Within a window, rows are sorted by the dimensions in column order, absent ones first. The provider documents no
 ///   order; every file seen is in this one.
 /// * A window without rows gets one with nothing but its times: it was read, and there was no usage.
@@ -48,15 +24,17 @@ const COLUMNS: [Column; 20] = [
 #[derive(Debug)]
 pub struct ProviderCsvWriter<W: io::Write> {
     output: csv::Writer<W>,
+    layout: &'static Layout,
     last: Option<Window>,
     number: String,
 }
 
 impl<W: io::Write> ProviderCsvWriter<W> {
-    /// A writer that has written nothing yet. The output needs no buffer of its own.
-    pub fn new(output: W) -> Self {
+    /// A writer of the endpoint's export that has written nothing yet. The output needs no buffer of its own.
+    pub fn new(output: W, endpoint: Endpoint) -> Self {
         Self {
             output: csv::Writer::from_writer(output),
+            layout: Layout::of(endpoint),
             last: None,
             number: String::new(),
         }
@@ -79,7 +57,8 @@ impl<W: io::Write> ProviderCsvWriter<W> {
             Some(last) => return Err(ProviderCsvError::Order { window, last }),
         }
         self.last = Some(window);
-        let groups = sums(rows).map_err(|overflow| ProviderCsvError::Sum { window, overflow })?;
+        let groups =
+            sums(self.layout, rows).map_err(|overflow| ProviderCsvError::Sum { window, overflow })?;
         self.write_groups(window, groups)
             .map_err(|error| ProviderCsvError::Window {
                 window,
@@ -107,11 +86,8 @@ impl<W: io::Write> ProviderCsvWriter<W> {
     }
 
     fn write_header(&mut self) -> Result<(), ProviderCsvError> {
-        let names = TIME_COLUMNS
-            .into_iter()
-            .chain(COLUMNS.iter().map(|column| column.name()));
         self.output
-            .write_record(names)
+            .write_record(self.layout.names())
             .map_err(|error| ProviderCsvError::Header {
                 error: io_error(error),
             })
@@ -125,7 +101,7 @@ impl<W: io::Write> ProviderCsvWriter<W> {
             iso(window.end()),
         ];
         if groups.is_empty() {
-            let blank = COLUMNS.iter().map(|_| "");
+            let blank = self.layout.columns().iter().map(|_| "");
             return self
                 .output
                 .write_record(times.iter().map(String::as_str).chain(blank));
@@ -133,8 +109,8 @@ impl<W: io::Write> ProviderCsvWriter<W> {
         for (group, metrics) in groups {
             let mut values = group.into_iter();
             times.iter().try_for_each(|time| self.output.write_field(time))?;
-            for column in COLUMNS {
-                match column {
+            for column in self.layout.columns() {
+                match *column {
                     Column::Dimension(dimension) => {
                         let value = values.next().flatten();
                         self.output.write_field(spelling(dimension, value))?;
@@ -192,46 +168,31 @@ pub enum ProviderCsvError {
     },
 }
 
-#[derive(Clone, Copy)]
-enum Column {
-    Dimension(Dimension),
-    Metric(Metric),
-}
-
-impl Column {
-    const fn name(self) -> &'static str {
-        match self {
-            Self::Dimension(dimension) => dimension.as_str(),
-            Self::Metric(metric) => metric.as_str(),
-        }
-    }
-}
-
-/// The values of the dimensions that have a column, in column order: what the layout can tell apart.
-type Group<'row> = [Option<&'row str>; DIMENSIONS.len()];
-
-const DIMENSIONS: [Dimension; 6] = [
-    Dimension::ProjectId,
-    Dimension::UserId,
-    Dimension::ApiKeyId,
-    Dimension::Model,
-    Dimension::Batch,
-    Dimension::ServiceTier,
-];
+/// The values of the dimensions that have a column, in column order and then filled up: what the layout can tell apart.
+type Group<'row> = [Option<&'row str>; Dimension::ALL.len()];
 
 fn sums<'rows>(
+    layout: &Layout,
     rows: impl IntoIterator<Item = &'rows UsageRow>,
 ) -> Result<BTreeMap<Group<'rows>, Metrics>, MetricOverflow> {
     let mut groups: BTreeMap<Group<'rows>, Metrics> = BTreeMap::new();
     for row in rows {
-        let sum = groups.entry(group(&row.dimensions)).or_default();
+        let sum = groups.entry(group(layout, &row.dimensions)).or_default();
         *sum = sum.checked_add(&row.metrics)?;
     }
     Ok(groups)
 }
 
-fn group(dimensions: &Dimensions) -> Group<'_> {
-    DIMENSIONS.map(|dimension| dimensions.get(dimension))
+fn group<'row>(layout: &Layout, dimensions: &'row Dimensions) -> Group<'row> {
+    let mut group = Group::default();
+    let values = layout.columns().iter().filter_map(|column| match column {
+        Column::Dimension(dimension) => Some(dimensions.get(*dimension)),
+        Column::Metric(_) => None,
+    });
+    for (place, value) in group.iter_mut().zip(values) {
+        *place = value;
+    }
+    group
 }
 
 fn spelling(dimension: Dimension, value: Option<&str>) -> &str {
@@ -243,11 +204,11 @@ fn spelling(dimension: Dimension, value: Option<&str>) -> &str {
 }
 
 /// RFC 3339 with a numeric zone, as the provider writes it here and nowhere else.
-fn iso(instant: DateTime<Utc>) -> String {
+pub(crate) fn iso(instant: DateTime<Utc>) -> String {
     instant.to_rfc3339_opts(SecondsFormat::Secs, false)
 }
 
-fn io_error(error: csv::Error) -> io::Error {
+pub(crate) fn io_error(error: csv::Error) -> io::Error {
     match error.into_kind() {
         csv::ErrorKind::Io(error) => error,
         other => io::Error::other(format!("{other:?}")),

@@ -1,4 +1,4 @@
-//! The provider's completions export, written.
+//! The provider's usage exports, written.
 
 #![expect(clippy::unwrap_used, reason = "a helper that cannot go on fails its test")]
 
@@ -8,9 +8,10 @@ use std::io;
 use std::path::Path;
 
 use usage_core::{
-    Dimension, Dimensions, Metric, Metrics, UsageRow, Width, Window, WindowRange, parse_day, parse_instant,
+    Dimension, Dimensions, Endpoint, Metric, Metrics, UsageRow, Width, Window, WindowRange, parse_day,
+    parse_instant,
 };
-use usage_parity::{ProviderCsvError, ProviderCsvWriter};
+use usage_parity::{Layout, ProviderCsvError, ProviderCsvWriter};
 
 #[test]
 fn a_real_export_read_and_written_is_the_same_file() {
@@ -106,6 +107,78 @@ fn a_file_without_windows_is_a_header() {
 }
 
 #[test]
+fn every_endpoint_has_a_header_and_rows_of_its_own() {
+    let mut files = Vec::new();
+    for endpoint in Endpoint::ALL {
+        let mut file = ProviderCsvWriter::new(Vec::new(), endpoint);
+        file.write_window(
+            hour("2025-09-01T22:00:00Z"),
+            [&everything("b", 5), &everything("a", 7)],
+        )
+        .unwrap();
+        file.write_window(hour("2025-09-01T23:00:00Z"), []).unwrap();
+        let text = String::from_utf8(file.finish().unwrap()).unwrap();
+        let columns = text.lines().next().unwrap().split(',').count();
+        for line in text.lines() {
+            assert_eq!(line.split(',').count(), columns, "{endpoint}: {line}");
+        }
+        files.push(format!("{endpoint}\n{text}\n"));
+    }
+    // The same times begin every row.
+    insta::assert_snapshot!(
+        files
+            .concat()
+            .replace("2025-09-01T22:00:00+00:00,2025-09-01T23:00:00+00:00", "22,23")
+    );
+}
+
+#[test]
+fn every_layout_sums_what_it_cannot_tell_apart() {
+    for endpoint in Endpoint::ALL {
+        let mut other = everything("a", 5);
+        for hidden in Dimension::ALL {
+            if !Layout::of(endpoint).dimensions().contains(hidden) {
+                match other.dimensions.text_mut(hidden) {
+                    Some(text) => *text = Some("another".to_owned()),
+                    None => other.dimensions.batch = None,
+                }
+            }
+        }
+        let mut file = ProviderCsvWriter::new(Vec::new(), endpoint);
+        file.write_window(day("2025-09-01"), [&everything("a", 7), &other])
+            .unwrap();
+        let text = String::from_utf8(file.finish().unwrap()).unwrap();
+        let windows = read(&text);
+        let [row] = windows[0].1.as_slice() else {
+            panic!("{endpoint}: {text}");
+        };
+        for metric in Metric::ALL {
+            let shown = Layout::of(endpoint).metrics().any(|shown| shown == metric);
+            assert_eq!(
+                row.metrics.get(metric),
+                shown.then_some(12),
+                "{endpoint}: {metric}"
+            );
+        }
+    }
+}
+
+/// A row with every dimension and every metric, of which each layout shows its own.
+fn everything(value: &str, number: i64) -> UsageRow {
+    let mut row = UsageRow::default();
+    for dimension in Dimension::ALL {
+        match row.dimensions.text_mut(dimension) {
+            Some(text) => *text = Some(value.to_owned()),
+            None => row.dimensions.batch = Some(true),
+        }
+    }
+    for metric in Metric::ALL {
+        *row.metrics.get_mut(metric) = Some(number);
+    }
+    row
+}
+
+#[test]
 fn values_are_quoted_where_csv_needs_it_and_otherwise_left_alone() {
     let values = ["=1+1", "@cmd", "a,b", "say \"hi\"", "two\nlines", "é"];
     let rows: Vec<UsageRow> = values
@@ -141,7 +214,7 @@ fn windows_out_of_order_are_refused_by_name() {
         (day("2025-09-02"), day("2025-09-02")),
         (day("2025-09-02"), hour),
     ] {
-        let mut file = ProviderCsvWriter::new(Vec::new());
+        let mut file = ProviderCsvWriter::new(Vec::new(), Endpoint::Completions);
         file.write_window(first, []).unwrap();
         assert_eq!(
             file.write_window(second, []).unwrap_err().to_string(),
@@ -159,7 +232,7 @@ fn a_sum_beyond_64_bits_names_window_and_metric() {
         },
         ..UsageRow::default()
     };
-    let error = ProviderCsvWriter::new(Vec::new())
+    let error = ProviderCsvWriter::new(Vec::new(), Endpoint::Completions)
         .write_window(day("2025-09-01"), [&huge, &huge])
         .unwrap_err();
     assert_eq!(
@@ -170,7 +243,7 @@ fn a_sum_beyond_64_bits_names_window_and_metric() {
 
 #[test]
 fn a_full_disk_names_the_window() {
-    let mut file = ProviderCsvWriter::new(Full);
+    let mut file = ProviderCsvWriter::new(Full, Endpoint::Completions);
     file.write_window(day("2025-09-01"), []).unwrap();
     let error = file.finish().unwrap_err();
     assert!(
@@ -183,7 +256,7 @@ fn a_full_disk_names_the_window() {
     );
 
     // Buffers hold a few rows back, so the error comes at some window, but it comes.
-    let mut file = ProviderCsvWriter::new(Full);
+    let mut file = ProviderCsvWriter::new(Full, Endpoint::Completions);
     let year = WindowRange::days(parse_day("2025-01-01").unwrap(), parse_day("2025-12-31").unwrap()).unwrap();
     let error = year
         .windows()
@@ -205,12 +278,16 @@ impl io::Write for Full {
     }
 }
 
+fn hour(start: &str) -> Window {
+    Window::new(parse_instant(start).unwrap(), Width::Hour).unwrap()
+}
+
 fn day(text: &str) -> Window {
     Window::day(parse_day(text).unwrap())
 }
 
 fn write(windows: &[(Window, Vec<UsageRow>)]) -> String {
-    let mut file = ProviderCsvWriter::new(Vec::new());
+    let mut file = ProviderCsvWriter::new(Vec::new(), Endpoint::Completions);
     for (window, rows) in windows {
         file.write_window(*window, rows).unwrap();
     }

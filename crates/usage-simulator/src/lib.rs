@@ -5,6 +5,7 @@ mod organization;
 mod server;
 
 pub use organization::{
-    ApiKey, CostError, CsvError, Generate, KeyOwner, Organization, Project, Totals, UsageLog, User,
+    ApiKey, BatchSpelling, CostError, CsvError, Generate, KeyOwner, Organization, Project, Quirks, Totals,
+    UsageLog, User,
 };
 pub use server::{AdminKey, ArrayEncoding, LoggedRequest, Simulator, SimulatorBuilder, StartError};

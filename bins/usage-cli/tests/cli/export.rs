@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::fs;
 
 use serde_json::Value;
+use usage_core::{Endpoint, Width, WindowRange, parse_day};
+use usage_simulator::{Generate, Organization};
 
 use crate::fixture::{DatabaseKind, ORGANIZATION, Place, Provider, real_export};
 
@@ -129,4 +131,78 @@ fn an_output_file_is_replaced_as_a_whole() {
         .filter(|name| name.starts_with("work/") && !name.starts_with("work/ledger.db"))
         .collect();
     assert_eq!(left, ["work/events.jsonl"]);
+}
+
+#[test]
+fn every_endpoint_comes_back_as_the_provider_exports_it() {
+    let organization = every_endpoint();
+    let provider = Provider::of(organization.clone());
+    for (width, last_day) in [
+        (Width::Day, "2025-09-03"),
+        (Width::Hour, "2025-09-02"),
+        (Width::Minute, "2025-09-01"),
+    ] {
+        let place = Place::with_key(DatabaseKind::Sqlite, &provider);
+        place
+            .run(&[
+                "backfill",
+                "--start",
+                "2025-09-01",
+                "--end",
+                last_day,
+                "--bucket-width",
+                width.as_str(),
+            ])
+            .succeeds();
+        let days = WindowRange::days(parse_day("2025-09-01").unwrap(), parse_day(last_day).unwrap()).unwrap();
+        let range = WindowRange::new(days.start(), days.end(), width).unwrap();
+        for endpoint in Endpoint::ALL {
+            let ours = place
+                .run(&[
+                    "export",
+                    "--format",
+                    "provider-csv",
+                    "--endpoint",
+                    endpoint.as_str(),
+                    "--bucket-width",
+                    width.as_str(),
+                ])
+                .succeeds()
+                .stdout;
+            assert_eq!(
+                ours,
+                organization.usage_csv(endpoint, range),
+                "{endpoint} by {width}"
+            );
+            assert!(
+                ours.lines().any(|line| line.contains(",proj_")),
+                "{endpoint} by {width} has usage"
+            );
+        }
+    }
+}
+
+fn every_endpoint() -> Organization {
+    Organization::generate(&Generate {
+        organization: ORGANIZATION.to_owned(),
+        days: 3,
+        idle_days_percent: 0,
+        every_endpoint: true,
+        ..Generate::default()
+    })
+}
+
+#[test]
+fn the_providers_export_holds_one_endpoint() {
+    let provider = Provider::of_the_real_month();
+    let place = Place::with_key(DatabaseKind::Sqlite, &provider);
+    place.backfill_month(&[]).succeeds();
+    let export = ["export", "--format", "provider-csv", "--endpoint", "completions"];
+    place
+        .run(&[&export[..], &["--endpoint", "images"]].concat())
+        .refuses_with(
+            "the provider's export holds one endpoint, and 2 are named; name one with --endpoint, or use --format csv",
+        );
+    let named = place.run(&export).succeeds().stdout;
+    assert_eq!(named, fs::read_to_string(real_export()).unwrap());
 }

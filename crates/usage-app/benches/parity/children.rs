@@ -7,16 +7,14 @@ use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
+use usage_app::App;
 use usage_app::commands::parity::{ParityOptions, parity};
 use usage_app::settings::{Environment, Flags, Settings, Sources};
-use usage_app::App;
 use usage_core::{
     Account, DimensionSet, Endpoint, ProjectFilter, Provider, Scope, SystemClock, UsageRow, Width, Window,
 };
 use usage_parity::{CompareOptions, ExportFile, ExportScope, TimeRange, UsageExport, compare_exports};
-use usage_store::{
-    AccountScope, EventQuery, LeaseAttempt, Ledger, OpenMode, Replacement, WindowRows,
-};
+use usage_store::{AccountScope, EventQuery, LeaseAttempt, Ledger, OpenMode, Replacement, WindowRows};
 
 use crate::Outcome;
 
@@ -94,7 +92,10 @@ pub(crate) fn run(arguments: &[&str]) -> Outcome<()> {
 
 fn exports(first: &str, second: &str) -> Outcome<Value> {
     let open = |path: &str| -> Outcome<UsageExport> {
-        Ok(UsageExport::open(Box::new(ExportFile::new(Path::new(path))?), None)?)
+        Ok(UsageExport::open(
+            Box::new(ExportFile::new(Path::new(path))?),
+            None,
+        )?)
     };
     let options = CompareOptions {
         range: TimeRange::default(),
@@ -150,7 +151,9 @@ async fn open(ledger: &str) -> Outcome<Ledger> {
 /// Fills a ledger with what an export says, as a backfill would.
 async fn load(csv: &str, ledger: &str) -> Outcome<Value> {
     let ledger = open(ledger).await?;
-    let account = ledger.add_account(Account::new(Provider::OpenAi, "org-bench")?).await?;
+    let account = ledger
+        .add_account(Account::new(Provider::OpenAi, "org-bench")?)
+        .await?;
     let LeaseAttempt::Acquired(lease) = ledger
         .acquire_lease(account.id, "bench", Duration::from_mins(60), None)
         .await?
@@ -171,13 +174,19 @@ async fn load(csv: &str, ledger: &str) -> Outcome<Value> {
                 if let Some(place) = row.dimensions.text_mut(dimension) {
                     *place = Some(value.to_owned());
                 }
-            } else if let Some(metric) = usage_core::Metric::ALL.into_iter().find(|metric| metric.as_str() == name) {
+            } else if let Some(metric) = usage_core::Metric::ALL
+                .into_iter()
+                .find(|metric| metric.as_str() == name)
+            {
                 *row.metrics.get_mut(metric) = Some(value.parse()?);
             }
         }
         if windows.last().is_none_or(|last| last.window != window) {
             store(&ledger, &lease, &account.account, &mut windows).await?;
-            windows.push(WindowRows { window, rows: Vec::new() });
+            windows.push(WindowRows {
+                window,
+                rows: Vec::new(),
+            });
         }
         if let Some(last) = windows.last_mut() {
             last.rows.push(row);
@@ -218,6 +227,8 @@ async fn store(
 fn peak_kilobytes() -> Outcome<u64> {
     let status = std::fs::read_to_string("/proc/self/status")?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    let number = line.and_then(|line| line.trim().strip_suffix("kB")).ok_or("no VmHWM")?;
+    let number = line
+        .and_then(|line| line.trim().strip_suffix("kB"))
+        .ok_or("no VmHWM")?;
     Ok(number.trim().parse()?)
 }

@@ -136,7 +136,8 @@ impl Row {
             project: number % 40,
             user: number / 8,
             key: number % 800,
-            model: ["gpt-5-2025-08-07", "gpt-4.1-mini-2025-04-14", "gpt-4o"][usize::try_from(number % 3).unwrap_or(0)],
+            model: ["gpt-5-2025-08-07", "gpt-4.1-mini-2025-04-14", "gpt-4o"]
+                [usize::try_from(number % 3).unwrap_or(0)],
             batch: number.is_multiple_of(16),
             tier: "default",
             requests: 1 + place % 97,

@@ -36,9 +36,9 @@ pub(crate) fn print(options: &Options, exports: &Exports, ways: &[Way]) -> Outco
         let ways: Vec<_> = ways
             .iter()
             .map(|way| {
-                let samples = way.samples.iter().map(|sample| {
-                    json!({ "seconds": sample.seconds, "peakKilobytes": sample.peak_kilobytes })
-                });
+                let samples = way.samples.iter().map(
+                    |sample| json!({ "seconds": sample.seconds, "peakKilobytes": sample.peak_kilobytes }),
+                );
                 json!({ "name": way.name, "samples": samples.collect::<Vec<_>>() })
             })
             .collect();

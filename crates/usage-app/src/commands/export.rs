@@ -47,7 +47,7 @@ pub enum ExportLayout {
     JsonLines,
     /// One row an event. Texts that a spreadsheet would take for a formula are marked as text.
     Csv,
-    /// The provider's own export, column for column.
+    /// The provider's own export of one endpoint, column for column; of completions if all are asked for.
     ProviderCsv,
 }
 
@@ -87,18 +87,15 @@ pub async fn export(app: &App, options: ExportOptions) -> Result<u64, AppError> 
     }
 }
 
-/// The endpoints that are written. The provider's export has one endpoint a file, and the layout written here is that
-/// of completions, which decisions share.
+/// The endpoints that are written. The provider's export holds one endpoint: completions, if none is chosen.
 fn laid_out(options: &ExportOptions) -> Result<Vec<Endpoint>, AppError> {
     match (options.layout, options.endpoints.as_slice()) {
         (ExportLayout::JsonLines | ExportLayout::Csv, endpoints)
-        | (ExportLayout::ProviderCsv, endpoints @ [Endpoint::Completions | Endpoint::Decisions]) => {
-            Ok(endpoints.to_vec())
-        }
+        | (ExportLayout::ProviderCsv, endpoints @ [_]) => Ok(endpoints.to_vec()),
         (ExportLayout::ProviderCsv, endpoints) if endpoints == Endpoint::ALL => {
             Ok(vec![Endpoint::Completions])
         }
-        (ExportLayout::ProviderCsv, _) => Err(AppError::NoLayout),
+        (ExportLayout::ProviderCsv, endpoints) => Err(AppError::SeveralEndpoints(endpoints.len())),
     }
 }
 
@@ -217,7 +214,7 @@ async fn provider_csv(
             rows.entry(coverage.window).or_default();
         }
     }
-    let mut writer = ProviderCsvWriter::new(out);
+    let mut writer = ProviderCsvWriter::new(out, endpoint);
     let mut events = 0;
     let mut after = None;
     loop {

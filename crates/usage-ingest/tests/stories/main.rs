@@ -44,6 +44,8 @@ on_both_databases!(
     restatement::a_settled_day_is_restated_only_when_read_again,
     restatement::growth_of_an_open_day_is_no_restatement,
     restatement::a_chunk_of_open_windows_has_no_control_total,
+    restatement::a_day_that_closes_between_plan_and_run_has_its_control_total,
+    restatement::a_provider_whose_clock_goes_wrong_makes_no_closed_day_of_an_open_one,
     restatement::a_vanished_row_is_retracted_and_kept,
     restatement::a_read_that_empties_a_day_is_held_until_accepted,
     keys::two_keys_of_one_account_read_it_once,

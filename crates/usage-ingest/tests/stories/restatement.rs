@@ -3,6 +3,7 @@
 use chrono::TimeDelta;
 use usage_core::{Endpoint, IssueCode, WindowState};
 use usage_ingest::Outcome;
+use usage_simulator::faults::{Fault, Injection};
 use usage_store::{RevisionKind, RunStatus};
 
 use crate::organizations::{group, three_projects, used};
@@ -136,6 +137,45 @@ pub(crate) async fn a_chunk_of_open_windows_has_no_control_total(database: Datab
     assert_eq!((plan.chunks[0].pages, plan.chunks[0].control_pages), (1, 0));
     assert_clean(&world.work_off(&job, &plan).await);
     assert_eq!(world.requests(), 1);
+    world.assert_equals_truth("2025-09-07", "2025-09-07").await;
+}
+
+pub(crate) async fn a_day_that_closes_between_plan_and_run_has_its_control_total(database: Database) {
+    let world = World::of(three_projects(), database).await;
+    world.set_time("2025-09-07T23:59:00Z");
+    let job = Job::days("2025-09-07", "2025-09-07");
+    let plan = world.plan(&job).await;
+    assert_eq!(plan.chunks[0].control_pages, 0);
+    world.set_time("2025-09-08T00:01:00Z");
+    assert_clean(&world.work_off(&job, &plan).await);
+    assert_eq!(world.requests(), 2, "grouped, and without grouping");
+    assert_eq!(world.coverage().await[0].state, WindowState::Provisional);
+    world.assert_equals_truth("2025-09-07", "2025-09-07").await;
+}
+
+pub(crate) async fn a_provider_whose_clock_goes_wrong_makes_no_closed_day_of_an_open_one(database: Database) {
+    let world = World::of(three_projects(), database).await;
+    for (fault, now, state) in [
+        // Five hours ahead, the provider believes that the day is over; by ours it is not.
+        (Fault::ClockAhead, "2025-09-07T20:00:00Z", WindowState::Open),
+        // Five hours behind, it believes that the day goes on, and leaves out what it has not seen yet.
+        (
+            Fault::ClockBehind,
+            "2025-09-08T01:00:00Z",
+            WindowState::Provisional,
+        ),
+    ] {
+        world.set_time(now);
+        world.simulator.inject(Injection::new(fault));
+        let report = world.run(&Job::days("2025-09-07", "2025-09-07")).await;
+        world.simulator.clear_faults();
+        assert_clean(&report);
+        let coverage = world.coverage().await;
+        assert_eq!((coverage.len(), coverage[0].state), (1, state), "{fault:?}");
+    }
+    // Whatever was left out comes with the next read, before the day is settled.
+    world.set_time("2025-09-09T00:00:00Z");
+    assert_clean(&world.run(&Job::days("2025-09-07", "2025-09-07")).await);
     world.assert_equals_truth("2025-09-07", "2025-09-07").await;
 }
 

@@ -32,7 +32,7 @@ pub(crate) struct Row {
 
 /// Reads an export row by row.
 pub(crate) struct Rows<'a> {
-    file: String,
+    source: &'a dyn ExportSource,
     reader: Reader,
     record: ByteRecord,
     columns: Columns,
@@ -69,15 +69,14 @@ struct LastValue {
 impl<'a> Rows<'a> {
     /// Opens the export and reads its header.
     pub(crate) fn open(
-        source: &dyn ExportSource,
+        source: &'a dyn ExportSource,
         columns: &Columns,
         endpoint: Endpoint,
         symbols: &'a Symbols,
     ) -> Result<Self, ExportError> {
-        let file = source.name();
         let (reader, again) = open(source)?;
         if again.count != columns.count {
-            return Err(ExportError::of_file(file, ExportProblem::Changed));
+            return Err(ExportError::of_file(source.name(), ExportProblem::Changed));
         }
         let place = |metric| endpoint.metrics().iter().position(|known| *known == metric);
         let metrics = columns
@@ -102,7 +101,7 @@ impl<'a> Rows<'a> {
             })
             .collect();
         Ok(Self {
-            file: file.to_owned(),
+            source,
             reader,
             record: ByteRecord::new(),
             columns: columns.clone(),
@@ -117,11 +116,13 @@ impl<'a> Rows<'a> {
     /// Reads the next row into `row`, whose values must be as many as the endpoint has metrics; false at the end.
     pub(crate) fn read(&mut self, row: &mut Row) -> Result<bool, ExportError> {
         let read = self.reader.read_byte_record(&mut self.record);
-        if !read.map_err(|error| self.wrong_csv(error))? {
+        if !read.map_err(|error| wrong_csv(self.source, error))? {
             return Ok(false);
         }
-        self.fill(row)
-            .map_err(|problem| ExportError::of_line(&self.file, self.line(), problem))?;
+        self.fill(row).map_err(|problem| {
+            let offset = self.record.position().map_or(0, csv::Position::byte);
+            ExportError::of_line(self.source.name(), line_at(self.source, offset), problem)
+        })?;
         Ok(true)
     }
 
@@ -133,14 +134,6 @@ impl<'a> Rows<'a> {
     /// SHA-256 of what was read so far; of the file, once its end was reached.
     pub(crate) fn sha256(&self) -> String {
         self.reader.get_ref().sha256()
-    }
-
-    fn line(&self) -> u64 {
-        self.record.position().map_or(0, csv::Position::line)
-    }
-
-    fn wrong_csv(&self, error: csv::Error) -> ExportError {
-        wrong_csv(&self.file, error)
     }
 
     fn fill(&mut self, row: &mut Row) -> Result<(), ExportProblem> {
@@ -282,7 +275,7 @@ pub(super) fn open(source: &dyn ExportSource) -> Result<(Reader, Columns), Expor
     let mut reader = csv::ReaderBuilder::new()
         .buffer_capacity(BUFFER)
         .from_reader(Guard::new(input));
-    let header = reader.byte_headers().map_err(|error| wrong_csv(file, error))?;
+    let header = reader.byte_headers().map_err(|error| wrong_csv(source, error))?;
     if header.is_empty() {
         return Err(ExportError::of_file(file, ExportProblem::Empty));
     }
@@ -294,7 +287,8 @@ pub(super) fn open(source: &dyn ExportSource) -> Result<(Reader, Columns), Expor
     Ok((reader, columns))
 }
 
-fn wrong_csv(file: &str, error: csv::Error) -> ExportError {
+fn wrong_csv(source: &dyn ExportSource, error: csv::Error) -> ExportError {
+    let file = source.name();
     match error.into_kind() {
         csv::ErrorKind::Io(error) => {
             let too_long = error
@@ -313,12 +307,28 @@ fn wrong_csv(file: &str, error: csv::Error) -> ExportError {
             len: found,
         } => {
             let problem = ExportProblem::Ragged { expected, found };
-            match pos {
-                Some(position) => ExportError::of_line(file, position.line(), problem),
-                None => ExportError::of_file(file, problem),
-            }
+            let line = line_at(source, pos.as_ref().map_or(0, csv::Position::byte));
+            ExportError::of_line(file, line, problem)
         }
         // Rows are read as bytes, by position, from a reader that cannot seek: there is no other kind.
         other => ExportError::of_file(file, std::io::Error::other(format!("{other:?}"))),
     }
+}
+
+/// The line of the row that begins at this offset or, where blank lines follow, behind it.
+///
+/// The parser's own count lies a line too early after CR LF and before blank lines. Counting again costs only those whose
+/// file is refused.
+fn line_at(source: &dyn ExportSource, offset: u64) -> u64 {
+    let Ok(input) = source.open() else { return 0 };
+    let mut line = 1;
+    for (place, byte) in (0..).zip(std::io::BufReader::new(input).bytes()) {
+        match byte {
+            Ok(b'\n') => line += 1,
+            Ok(b'\r') => {}
+            Ok(_) if place < offset => {}
+            _ => break,
+        }
+    }
+    line
 }

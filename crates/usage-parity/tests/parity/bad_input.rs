@@ -103,6 +103,24 @@ fn a_line_in_a_quoted_value_counts() {
 }
 
 #[test]
+fn lines_are_counted_as_an_editor_counts_them() {
+    let good = format!("{START},{END},,,proj_a,1,user-a,key_a,gpt-5,False,default,5,6,0");
+    for bad in ["1,2,3", &good.replace(",5,6,0", ",-5,6,0")] {
+        for (text, line) in [
+            (format!("{HEADER}\n{good}\n{bad}\n"), 3),
+            (format!("{HEADER}\r\n{good}\r\n{bad}\r\n"), 3),
+            (format!("\n{HEADER}\n\n{good}\n\n\n{bad}"), 7),
+        ] {
+            let message = refused(text.clone());
+            assert!(
+                message.starts_with(&format!("completions.csv line {line}: ")),
+                "{text:?}: {message}"
+            );
+        }
+    }
+}
+
+#[test]
 fn bytes_that_are_no_text_are_refused() {
     let mut text = row("proj_a,1,user-a,key_a,gpt-5,False,default,5,6,0").into_bytes();
     let place = text.windows(6).position(|bytes| bytes == b"proj_a").unwrap();

@@ -143,7 +143,7 @@ proptest! {
     #[test]
     fn what_a_ledger_writes_is_always_matched_by_it(rows in rows()) {
         let ledger = ledger(&rows);
-        let mut writer = ProviderCsvWriter::new(Vec::new());
+        let mut writer = ProviderCsvWriter::new(Vec::new(), Endpoint::Completions);
         for window in days(DAYS) {
             writer.write_window(window, &ledger.window(window)).unwrap();
         }

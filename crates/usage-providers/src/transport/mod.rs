@@ -17,7 +17,7 @@ use tokio::time::Instant;
 use usage_core::{Clock, IssueCode};
 
 use self::failure::{Fault, cause};
-use self::retry::{backoff, parse_retry_after};
+use self::retry::{backoff, parse_date, parse_retry_after};
 use self::traffic::Counters;
 use crate::options::{InvalidOptions, OpenAiOptions, RetryPolicy};
 use crate::source::{ReadError, Traffic};
@@ -218,7 +218,11 @@ impl Transport {
         let status = response.status();
         let headers = response.headers();
         let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
-        let wait = parse_retry_after(text("retry-after-ms"), text("retry-after"), self.clock.now());
+        // A date is one of the provider's clock, which need not agree with ours.
+        let now = text("date")
+            .and_then(parse_date)
+            .unwrap_or_else(|| self.clock.now());
+        let wait = parse_retry_after(text("retry-after-ms"), text("retry-after"), now);
         let should_retry = text("x-should-retry")
             .map(str::trim)
             .and_then(|value| value.parse().ok());

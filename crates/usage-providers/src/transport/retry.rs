@@ -23,6 +23,13 @@ pub(crate) fn parse_retry_after(
         .or_else(|| after.and_then(|text| in_seconds(text, 1.0).or_else(|| until(text.trim(), now))))
 }
 
+/// Reads a date of HTTP.
+pub(crate) fn parse_date(text: &str) -> Option<DateTime<Utc>> {
+    let at = httpdate::parse_http_date(text.trim()).ok()?;
+    let seconds = at.duration_since(UNIX_EPOCH).ok()?.as_secs();
+    DateTime::from_timestamp(i64::try_from(seconds).ok()?, 0)
+}
+
 /// The wait before the attempt after this one (counted from 1): exponential, less up to a quarter, so that clients
 /// that failed together do not come back together.
 pub(crate) fn backoff(policy: &RetryPolicy, attempt: u32) -> Duration {
@@ -46,12 +53,8 @@ fn seconds(wait: f64) -> Option<Duration> {
 }
 
 fn until(date: &str, now: DateTime<Utc>) -> Option<Duration> {
-    let at = httpdate::parse_http_date(date).ok()?;
-    let now = u64::try_from(now.timestamp()).ok()?;
-    at.duration_since(UNIX_EPOCH)
-        .ok()?
-        .checked_sub(Duration::from_secs(now))
-        .filter(|wait| !wait.is_zero())
+    let wait = parse_date(date)? - now;
+    wait.to_std().ok().filter(|wait| !wait.is_zero())
 }
 
 #[cfg(test)]

@@ -95,6 +95,21 @@ async fn the_wait_that_is_asked_for_is_made_and_counted() {
 }
 
 #[tokio::test]
+async fn a_date_to_wait_for_is_one_of_the_providers_clock() {
+    // Five hours away by our clock, one second by the provider's, which is the one that counts.
+    let server = replies(vec![
+        status(429)
+            .insert_header("date", "Tue, 30 Sep 2025 17:00:00 GMT")
+            .insert_header("retry-after", "Tue, 30 Sep 2025 17:00:01 GMT"),
+        three_buckets(),
+    ])
+    .await;
+    let client = client(&server);
+    client.read_usage(&three_days()).await.unwrap();
+    assert_eq!(client.traffic().throttled, Duration::from_secs(1));
+}
+
+#[tokio::test]
 async fn a_wait_that_nobody_asked_for_is_no_throttling() {
     let server = replies(vec![status(500), three_buckets()]).await;
     let client = client(&server);
@@ -118,10 +133,12 @@ async fn a_wait_beyond_the_longest_ends_the_read() {
         );
         assert_eq!(asked(&server).await.len(), 1);
     }
-    // The clock says noon.
+    // The provider's clock says noon, whatever ours says.
     let date = "Tue, 30 Sep 2025 12:10:01 GMT";
     let server = replies(vec![
-        status(429).insert_header("retry-after", date),
+        status(429)
+            .insert_header("date", "Tue, 30 Sep 2025 12:00:00 GMT")
+            .insert_header("retry-after", date),
         three_buckets(),
     ])
     .await;

@@ -15,6 +15,7 @@ use usage_core::Endpoint;
 
 pub(crate) use aggregate::{Aggregation, Filter, Selection};
 pub use directory::{ApiKey, KeyOwner, Project, User};
+pub use export::{BatchSpelling, Quirks};
 pub use generate::Generate;
 pub use import::CsvError;
 pub(crate) use numbers::Sum;

@@ -9,7 +9,7 @@ const COUNT: usize = Dimension::ALL.len();
 /// What the provider calls usage that no special API made.
 const UNLABELED: &str = "unlabeled";
 
-/// The order in which dimensions decide about the order of rows: that of the provider's export.
+/// The order in which dimensions decide about the order of rows: that of the columns of every export.
 const ROW_ORDER: [Dimension; COUNT] = [
     Dimension::ProjectId,
     Dimension::UserId,
@@ -17,11 +17,11 @@ const ROW_ORDER: [Dimension; COUNT] = [
     Dimension::Model,
     Dimension::Batch,
     Dimension::ServiceTier,
-    Dimension::ApiSource,
     Dimension::VectorStoreId,
     Dimension::Size,
     Dimension::Source,
     Dimension::ContextLevel,
+    Dimension::ApiSource,
 ];
 
 /// Every tuple and every text in it, numbered.

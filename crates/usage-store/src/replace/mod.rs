@@ -10,6 +10,7 @@ mod manual;
 mod prepare;
 mod write;
 
+use std::collections::BTreeMap;
 use std::iter::Peekable;
 
 use chrono::{DateTime, Utc};
