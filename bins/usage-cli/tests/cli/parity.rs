@@ -232,12 +232,13 @@ fn a_changed_number_is_named_to_the_integer() {
     let place = real_month_with_ledger(DatabaseKind::Sqlite, &provider);
     place.execute("UPDATE usage_events SET input_tokens = input_tokens + 7 WHERE rowid = 3");
     let told = parity(&place, &real_export(), &["--format", "json"]).ends_with(1);
-    let report = told.json();
-    assert_eq!(
-        report,
-        latest(&place, "latest.json"),
-        "standard output has the report itself"
-    );
+    let mut report = told.json();
+    let mut filed = latest(&place, "latest.json");
+    for report in [&mut report, &mut filed] {
+        // The place's folder is taken out of what a command prints.
+        report["ledger"]["database"] = Value::Null;
+    }
+    assert_eq!(report, filed, "standard output has the report itself");
     assert_eq!(report["mismatched"].as_array().unwrap().len(), 1);
     assert_eq!(report["mismatched"][0]["deltas"], json!({ "input_tokens": -7 }));
     let (csv, db) = (&report["mismatched"][0]["csv"], &report["mismatched"][0]["db"]);
