@@ -1,5 +1,7 @@
 //! The command line: what can be asked for, parsed into the project's own words.
 
+mod cleanup;
+mod import;
 mod keys;
 mod names;
 mod parity;
@@ -20,6 +22,8 @@ use usage_core::{
     Account, Dimension, Endpoint, InvalidRange, ParseAccountError, Provider, Width, WindowRange,
 };
 
+pub(crate) use cleanup::{BlankMetadataArguments, CleanupCommand};
+pub(crate) use import::{CognitrackArguments, ImportCommand};
 pub(crate) use keys::{AddKeyArguments, KeysCommand};
 pub(crate) use names::NamesCommand;
 pub(crate) use parity::ParityArguments;
@@ -146,6 +150,12 @@ pub(crate) enum Command {
     /// Write usage events as JSON lines, as CSV, or as the provider's own CSV export
     #[command(after_help = "Example: usage export --format csv --start 2025-09-01 --output september.csv")]
     Export(ExportArguments),
+    /// Bring in what another system stored
+    #[command(subcommand, arg_required_else_help = true)]
+    Import(ImportCommand),
+    /// List and delete rows that count usage twice
+    #[command(subcommand, arg_required_else_help = true)]
+    Cleanup(CleanupCommand),
     /// Erase the names of people
     #[command(subcommand, arg_required_else_help = true)]
     Names(NamesCommand),

@@ -8,10 +8,13 @@ use clap::CommandFactory as _;
 use tokio::sync::watch;
 use tokio::time::Instant;
 use usage_app::commands::backfill::BackfillOptions;
+use usage_app::commands::cleanup::CleanupOptions;
 use usage_app::commands::export::{ExportLayout, ExportOptions};
+use usage_app::commands::import::ImportOptions;
 use usage_app::commands::keys::{AddKeyOptions, RotateKeyOptions};
 use usage_app::commands::{
-    backfill, backup, doctor, export, keys, migrate, names, parity, read_only_role, reseal, status,
+    backfill, backup, cleanup, doctor, export, import, keys, migrate, names, parity, read_only_role, reseal,
+    status,
 };
 use usage_app::logging::{self, LogLevel};
 use usage_app::settings::{Environment, Origin, Setting, Settings, Sources};
@@ -19,8 +22,9 @@ use usage_app::{App, AppError, Exit};
 use usage_core::ProjectFilter;
 
 use crate::arguments::{
-    AddKeyArguments, Arguments, BackfillArguments, Command, ExportArguments, ExportFormat, KeysCommand,
-    NamesCommand, OutputFormat, ParityArguments,
+    AddKeyArguments, Arguments, BackfillArguments, BlankMetadataArguments, CleanupCommand,
+    CognitrackArguments, Command, ExportArguments, ExportFormat, ImportCommand, KeysCommand, NamesCommand,
+    OutputFormat, ParityArguments,
 };
 use crate::output::{print, print_json, print_with, refuse};
 use crate::progress::TerminalProgress;
@@ -98,6 +102,8 @@ async fn dispatch(arguments: Arguments) -> Result<Exit, AppError> {
         }
         Command::Parity(arguments) => run_parity(&app()?, arguments).await,
         Command::Export(arguments) => run_export(&app()?, arguments).await,
+        Command::Import(ImportCommand::Cognitrack(arguments)) => run_import(&app()?, arguments).await,
+        Command::Cleanup(CleanupCommand::BlankMetadata(arguments)) => run_cleanup(&app()?, arguments).await,
         Command::Backup { file } => print(&backup::backup(&app()?, &file).await?).map(|()| Exit::Clean),
     }
 }
@@ -234,6 +240,33 @@ async fn run_parity(app: &App, arguments: ParityArguments) -> Result<Exit, AppEr
         OutputFormat::Text => print(&report)?,
         OutputFormat::Json => print_with(|out| report.write_json(out))?,
     }
+    Ok(report.exit())
+}
+
+async fn run_import(app: &App, arguments: CognitrackArguments) -> Result<Exit, AppError> {
+    let options = ImportOptions {
+        source: arguments.url,
+        account: arguments.account,
+        keys: arguments.keys,
+        label: arguments.label,
+    };
+    let progress = TerminalProgress::new();
+    let report = import::cognitrack(app, options, &progress, stop_on_signal()).await?;
+    progress.finish();
+    show(arguments.format, &report)?;
+    Ok(report.exit())
+}
+
+async fn run_cleanup(app: &App, arguments: BlankMetadataArguments) -> Result<Exit, AppError> {
+    let options = CleanupOptions {
+        accounts: arguments.accounts(),
+        apply: arguments.apply,
+        audit: arguments.audit_dir,
+    };
+    let progress = TerminalProgress::new();
+    let report = cleanup::blank_metadata(app, options, &progress, stop_on_signal()).await?;
+    progress.finish();
+    show(arguments.format, &report)?;
     Ok(report.exit())
 }
 

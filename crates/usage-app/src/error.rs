@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use usage_core::{Account, InvalidRange, ParseAccountError, Provider};
+use usage_core::{Account, InvalidRange, Issue, ParseAccountError, Provider};
 use usage_ingest::{CheckError, PlanError};
 use usage_parity::ProviderCsvError;
 use usage_providers::{InvalidBaseUrl, InvalidOptions};
@@ -112,6 +112,9 @@ pub enum AppError {
     /// There is no ledger to copy.
     #[error("there is no ledger at {}", .0.display())]
     NothingToBackUp(PathBuf),
+    /// Something that has a name of its own kept the command from beginning.
+    #[error("{0}")]
+    Issue(Issue),
     /// The demonstration could not start.
     #[error("the demonstration could not start: {0}")]
     Demo(String),

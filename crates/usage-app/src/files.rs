@@ -103,6 +103,18 @@ pub(crate) fn file_label(label: Option<&str>) -> String {
         .collect()
 }
 
+/// Makes the new name survive a power cut.
+#[cfg(unix)]
+pub(crate) fn sync_folder(folder: &Path) -> io::Result<()> {
+    fs::File::open(folder)?.sync_all()
+}
+
+/// Folders cannot be opened here.
+#[cfg(not(unix))]
+pub(crate) fn sync_folder(_folder: &Path) -> io::Result<()> {
+    Ok(())
+}
+
 pub(crate) fn cannot_write(path: &Path) -> impl FnOnce(io::Error) -> AppError {
     let path = path.to_owned();
     move |source| AppError::Write { path, source }

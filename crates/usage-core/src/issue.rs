@@ -101,6 +101,10 @@ issue_codes! {
     LeaseLost Error "LEASE_LOST",
     /// Another process holds the lease of the account.
     LeaseHeld Error "LEASE_HELD",
+    /// The old system's rows of one identity differ, or the ledger has other numbers for it.
+    ImportConflict Error "IMPORT_CONFLICT",
+    /// A row of the old system has a count or a window that cannot be stored.
+    ImportUnusable Error "IMPORT_UNUSABLE",
     /// The run was told to stop before it was done.
     Stopped Error "STOPPED",
 }

@@ -120,7 +120,7 @@ pub async fn run(backfill: Backfill<'_>, plan: &Plan) -> Result<RunReport, Store
 
 /// Marks the runs whose process is gone: seen to be dead on this host, or, on another one, without a lease for so long
 /// that it cannot be waiting for one.
-async fn mark_dead_runs(ledger: &Ledger, us: &ProcessIdentity) -> Result<(), StoreError> {
+pub async fn mark_dead_runs(ledger: &Ledger, us: &ProcessIdentity) -> Result<(), StoreError> {
     let holders = ledger.lease_holders().await?;
     for run in ledger.unfinished_runs().await? {
         let dead = run

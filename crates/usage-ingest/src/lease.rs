@@ -19,15 +19,16 @@ const LEASE_RENEWAL: Duration = Duration::from_secs(5);
 const LOOK_AGAIN: Duration = Duration::from_millis(500);
 
 /// A lease that renews itself until it is given back or dropped.
-pub(crate) struct HeldLease {
+pub struct HeldLease {
     pub(crate) lease: Lease,
     ledger: Ledger,
     renewal: JoinHandle<()>,
 }
 
 impl HeldLease {
-    /// Takes the account's lease, replacing a holder that is seen to be dead; waits out one lease if it is held.
-    pub(crate) async fn take(
+    /// Takes the account's lease, replacing a holder that is seen to be dead; waits out one lease if it is held. The issue
+    /// says why it was not to be had.
+    pub async fn take(
         ledger: &Ledger,
         account: &StoredAccount,
         us: &ProcessIdentity,
@@ -78,8 +79,13 @@ impl HeldLease {
         }
     }
 
+    /// The lease itself, for what writes under it.
+    pub const fn lease(&self) -> &Lease {
+        &self.lease
+    }
+
     /// Gives the lease back, so that the next run need not wait.
-    pub(crate) async fn release(self) {
+    pub async fn release(self) {
         self.renewal.abort();
         if let Err(error) = self.ledger.release_lease(&self.lease).await {
             tracing::warn!(account_id = self.lease.account_id, %error, "the lease could not be given back");

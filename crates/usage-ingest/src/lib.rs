@@ -11,9 +11,9 @@ mod progress;
 mod reader;
 mod telemetry;
 
-pub use backfill::{Backfill, Outcome, RunReport, run};
+pub use backfill::{Backfill, Outcome, RunReport, mark_dead_runs, run};
 pub use keys::{CheckError, ChosenKey, KeyCheck, check_key, choose_keys};
-pub use lease::LEASE_DURATION;
+pub use lease::{HeldLease, LEASE_DURATION};
 pub use plan::{ChunkSummary, Plan, PlanError, PlanRequest, PlanSummary, PlannedChunk, plan};
 pub use process::ProcessIdentity;
 pub use progress::{Progress, Silent, Step};

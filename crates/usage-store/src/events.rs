@@ -28,7 +28,7 @@ pub struct StoredEvent {
     pub run_id: i64,
 }
 
-/// What a restatement replaced.
+/// What was replaced, or deleted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoredRevision {
     /// What happened to the row.
@@ -41,15 +41,17 @@ pub struct StoredRevision {
     pub replaced_by_run: i64,
 }
 
-/// What a restatement did to a row.
+/// What became of a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum RevisionKind {
     /// Its numbers changed.
     Changed,
-    /// The provider no longer reports it.
+    /// The provider does not report it, or no longer.
     Retracted,
     /// It did not exist before, so its metrics are absent and its revision is 0.
     Added,
+    /// An operator deleted it: it said again what other rows of its window say.
+    Cleaned,
 }
 
 impl RevisionKind {
@@ -59,11 +61,12 @@ impl RevisionKind {
             Self::Changed => "changed",
             Self::Retracted => "retracted",
             Self::Added => "added",
+            Self::Cleaned => "cleaned",
         }
     }
 
     pub(crate) fn parse(text: &str) -> Result<Self, StoreError> {
-        [Self::Changed, Self::Retracted, Self::Added]
+        [Self::Changed, Self::Retracted, Self::Added, Self::Cleaned]
             .into_iter()
             .find(|kind| kind.as_str() == text)
             .ok_or_else(|| StoreError::corrupt("revision kind", text))
@@ -170,14 +173,14 @@ impl Ledger {
         .await
     }
 
-    /// What restatements replaced, oldest first.
+    /// What was replaced or deleted, oldest first.
     pub async fn revisions(&self, scope: AccountScope) -> Result<Vec<StoredRevision>, StoreError> {
         self.run(move |connection| load_revisions(connection, scope, None))
             .await
     }
 }
 
-fn each_page(
+pub(crate) fn each_page(
     connection: &mut AnyConnection,
     query: &EventQuery,
     mut each: impl FnMut(Vec<StoredEvent>) -> Result<(), StoreError>,

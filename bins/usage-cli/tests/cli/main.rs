@@ -8,6 +8,7 @@ mod export;
 mod fixture;
 mod keys;
 mod lease;
+mod legacy;
 mod names;
 mod output;
 mod parity;
@@ -52,4 +53,14 @@ shared::on_both_databases!(
         as another_key_reads_on_when_the_first_is_revoked,
     crate::rotation::another_master_key_from_end_to_end as another_master_key_from_end_to_end,
     crate::rotation::a_rotated_key_reads_on_with_its_new_secret as a_rotated_key_reads_on_with_its_new_secret,
+    crate::legacy::an_import_accounts_for_every_row as an_import_accounts_for_every_row,
+    crate::legacy::an_import_in_parts_is_the_whole_and_a_later_one_keeps_what_stands
+        as an_import_in_parts_is_the_whole_and_a_later_one_keeps_what_stands,
+    crate::legacy::tables_of_other_shapes_are_read_as_far_as_they_go
+        as tables_of_other_shapes_are_read_as_far_as_they_go,
+    crate::legacy::a_cleanup_deletes_exactly_what_counts_twice as a_cleanup_deletes_exactly_what_counts_twice,
+    crate::legacy::a_record_that_cannot_be_written_deletes_nothing
+        as a_record_that_cannot_be_written_deletes_nothing,
+    crate::legacy::blank_rows_of_a_grouped_read_stay as blank_rows_of_a_grouped_read_stay,
+    crate::legacy::a_read_replaces_what_was_imported as a_read_replaces_what_was_imported,
 );

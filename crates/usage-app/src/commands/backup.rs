@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use usage_store::{BackupCounts, OpenMode, StoreError};
 
 use crate::error::AppError;
-use crate::files::cannot_write;
+use crate::files::{cannot_write, sync_folder};
 use crate::text::count;
 use crate::wiring::App;
 
@@ -70,18 +70,6 @@ pub async fn backup(app: &App, file: &Path) -> Result<BackupReport, AppError> {
 fn exists(file: &Path) -> AppError {
     let advice = "it exists already; a backup replaces nothing, so name another file";
     cannot_write(file)(io::Error::new(io::ErrorKind::AlreadyExists, advice))
-}
-
-/// Makes the new name survive a power cut.
-#[cfg(unix)]
-fn sync_folder(folder: &Path) -> io::Result<()> {
-    fs::File::open(folder)?.sync_all()
-}
-
-/// Folders cannot be opened here.
-#[cfg(not(unix))]
-fn sync_folder(_folder: &Path) -> io::Result<()> {
-    Ok(())
 }
 
 impl fmt::Display for BackupReport {

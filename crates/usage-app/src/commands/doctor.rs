@@ -6,7 +6,7 @@ use serde::Serialize;
 use usage_store::{Ledger, OpenMode, SchemaState, WritePath};
 
 use crate::settings::{SettingLine, Settings, Sources, describe};
-use crate::text::{count, hide_secrets};
+use crate::text::{count, hide_secrets, thousands};
 use crate::wiring::{App, Exit};
 
 /// Settings and checks.
@@ -165,8 +165,16 @@ async fn integrity(ledger: &Ledger) -> Result<String, String> {
         .await
         .map_err(|error| error.to_string())?;
     if report.findings.is_empty() {
+        let imported = if report.imported == 0 {
+            String::new()
+        } else {
+            let imported = thousands(report.imported);
+            format!(
+                "; {imported} of them imported, in windows that nobody read, so no coverage vouches for them"
+            )
+        };
         return Ok(format!(
-            "{} looked at; each is what its key, its hash and its coverage say",
+            "{} looked at; each is what its key, its hash and its coverage say{imported}",
             count(report.events, "event")
         ));
     }

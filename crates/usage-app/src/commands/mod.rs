@@ -3,10 +3,13 @@
 mod artifact;
 pub mod backfill;
 pub mod backup;
+pub mod cleanup;
 #[cfg(feature = "demo")]
 pub mod demo;
 pub mod doctor;
 pub mod export;
+pub mod import;
+pub mod imported;
 pub mod keys;
 pub mod migrate;
 pub mod names;

@@ -13,6 +13,7 @@ use usage_core::{
 use usage_ingest::ProcessIdentity;
 use usage_store::{AccountScope, Coverage, CoverageQuery, EventQuery, Run, RunStatus, StoredAccount};
 
+use super::imported::ImportedStatus;
 use super::totals::TotalsReport;
 use crate::error::AppError;
 use crate::text::{count, days, instant, thousands};
@@ -31,6 +32,8 @@ pub struct StatusReport {
     pub totals: Vec<AccountTotals>,
     /// Each account, endpoint and project filter that was read.
     pub coverage: Vec<ScopeStatus>,
+    /// Imported events of windows that nobody read: they are in the sums, and nothing vouches for them.
+    pub imported: Vec<ImportedStatus>,
     /// The latest runs, newest first.
     pub runs: Vec<RunLine>,
 }
@@ -125,9 +128,11 @@ pub async fn status(
         database: ledger.name().to_owned(),
         totals: Vec::new(),
         coverage: Vec::new(),
+        imported: Vec::new(),
         runs: Vec::new(),
     };
     for account in chosen {
+        let unread = ledger.unread_events(AccountScope::one(account)).await?;
         for endpoint in endpoints.iter().copied() {
             let scope = AccountScope::one(account);
             let query = CoverageQuery {
@@ -139,6 +144,12 @@ pub async fn status(
             for window in ledger.coverage(query).await? {
                 let by_filter = by_width.entry(Reverse(window.window.width())).or_default();
                 by_filter.entry(window.filter.clone()).or_default().push(window);
+            }
+            for imported in unread.iter().filter(|unread| unread.endpoint == endpoint) {
+                report
+                    .imported
+                    .push(ImportedStatus::new(&account.account, imported));
+                by_width.entry(Reverse(imported.first.width())).or_default();
             }
             for (Reverse(width), by_filter) in by_width {
                 let account = account.account.to_string();
@@ -248,7 +259,7 @@ impl RunLine {
 impl fmt::Display for StatusReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "ledger: {}", self.database)?;
-        if self.coverage.is_empty() {
+        if self.coverage.is_empty() && self.imported.is_empty() {
             writeln!(f, "nothing was read yet; `usage backfill` reads the last 30 days")?;
         }
         for (heading, scopes) in self.paragraphs() {
@@ -279,13 +290,21 @@ impl StatusReport {
         let mut paragraphs: Vec<(String, String)> = Vec::new();
         let mut quiet: Vec<Quiet<'_>> = Vec::new();
         for totals in &self.totals {
-            let scopes: String = self
+            let mut scopes: String = self
                 .coverage
                 .iter()
                 .filter(|scope| scope.account == totals.account)
                 .filter(|scope| scope.endpoint == totals.totals.endpoint && scope.width == totals.width)
                 .map(ToString::to_string)
                 .collect();
+            let imported = self
+                .imported
+                .iter()
+                .filter(|imported| imported.account == totals.account)
+                .filter(|imported| {
+                    imported.endpoint == totals.totals.endpoint && imported.width == totals.width
+                });
+            scopes.extend(imported.map(ToString::to_string));
             let by_width = match totals.width {
                 Width::Day => String::new(),
                 width => format!(" by {}", noun(width)),
@@ -324,7 +343,7 @@ struct Quiet<'a> {
 }
 
 /// What a window of the width is called.
-fn noun(width: Width) -> &'static str {
+pub(super) fn noun(width: Width) -> &'static str {
     match width {
         Width::Minute => "minute",
         Width::Hour => "hour",

@@ -29,22 +29,28 @@ impl TotalsReport {
         endpoint: Endpoint,
         query: EventQuery,
     ) -> Result<Self, StoreError> {
-        let EventTotals {
-            events,
-            windows_with_usage,
-            metrics,
-        } = ledger
+        let totals = ledger
             .totals(EventQuery {
                 endpoint: Some(endpoint),
                 ..query
             })
             .await?;
-        Ok(Self {
+        Ok(Self::new(endpoint, &totals))
+    }
+
+    /// Sums of the endpoint's events.
+    pub(crate) fn new(endpoint: Endpoint, totals: &EventTotals) -> Self {
+        let EventTotals {
+            events,
+            windows_with_usage,
+            metrics,
+        } = *totals;
+        Self {
             endpoint,
             events,
             windows_with_usage,
             metrics,
-        })
+        }
     }
 }
 

@@ -37,6 +37,13 @@ impl Change<'_> {
             .iter()
             .any(|coverage| coverage.first_closed_at.is_some() && coverage.filter.admits(project_id))
     }
+
+    /// Whether some read could see a row of this project before. A row that stands though none could was imported.
+    pub(super) fn was_read(&self, project_id: Option<&str>) -> bool {
+        self.overlapping
+            .iter()
+            .any(|coverage| coverage.filter.admits(project_id))
+    }
 }
 
 /// Loads the rows that stand in the admitted windows, in the order of window and key.

@@ -105,9 +105,9 @@ fn loses_most_of_day(
         .iter()
         .filter(|change| change.window.window.utc_day() == day)
         .collect();
-    let read: Vec<i64> = of_day
+    let read: BTreeMap<i64, &Change<'_>> = of_day
         .iter()
-        .map(|change| change.window.window.start_unix())
+        .map(|change| (change.window.window.start_unix(), *change))
         .collect();
     let whole_day = Window::day(day);
     let mut rows: Vec<VolumeRow> = usage_events::table
@@ -127,9 +127,16 @@ fn loses_most_of_day(
     let (mut total, mut before, mut after) = (Volume::default(), Volume::default(), Volume::default());
     for row in &rows {
         let metrics = row.metrics();
-        total.add(&metrics);
-        if read.contains(&row.window_start) && batch.scope.filter.admits(row.project_id.as_deref()) {
-            before.add(&metrics);
+        let project_id = row.project_id.as_deref();
+        match read.get(&row.window_start) {
+            Some(change) if batch.scope.filter.admits(project_id) => {
+                // What was imported was never the provider's word, so the first read takes nothing back.
+                if change.was_read(project_id) {
+                    before.add(&metrics);
+                    total.add(&metrics);
+                }
+            }
+            _ => total.add(&metrics),
         }
     }
     for row in of_day.iter().flat_map(|change| &change.window.rows) {

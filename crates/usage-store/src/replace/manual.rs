@@ -40,7 +40,7 @@ pub(super) fn update(
                 .map(|(row, kept)| StampedRow {
                     revision: kept.revision + 1,
                     first_stored_at: kept.first_stored_at,
-                    ..StampedRow::new(row, batch.now, batch.run_id)
+                    ..StampedRow::new(row, batch.stamp())
                 })
                 .collect();
             if stamped.len() != rows.len() {

@@ -7,8 +7,8 @@
 mod compare;
 mod guard;
 mod manual;
-mod prepare;
-mod write;
+pub(crate) mod prepare;
+pub(crate) mod write;
 
 use std::collections::BTreeMap;
 use std::iter::Peekable;
@@ -23,7 +23,7 @@ use crate::coverage::{self, Coverage, CoverageQuery};
 use crate::error::StoreError;
 use crate::lease::{self, Lease};
 use crate::ledger::{self, Ledger};
-use prepare::{PreparedRow, PreparedWindow};
+use prepare::{PreparedRow, PreparedWindow, Stamp};
 
 /// Complete windows of one read, to stand in the ledger instead of what it has of their scope.
 #[derive(Clone, Debug)]
@@ -280,7 +280,7 @@ impl Batch {
             .iter()
             .flat_map(|change| change.updated.iter().copied())
             .collect();
-        write::insert(connection, self, &inserted)?;
+        write::insert(connection, self.stamp(), &inserted)?;
         match path {
             WritePath::Constraint => write::update(connection, self, &updated)?,
             WritePath::Manual => manual::update(connection, self, &updated)?,
@@ -291,6 +291,13 @@ impl Batch {
         coverage::save(connection, &coverage)?;
         lease::extend(connection, &self.lease)?;
         Ok(outcomes)
+    }
+
+    fn stamp(&self) -> Stamp {
+        Stamp {
+            now: self.now,
+            run_id: self.run_id,
+        }
     }
 
     /// The coverage of the batch's windows, whatever its filter.

@@ -2,7 +2,8 @@
 
 use diesel::result::QueryResult;
 use usage_core::{
-    DedupeKey, DedupeKeys, Dimension, Dimensions, Issue, IssueCode, Metric, Metrics, Scope, Window,
+    DedupeKey, DedupeKeys, Dimension, Dimensions, Endpoint, Issue, IssueCode, Metric, Metrics, Scope,
+    UsageRow, Window,
 };
 
 use super::{WindowOutcome, WindowRows};
@@ -20,16 +21,53 @@ pub(super) struct PreparedWindow {
 }
 
 /// A row in the shape of the table.
-pub(super) struct PreparedRow {
-    pub(super) key: DedupeKey,
+pub(crate) struct PreparedRow {
+    pub(crate) key: DedupeKey,
     pub(super) account_id: i64,
     pub(super) endpoint: &'static str,
-    pub(super) window_start: i64,
+    pub(crate) window_start: i64,
     pub(super) window_end: i64,
     /// Empty texts are stored as absent: they have the same identity.
     pub(super) dimensions: Dimensions,
     pub(super) metrics: Metrics,
-    pub(super) content_hash: i64,
+    pub(crate) content_hash: i64,
+}
+
+/// Who writes a row, and when.
+#[derive(Clone, Copy)]
+pub(crate) struct Stamp {
+    pub(crate) now: i64,
+    pub(crate) run_id: i64,
+}
+
+impl PreparedRow {
+    /// The row as it would stand alone; `keys` are those of its window.
+    pub(crate) fn new(
+        keys: &mut DedupeKeys,
+        account_id: i64,
+        endpoint: Endpoint,
+        window: Window,
+        row: UsageRow,
+    ) -> Self {
+        let mut dimensions = row.dimensions;
+        for dimension in Dimension::ALL {
+            if let Some(place) = dimensions.text_mut(dimension)
+                && place.as_ref().is_some_and(String::is_empty)
+            {
+                *place = None;
+            }
+        }
+        Self {
+            key: keys.key(&dimensions),
+            account_id,
+            endpoint: endpoint.as_str(),
+            window_start: window.start_unix(),
+            window_end: window.end_unix(),
+            dimensions,
+            metrics: row.metrics,
+            content_hash: row.metrics.content_hash(),
+        }
+    }
 }
 
 /// A row with what the transaction adds to it.
@@ -43,7 +81,8 @@ pub(super) struct StampedRow<'a> {
 }
 
 impl<'a> StampedRow<'a> {
-    pub(super) fn new(row: &'a PreparedRow, now: i64, run_id: i64) -> Self {
+    pub(super) fn new(row: &'a PreparedRow, stamp: Stamp) -> Self {
+        let Stamp { now, run_id } = stamp;
         Self {
             row,
             metrics: Metric::ALL.map(|metric| row.metrics.get(metric)),
@@ -116,24 +155,13 @@ pub(super) fn prepare(
     let mut keys = DedupeKeys::of(&scope.account, scope.endpoint, window);
     let mut rows: Vec<PreparedRow> = Vec::with_capacity(read.rows.len());
     for row in read.rows {
-        let mut dimensions = row.dimensions;
-        for dimension in Dimension::ALL {
-            if let Some(place) = dimensions.text_mut(dimension)
-                && place.as_ref().is_some_and(String::is_empty)
-            {
-                *place = None;
-            }
-        }
-        rows.push(PreparedRow {
-            key: keys.key(&dimensions),
+        rows.push(PreparedRow::new(
+            &mut keys,
             account_id,
-            endpoint: scope.endpoint.as_str(),
-            window_start: window.start_unix(),
-            window_end: window.end_unix(),
-            dimensions,
-            metrics: row.metrics,
-            content_hash: 0,
-        });
+            scope.endpoint,
+            window,
+            row,
+        ));
     }
     rows.sort_by_cached_key(|row| row.key);
 
@@ -146,13 +174,11 @@ pub(super) fn prepare(
                     .metrics
                     .checked_add(&row.metrics)
                     .map_err(|overflow| fail(IssueCode::CountInvalid, overflow.to_string()))?;
+                last.content_hash = last.metrics.content_hash();
                 merged += 1;
             }
             None => summed.push(row),
         }
-    }
-    for row in &mut summed {
-        row.content_hash = row.metrics.content_hash();
     }
     Ok(PreparedWindow {
         window,

@@ -6,11 +6,11 @@ use std::sync::LazyLock;
 use diesel::pg::{CopyFormat, PgConnection};
 use diesel::prelude::*;
 use diesel::result::QueryResult;
-use usage_core::{Dimension, Metric};
+use usage_core::{DedupeKey, Dimension, Metric};
 
 use super::Batch;
 use super::compare::Change;
-use super::prepare::{PreparedRow, StampedRow};
+use super::prepare::{PreparedRow, Stamp, StampedRow};
 use crate::connection::AnyConnection;
 use crate::error::{Retry, StoreError};
 use crate::events::RevisionKind;
@@ -78,24 +78,24 @@ struct FullInsert;
 /// They go straight into the table, many at once through COPY on PostgreSQL: the lease excludes every writer who follows
 /// the rules, and one who does not trips over the unique index, upon which the whole transaction runs again and finds
 /// the row standing.
-pub(super) fn insert(
+pub(crate) fn insert(
     connection: &mut AnyConnection,
-    batch: &Batch,
+    stamp: Stamp,
     rows: &[&PreparedRow],
 ) -> Result<(), StoreError> {
     match connection {
-        AnyConnection::Postgres(inner) if rows.len() >= COPY_FROM => copy(inner, batch, rows),
-        _ => insert_through_statements(connection, batch, rows),
+        AnyConnection::Postgres(inner) if rows.len() >= COPY_FROM => copy(inner, stamp, rows),
+        _ => insert_through_statements(connection, stamp, rows),
     }
 }
 
 fn insert_through_statements(
     connection: &mut AnyConnection,
-    batch: &Batch,
+    stamp: Stamp,
     rows: &[&PreparedRow],
 ) -> Result<(), StoreError> {
     for rows in rows.chunks(ROWS_A_STATEMENT) {
-        insert_stamped(connection, &stamped(batch, rows))?;
+        insert_stamped(connection, &stamped(stamp, rows))?;
     }
     Ok(())
 }
@@ -129,7 +129,7 @@ pub(super) fn update(
     rows: &[&PreparedRow],
 ) -> Result<(), StoreError> {
     for rows in rows.chunks(ROWS_A_STATEMENT) {
-        let rows = stamped(batch, rows);
+        let rows = stamped(batch.stamp(), rows);
         let revisions: Vec<i64> = InsertRows {
             head: &HEAD,
             rows: &rows,
@@ -153,51 +153,84 @@ pub(super) fn intruder() -> StoreError {
     }
 }
 
-fn stamped<'a>(batch: &Batch, rows: &[&'a PreparedRow]) -> Vec<StampedRow<'a>> {
-    rows.iter()
-        .map(|row| StampedRow::new(row, batch.now, batch.run_id))
-        .collect()
+fn stamped<'a>(stamp: Stamp, rows: &[&'a PreparedRow]) -> Vec<StampedRow<'a>> {
+    rows.iter().map(|row| StampedRow::new(row, stamp)).collect()
 }
 
 /// Deletes the rows of a window that the read no longer contained.
 pub(super) fn retract(connection: &mut AnyConnection, change: &Change<'_>) -> Result<(), StoreError> {
-    for gone in change.retracted.chunks(KEYS_A_STATEMENT) {
-        let keys: Vec<Vec<u8>> = gone.iter().map(|row| row.key.as_bytes().to_vec()).collect();
-        diesel::delete(
+    let keys: Vec<DedupeKey> = change.retracted.iter().map(|row| row.key).collect();
+    delete(connection, change.window.window.start_unix(), &keys).map(drop)
+}
+
+/// Deletes the rows with these keys; returns how many.
+pub(crate) fn delete(
+    connection: &mut AnyConnection,
+    window_start: i64,
+    keys: &[DedupeKey],
+) -> Result<u64, StoreError> {
+    let mut deleted = 0;
+    for keys in keys.chunks(KEYS_A_STATEMENT) {
+        let keys: Vec<Vec<u8>> = keys.iter().map(|key| key.as_bytes().to_vec()).collect();
+        deleted += diesel::delete(
             usage_events::table
-                .filter(usage_events::window_start.eq(change.window.window.start_unix()))
+                .filter(usage_events::window_start.eq(window_start))
                 .filter(usage_events::dedupe_key.eq_any(keys)),
         )
         .execute(connection)
-        .map_err(StoreError::query("retracting usage events"))?;
+        .map_err(StoreError::query("deleting usage events"))? as u64;
     }
-    Ok(())
+    Ok(deleted)
+}
+
+/// Copies the rows with these keys into the revisions as they stand; returns how many.
+pub(crate) fn keep(
+    connection: &mut AnyConnection,
+    kind: RevisionKind,
+    stamp: Stamp,
+    window_start: i64,
+    keys: &[DedupeKey],
+) -> Result<u64, StoreError> {
+    let mut kept = 0;
+    for keys in keys.chunks(KEYS_A_STATEMENT) {
+        kept += CopyRevisions {
+            kind: kind.as_str(),
+            now: stamp.now,
+            run_id: stamp.run_id,
+            start: window_start,
+            keys,
+        }
+        .execute(connection)
+        .map_err(StoreError::query("keeping revisions"))? as u64;
+    }
+    Ok(kept)
 }
 
 /// Keeps what a restatement is about to replace; returns how many revisions it wrote.
 ///
-/// Growth of a window that was only ever read before its end is no restatement and leaves none.
+/// Growth of a window that was only ever read before its end is no restatement and leaves none. What no read returned, as
+/// imported rows, is kept too: the first read is what replaces it.
 pub(super) fn revisions(
     connection: &mut AnyConnection,
     batch: &Batch,
     change: &Change<'_>,
 ) -> Result<u64, StoreError> {
     let start = change.window.window.start_unix();
-    let restates = |project_id: Option<&str>| change.restates(project_id);
+    let is_kept = |project_id: Option<&str>| change.restates(project_id) || !change.was_read(project_id);
     let changed = change
         .updated
         .iter()
-        .filter(|row| restates(row.dimensions.project_id.as_deref()))
+        .filter(|row| is_kept(row.dimensions.project_id.as_deref()))
         .map(|row| row.key);
     let retracted = change
         .retracted
         .iter()
-        .filter(|row| restates(row.project_id.as_deref()))
+        .filter(|row| is_kept(row.project_id.as_deref()))
         .map(|row| row.key);
     let added = change
         .inserted
         .iter()
-        .filter(|row| restates(row.dimensions.project_id.as_deref()));
+        .filter(|row| change.restates(row.dimensions.project_id.as_deref()));
 
     let mut written = 0;
     for (kind, keys) in [
@@ -206,18 +239,7 @@ pub(super) fn revisions(
     ] {
         let mut keys = keys;
         keys.dedup();
-        for keys in keys.chunks(KEYS_A_STATEMENT) {
-            let copied = CopyRevisions {
-                kind: kind.as_str(),
-                now: batch.now,
-                run_id: batch.run_id,
-                start,
-                keys,
-            }
-            .execute(connection)
-            .map_err(StoreError::query("keeping revisions"))?;
-            written += copied as u64;
-        }
+        written += keep(connection, kind, batch.stamp(), start, &keys)?;
     }
     let added: Vec<AddedRow<'_>> = added.map(|row| AddedRow::new(row, batch)).collect();
     for rows in added.chunks(ROWS_A_STATEMENT) {
@@ -306,7 +328,7 @@ struct AddedRow<'a> {
 
 impl<'a> AddedRow<'a> {
     fn new(row: &'a PreparedRow, batch: &Batch) -> Self {
-        let stamped = StampedRow::new(row, batch.now, batch.run_id);
+        let stamped = StampedRow::new(row, batch.stamp());
         Self {
             stamped: StampedRow {
                 metrics: [None; super::prepare::METRICS],
@@ -326,13 +348,13 @@ impl Row for AddedRow<'_> {
     }
 }
 
-fn copy(connection: &mut PgConnection, batch: &Batch, rows: &[&PreparedRow]) -> Result<(), StoreError> {
+fn copy(connection: &mut PgConnection, stamp: Stamp, rows: &[&PreparedRow]) -> Result<(), StoreError> {
     diesel::copy_from(usage_events::table)
         .from_raw_data(
             usage_events::table,
             |out: &mut dyn Write| -> Result<(), CopyError> {
                 let mut out = io::BufWriter::with_capacity(64 * 1024, out);
-                write_binary(&mut out, batch, rows)?;
+                write_binary(&mut out, stamp, rows)?;
                 out.flush()?;
                 Ok(())
             },
@@ -357,13 +379,13 @@ enum CopyError {
 }
 
 /// PostgreSQL's binary COPY format: a signature, then for each row the number of fields and each with its length.
-fn write_binary(out: &mut impl Write, batch: &Batch, rows: &[&PreparedRow]) -> io::Result<()> {
+fn write_binary(out: &mut impl Write, stamp: Stamp, rows: &[&PreparedRow]) -> io::Result<()> {
     const SIGNATURE: &[u8] = b"PGCOPY\n\xff\r\n\0";
     out.write_all(SIGNATURE)?;
     out.write_all(&[0; 8])?; // No flags, no header extension.
     let mut line = Vec::with_capacity(512);
     for row in rows {
-        let stamped = StampedRow::new(row, batch.now, batch.run_id);
+        let stamped = StampedRow::new(row, stamp);
         let mut fields: i16 = 0;
         line.clear();
         let visited = stamped.visit(&mut |value| {

@@ -2,8 +2,10 @@
 #![expect(clippy::unwrap_used, reason = "a test panics where it fails")]
 
 mod backup;
+mod cleanup;
 mod erasure;
 mod fixture;
+mod imports;
 mod integrity;
 mod keys;
 mod leases;
@@ -113,4 +115,21 @@ on_both_databases!(
     crate::rotate::of_two_who_reseal_a_key_at_once_the_second_tries_again
         as of_two_who_reseal_a_key_at_once_the_second_tries_again,
     crate::rotate::a_rotated_key_keeps_number_and_history as a_rotated_key_keeps_number_and_history,
+    crate::imports::an_import_only_adds as an_import_only_adds,
+    crate::imports::many_rows_are_imported_at_once_and_once as many_rows_are_imported_at_once_and_once,
+    crate::imports::an_import_leaves_read_windows_alone as an_import_leaves_read_windows_alone,
+    crate::imports::an_import_without_the_lease_writes_nothing as an_import_without_the_lease_writes_nothing,
+    crate::imports::the_first_read_replaces_what_was_imported as the_first_read_replaces_what_was_imported,
+    crate::imports::imported_windows_are_no_damage_and_are_shown
+        as imported_windows_are_no_damage_and_are_shown,
+    crate::imports::huge_numbers_and_absent_ones_come_back_as_they_were
+        as huge_numbers_and_absent_ones_come_back_as_they_were,
+    crate::cleanup::only_what_counts_twice_is_listed as only_what_counts_twice_is_listed,
+    crate::cleanup::what_is_deleted_is_kept_and_not_imported_again
+        as what_is_deleted_is_kept_and_not_imported_again,
+    crate::cleanup::a_ledger_that_changed_meanwhile_keeps_everything
+        as a_ledger_that_changed_meanwhile_keeps_everything,
+    crate::cleanup::without_the_lease_nothing_is_deleted as without_the_lease_nothing_is_deleted,
+    crate::cleanup::an_identity_that_stands_twice_is_deleted_with_all_its_rows
+        as an_identity_that_stands_twice_is_deleted_with_all_its_rows,
 );
