@@ -2,6 +2,7 @@
 
 mod cleanup;
 mod import;
+mod fixtures;
 mod keys;
 mod names;
 mod parity;
@@ -24,6 +25,7 @@ use usage_core::{
 
 pub(crate) use cleanup::{BlankMetadataArguments, CleanupCommand};
 pub(crate) use import::{CognitrackArguments, ImportCommand};
+pub(crate) use fixtures::{CaptureArguments, FixturesCommand, SanitizeArguments, SummarizeArguments};
 pub(crate) use keys::{AddKeyArguments, KeysCommand};
 pub(crate) use names::NamesCommand;
 pub(crate) use parity::ParityArguments;
@@ -156,6 +158,9 @@ pub(crate) enum Command {
     /// List and delete rows that count usage twice
     #[command(subcommand, arg_required_else_help = true)]
     Cleanup(CleanupCommand),
+    /// Capture raw pages of usage, sanitize them, and hold them against totals
+    #[command(subcommand, arg_required_else_help = true)]
+    Fixtures(FixturesCommand),
     /// Erase the names of people
     #[command(subcommand, arg_required_else_help = true)]
     Names(NamesCommand),

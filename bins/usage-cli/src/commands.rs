@@ -1,5 +1,7 @@
 //! From parsed arguments to a command of the app, its report, and an exit code.
 
+mod fixtures;
+
 use std::io::{self, IsTerminal as _, Read as _};
 use std::path::Path;
 use std::process::ExitCode;
@@ -104,6 +106,7 @@ async fn dispatch(arguments: Arguments) -> Result<Exit, AppError> {
         Command::Export(arguments) => run_export(&app()?, arguments).await,
         Command::Import(ImportCommand::Cognitrack(arguments)) => run_import(&app()?, arguments).await,
         Command::Cleanup(CleanupCommand::BlankMetadata(arguments)) => run_cleanup(&app()?, arguments).await,
+        Command::Fixtures(command) => fixtures::run(&app()?, command).await,
         Command::Backup { file } => print(&backup::backup(&app()?, &file).await?).map(|()| Exit::Clean),
     }
 }

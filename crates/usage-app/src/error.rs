@@ -3,9 +3,10 @@
 use std::path::PathBuf;
 
 use usage_core::{Account, InvalidRange, Issue, ParseAccountError, Provider};
+use usage_fixtures::FixtureError;
 use usage_ingest::{CheckError, PlanError};
 use usage_parity::ProviderCsvError;
-use usage_providers::{InvalidBaseUrl, InvalidOptions};
+use usage_providers::{InvalidBaseUrl, InvalidOptions, ReadError};
 use usage_store::StoreError;
 
 use crate::settings::{MasterKeyError, SettingsError};
@@ -115,6 +116,47 @@ pub enum AppError {
     /// Something that has a name of its own kept the command from beginning.
     #[error("{0}")]
     Issue(Issue),
+    /// A fixture, or a file of expected totals, cannot be used.
+    #[error(transparent)]
+    Fixture(#[from] FixtureError),
+    /// A fixture has nowhere to go.
+    #[error("{}: {reason}", path.display())]
+    FixturePlace {
+        /// The file or folder.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+    /// Totals without the name of a fixture, and several fixtures.
+    #[error("{}: the totals name no fixture and there are {fixtures}; add `fixture`, or name one fixture", path.display())]
+    AmbiguousTotals {
+        /// The file of totals.
+        path: PathBuf,
+        /// How many fixtures there are.
+        fixtures: usize,
+    },
+    /// Pseudonyms depend on a salt that is not set.
+    #[error(
+        "DAILY_USAGE_SANITIZE_SALT is not set; set it to a secret of 16 characters or more, or give --random-salt for \
+         pseudonyms that no other run repeats"
+    )]
+    NoSalt,
+    /// The machine has no random numbers.
+    #[error("no random salt could be made: {0}")]
+    RandomSalt(getrandom::Error),
+    /// Each key of the account reads a part of it.
+    #[error(
+        "{account} is read with {keys} keys, a part with each; a capture takes one key that reads all of them"
+    )]
+    SplitAccount {
+        /// The account.
+        account: Account,
+        /// How many keys it takes.
+        keys: usize,
+    },
+    /// The provider's answer cannot be captured.
+    #[error("nothing was captured: {0}")]
+    Capture(ReadError),
     /// The demonstration could not start.
     #[error("the demonstration could not start: {0}")]
     Demo(String),

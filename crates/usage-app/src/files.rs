@@ -12,9 +12,15 @@ use crate::error::AppError;
 /// never completed nothing is left behind.
 pub(crate) struct AtomicFile {
     output: Output,
+    mode: u32,
     /// The place as it was named, for messages.
     named: PathBuf,
 }
+
+/// For every reader that the folder admits.
+const PUBLIC: u32 = 0o644;
+/// For its owner only.
+const PRIVATE: u32 = 0o600;
 
 enum Output {
     Beside {
@@ -28,6 +34,15 @@ enum Output {
 impl AtomicFile {
     /// Begins a file at exactly this path, whose folder must exist. A link is followed, not replaced.
     pub(crate) fn create(named: &Path) -> Result<Self, AppError> {
+        Self::with_mode(named, PUBLIC)
+    }
+
+    /// The same, readable by its owner only.
+    pub(crate) fn create_private(named: &Path) -> Result<Self, AppError> {
+        Self::with_mode(named, PRIVATE)
+    }
+
+    fn with_mode(named: &Path, mode: u32) -> Result<Self, AppError> {
         let is_device = fs::metadata(named).is_ok_and(|there| !there.is_file() && !there.is_dir());
         let output = if is_device {
             fs::OpenOptions::new().write(true).open(named).map(Output::Direct)
@@ -41,6 +56,7 @@ impl AtomicFile {
         };
         Ok(Self {
             output: output.map_err(cannot_write(named))?,
+            mode,
             named: named.to_owned(),
         })
     }
@@ -57,7 +73,7 @@ impl AtomicFile {
     pub(crate) fn commit_new(self) -> Result<(), AppError> {
         match self.output {
             Output::Direct(_) => Err(cannot_write(&self.named)(io::ErrorKind::AlreadyExists.into())),
-            Output::Beside { file, place } => prepare(&file)
+            Output::Beside { file, place } => prepare(&file, self.mode)
                 .and_then(|()| file.persist_noclobber(place).map_err(io::Error::from))
                 .map(drop)
                 .map_err(cannot_write(&self.named)),
@@ -68,7 +84,7 @@ impl AtomicFile {
     pub(crate) fn commit(self) -> Result<(), AppError> {
         match self.output {
             Output::Direct(_) => Ok(()),
-            Output::Beside { file, place } => prepare(&file)
+            Output::Beside { file, place } => prepare(&file, self.mode)
                 .and_then(|()| file.persist(place).map_err(io::Error::from))
                 .map(drop)
                 .map_err(cannot_write(&self.named)),
@@ -76,15 +92,16 @@ impl AtomicFile {
     }
 }
 
-fn prepare(file: &NamedTempFile) -> io::Result<()> {
+fn prepare(file: &NamedTempFile, mode: u32) -> io::Result<()> {
     file.as_file().sync_all()?;
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt;
         // A temporary file is private; what it becomes is for every reader the folder admits.
-        file.as_file()
-            .set_permissions(fs::Permissions::from_mode(0o644))?;
+        file.as_file().set_permissions(fs::Permissions::from_mode(mode))?;
     }
+    #[cfg(not(unix))]
+    let _ = mode;
     Ok(())
 }
 

@@ -35,6 +35,21 @@ pub trait UsageSource: Send + Sync {
     /// since then no window can be known to be complete.
     async fn read_usage(&self, query: &UsageQuery) -> Result<UsageRead, ReadError>;
 
+    /// As [`UsageSource::read_usage`], and hands out the pages as the provider sent them: what a fixture is made of.
+    ///
+    /// They are as private as the usage itself, and all of them are in memory at once.
+    async fn read_usage_raw(&self, query: &UsageQuery) -> Result<RawUsageRead, ReadError> {
+        Err(ReadError::new(
+            IssueCode::RequestRefused,
+            format!(
+                "{} {} {}: this client hands out no raw pages",
+                self.provider(),
+                query.endpoint,
+                query.windows
+            ),
+        ))
+    }
+
     /// Reads the names of projects (archived ones too), API keys and users.
     ///
     /// All or nothing, with one exception: the API keys of an archived project may be missing.
@@ -77,6 +92,16 @@ pub struct UsageRead {
     pub issues: Vec<Issue>,
     /// The time just before the first request of the pages that count: everything here was read at or after it.
     pub started_at: DateTime<Utc>,
+}
+
+/// The answer to a query, with the pages it was read from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RawUsageRead {
+    /// What the pages say.
+    pub read: UsageRead,
+    /// The bodies, decompressed and otherwise untouched, in the order of the cursor chain. Pages of an attempt that had
+    /// to be grouped otherwise are not among them.
+    pub pages: Vec<Vec<u8>>,
 }
 
 /// One window of a read.

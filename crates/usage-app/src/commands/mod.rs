@@ -10,6 +10,7 @@ pub mod doctor;
 pub mod export;
 pub mod import;
 pub mod imported;
+pub mod fixtures;
 pub mod keys;
 pub mod migrate;
 pub mod names;

@@ -2,6 +2,7 @@
 
 use std::fmt::{self, Display};
 
+use secrecy::SecretString;
 use serde::Serialize;
 
 use super::error::SettingsError;
@@ -59,7 +60,8 @@ pub fn describe(sources: &Sources) -> Vec<SettingLine> {
         line(Variable::USAGE_REQUEST_TIMEOUT, sources.request_timeout()),
         line(Variable::USAGE_NO_NAMES, sources.no_names()),
         line(Variable::USAGE_BIND, sources.bind()),
-        cron_secret(sources),
+        secret_line(Variable::CRON_SECRET, sources.cron_secret()),
+        secret_line(Variable::DAILY_USAGE_SANITIZE_SALT, sources.sanitize_salt()),
     ]
 }
 
@@ -120,9 +122,13 @@ fn key_line(variable: Variable, source: Result<Setting<MasterKeySource>, Setting
     }
 }
 
-fn cron_secret(sources: &Sources) -> SettingLine {
-    let name = Variable::CRON_SECRET.name;
-    match sources.cron_secret() {
+/// A secret that may be left out.
+fn secret_line(
+    variable: Variable,
+    secret: Result<Option<Setting<SecretString>>, SettingsError>,
+) -> SettingLine {
+    let name = variable.name;
+    match secret {
         Ok(Some(secret)) => SettingLine {
             value: Some("set, hidden".to_owned()),
             origin: Some(secret.origin),

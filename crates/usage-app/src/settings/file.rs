@@ -136,6 +136,9 @@ fn secret_advice(key: &str) -> Option<&'static str> {
             Some("set USAGE_PREVIOUS_MASTER_KEY, or name a file with `previous_master_key_file`")
         }
         "cron_secret" => Some("set CRON_SECRET in the environment"),
+        "sanitize_salt" | "daily_usage_sanitize_salt" => {
+            Some("set DAILY_USAGE_SANITIZE_SALT in the environment")
+        }
         _ => None,
     }
 }

@@ -70,6 +70,8 @@ pub struct Settings {
     pub bind: Setting<SocketAddr>,
     /// What a caller of the server's cron routes must present; without it they answer nobody.
     pub cron_secret: Option<Setting<SecretString>>,
+    /// What the pseudonyms of sanitized fixtures depend on; without it nothing is sanitized.
+    pub sanitize_salt: Option<Setting<SecretString>>,
 }
 
 impl Settings {
@@ -88,6 +90,7 @@ impl Settings {
             no_names: sources.no_names()?,
             bind: sources.bind()?,
             cron_secret: sources.cron_secret()?,
+            sanitize_salt: sources.sanitize_salt()?,
         })
     }
 

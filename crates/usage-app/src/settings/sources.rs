@@ -202,6 +202,14 @@ impl Sources {
         }))
     }
 
+    pub(super) fn sanitize_salt(&self) -> Result<Option<Setting<SecretString>>, SettingsError> {
+        let text = self.environment_text(Variable::DAILY_USAGE_SANITIZE_SALT)?;
+        Ok(text.map(|text| Setting {
+            value: SecretString::from(text.value),
+            origin: text.origin,
+        }))
+    }
+
     fn base_url(&self, variable: Variable) -> Result<Setting<BaseUrl>, SettingsError> {
         let text = self.text(variable)?;
         let default = BaseUrl::new(variable.default.to_owned());

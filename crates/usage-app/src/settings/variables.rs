@@ -17,7 +17,7 @@ pub struct Variable {
 
 impl Variable {
     /// Every variable, in the order in which people meet them.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 20] = [
         Self::USAGE_CONFIG,
         Self::USAGE_DATABASE_URL,
         Self::DATABASE_URL,
@@ -33,6 +33,7 @@ impl Variable {
         Self::USAGE_NO_NAMES,
         Self::USAGE_BIND,
         Self::CRON_SECRET,
+        Self::DAILY_USAGE_SANITIZE_SALT,
         Self::USAGE_LOG,
         Self::NO_COLOR,
         Self::XDG_CONFIG_HOME,
@@ -170,6 +171,15 @@ impl Variable {
         name: "CRON_SECRET",
         file_key: None,
         meaning: "What a caller of the server's cron routes must present; without it they answer nobody",
+        default: "not set",
+        secret: true,
+    };
+
+    /// What the pseudonyms of sanitized fixtures depend on.
+    pub const DAILY_USAGE_SANITIZE_SALT: Self = Self {
+        name: "DAILY_USAGE_SANITIZE_SALT",
+        file_key: None,
+        meaning: "The secret that pseudonyms of sanitized fixtures depend on; 16 characters or more",
         default: "not set",
         secret: true,
     };

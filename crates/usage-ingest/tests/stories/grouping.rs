@@ -110,7 +110,7 @@ pub(crate) async fn a_coarser_read_fails_and_changes_nothing(database: Database)
         })
         .await;
     assert_eq!(codes(&report), [IssueCode::GroupingCoarser; 2]);
-    assert_eq!(report.outcome, Outcome::Incomplete);
+    assert_eq!(report.outcome, Outcome::Failed, "nothing was stored");
     let telemetry = &report.telemetry;
     assert_eq!((telemetry.windows_processed, telemetry.windows_failed), (0, 2));
     assert_eq!(telemetry.skipped_events, 1);

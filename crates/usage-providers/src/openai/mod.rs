@@ -9,6 +9,7 @@ mod page_tests;
 mod query;
 mod read;
 mod refusal;
+mod replay;
 mod row;
 mod scalar;
 mod surface;
@@ -23,18 +24,21 @@ use usage_core::{
     WindowRange,
 };
 
+use self::read::Bodies;
 use self::refusal::{RefusedDimension, refused_dimension};
 use self::surface::{ENDPOINTS, most_buckets};
 use crate::options::{ArrayEncoding, InvalidOptions, OpenAiOptions};
-use crate::source::{GroupingLimit, KeyReport, ReadError, Traffic, UsageQuery, UsageRead, UsageSource};
+use crate::source::{
+    GroupingLimit, KeyReport, RawUsageRead, ReadError, Traffic, UsageQuery, UsageRead, UsageSource,
+};
 use crate::transport::{Failure, Transport};
 
 pub(crate) use self::page::Asked;
-pub(crate) use self::surface::Surface;
 #[cfg(feature = "fuzzing")]
 pub(crate) use self::{
     cursor::{CursorChain, LONGEST as LONGEST_CURSOR, check_cursor},
     page::decode_page,
+    surface::Surface,
 };
 
 /// A client of `OpenAI`'s usage endpoints and directory.
@@ -57,6 +61,32 @@ impl OpenAi {
             clock: options.clock,
             refused: Mutex::new(Vec::new()),
         })
+    }
+
+    /// Reads a query, leaving out the dimensions that the provider refuses.
+    async fn read(&self, query: &UsageQuery, bodies: Bodies) -> Result<RawUsageRead, ReadError> {
+        let mut asked = Asked::by(query)?;
+        asked.grouped_by = asked
+            .grouped_by
+            .difference(self.refused(query.endpoint, query.windows));
+        let mut issues = Vec::new();
+        loop {
+            let started_at = self.clock.now();
+            match self.read_pages(query, asked, bodies).await {
+                Ok((pages, bodies)) => {
+                    return Ok(RawUsageRead {
+                        read: pages.into_read(&asked, started_at, issues)?,
+                        pages: bodies,
+                    });
+                }
+                Err(failure) => {
+                    // Each turn leaves out one more dimension, so this ends.
+                    let (dimension, issue) = self.learn(&asked, failure)?;
+                    asked.grouped_by = asked.grouped_by.without(dimension);
+                    issues.push(issue);
+                }
+            }
+        }
     }
 
     /// The dimensions that the provider is known to refuse for a query of these windows.
@@ -124,41 +154,11 @@ impl UsageSource for OpenAi {
     }
 
     async fn read_usage(&self, query: &UsageQuery) -> Result<UsageRead, ReadError> {
-        let impossible = |reason: String| {
-            let about = format!("{} {} {}", self.provider(), query.endpoint, query.windows);
-            Err(ReadError::new(
-                IssueCode::RequestRefused,
-                format!("{about}: {reason}"),
-            ))
-        };
-        let Some(surface) = Surface::of(query.endpoint) else {
-            return impossible("this client does not read the endpoint".to_owned());
-        };
-        let foreign = query.group_by.difference(query.endpoint.dimensions());
-        if !foreign.is_empty() {
-            return impossible(format!("the endpoint cannot be grouped by {foreign}"));
-        }
-        let mut grouped_by = query
-            .group_by
-            .difference(self.refused(query.endpoint, query.windows));
-        let mut issues = Vec::new();
-        loop {
-            let asked = Asked {
-                surface,
-                windows: query.windows,
-                grouped_by,
-            };
-            let started_at = self.clock.now();
-            match self.read_pages(query, asked).await {
-                Ok(pages) => return pages.into_read(&asked, started_at, issues),
-                Err(failure) => {
-                    // Each turn leaves out one more dimension, so this ends.
-                    let (dimension, issue) = self.learn(&asked, failure)?;
-                    grouped_by = grouped_by.without(dimension);
-                    issues.push(issue);
-                }
-            }
-        }
+        self.read(query, Bodies::Dropped).await.map(|raw| raw.read)
+    }
+
+    async fn read_usage_raw(&self, query: &UsageQuery) -> Result<RawUsageRead, ReadError> {
+        self.read(query, Bodies::Kept).await
     }
 
     async fn read_directory(&self) -> Result<Directory, ReadError> {

@@ -9,6 +9,7 @@ use usage_core::{DimensionSet, IssueCode, Window, WindowRange, format_instant, p
 use super::row::{RowFault, RowShape, Rows, RowsSeed, Tally};
 use super::scalar::Scalar;
 use super::surface::Surface;
+use crate::source::{ReadError, UsageQuery};
 use crate::transport::DecodeError;
 
 /// What a page was asked for, and so may hold.
@@ -17,6 +18,32 @@ pub(crate) struct Asked {
     pub(crate) surface: &'static Surface,
     pub(crate) windows: WindowRange,
     pub(crate) grouped_by: DimensionSet,
+}
+
+impl Asked {
+    /// What the query asks for, if this client can ask it.
+    pub(crate) fn by(query: &UsageQuery) -> Result<Self, ReadError> {
+        let impossible = |reason: String| {
+            let about = format!(
+                "{} {} {}",
+                query.endpoint.provider(),
+                query.endpoint,
+                query.windows
+            );
+            ReadError::new(IssueCode::RequestRefused, format!("{about}: {reason}"))
+        };
+        let surface = Surface::of(query.endpoint)
+            .ok_or_else(|| impossible("this client does not read the endpoint".to_owned()))?;
+        let foreign = query.group_by.difference(query.endpoint.dimensions());
+        if !foreign.is_empty() {
+            return Err(impossible(format!("the endpoint cannot be grouped by {foreign}")));
+        }
+        Ok(Self {
+            surface,
+            windows: query.windows,
+            grouped_by: query.group_by,
+        })
+    }
 }
 
 /// A page as it came: its buckets lie in the asked range, but may come in any order, twice, or not at all.

@@ -7,7 +7,7 @@ use usage_core::{Dimension, DimensionSet, Issue, IssueCode, Severity, UsageRow, 
 
 use super::OpenAi;
 use super::cursor::CursorChain;
-use super::page::{Asked, Bucket, decode_page};
+use super::page::{Asked, Bucket, Page, decode_page};
 use super::query::{at_page, usage_request};
 use super::row::Tally;
 use crate::source::{ReadError, UsageQuery, UsageRead, WindowRead};
@@ -22,15 +22,30 @@ const SPARE_PAGES: usize = 4;
 /// throughout means that the grouping was not applied, also where the project is all that an endpoint can be grouped by.
 const INDISPENSABLE: [Dimension; 2] = [Dimension::ProjectId, Dimension::Model];
 
+/// What becomes of the bodies of a read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Bodies {
+    /// Each is dropped once it is decoded.
+    Dropped,
+    /// All are handed out.
+    Kept,
+}
+
 /// Everything the pages of a read said.
+#[derive(Default)]
 pub(crate) struct Pages {
     windows: BTreeMap<Window, Result<Vec<UsageRow>, Issue>>,
     tally: Tally,
 }
 
 impl OpenAi {
-    /// Reads all pages of a query with this grouping.
-    pub(crate) async fn read_pages(&self, query: &UsageQuery, asked: Asked) -> Result<Pages, Failure> {
+    /// Reads all pages of a query with this grouping, and hands out their bodies if they are to be kept.
+    pub(super) async fn read_pages(
+        &self,
+        query: &UsageQuery,
+        asked: Asked,
+        bodies: Bodies,
+    ) -> Result<(Pages, Vec<Vec<u8>>), Failure> {
         let first = usage_request(
             asked.surface,
             query.windows,
@@ -38,34 +53,47 @@ impl OpenAi {
             asked.grouped_by,
             self.array_encoding,
         );
-        let mut chain = CursorChain::new(query.windows.len().saturating_add(SPARE_PAGES));
-        let mut pages = Pages {
-            windows: BTreeMap::new(),
-            tally: Tally::default(),
-        };
+        let mut chain = chain_of(&asked);
+        let mut pages = Pages::default();
+        let mut kept = Vec::new();
         let mut request = first.clone();
         loop {
-            let page = self
+            let (page, body) = self
                 .transport
-                .get(&request, move |body| decode_page(body, &asked))
+                .get(&request, move |body| {
+                    let page = decode_page(body, &asked)?;
+                    Ok((page, (bodies == Bodies::Kept).then(|| body.to_vec())))
+                })
                 .await?;
-            pages.tally.merge(&page.tally);
-            for bucket in page.buckets {
-                pages.take(bucket, &asked);
-            }
-            let next = chain.next(page.has_more, page.cursor).map_err(|fault| Failure {
+            kept.extend(body);
+            let (has_more, cursor) = pages.add(page, &asked);
+            let next = chain.next(has_more, cursor).map_err(|fault| Failure {
                 error: ReadError::new(fault.code, format!("{}: {}", first.about, fault.message)),
                 refusal: Refusal::default(),
             })?;
             match next {
                 Some(cursor) => request = at_page(&first, &cursor),
-                None => return Ok(pages),
+                None => return Ok((pages, kept)),
             }
         }
     }
 }
 
+/// The cursors of a read: it cannot take many more pages than it has windows.
+pub(super) fn chain_of(asked: &Asked) -> CursorChain {
+    CursorChain::new(asked.windows.len().saturating_add(SPARE_PAGES))
+}
+
 impl Pages {
+    /// Takes what a page holds, and returns what it says about the next one.
+    pub(super) fn add(&mut self, page: Page, asked: &Asked) -> (bool, Option<String>) {
+        self.tally.merge(&page.tally);
+        for bucket in page.buckets {
+            self.take(bucket, asked);
+        }
+        (page.has_more, page.cursor)
+    }
+
     fn take(&mut self, bucket: Bucket, asked: &Asked) {
         let window = bucket.window;
         let place = place(asked, window);

@@ -86,6 +86,11 @@ impl Surface {
     pub(crate) fn of(endpoint: Endpoint) -> Option<&'static Self> {
         SURFACES.iter().find(|surface| surface.endpoint == endpoint)
     }
+
+    /// The surface whose results say that they are such objects.
+    pub(crate) fn of_result(object: &str) -> Option<&'static Self> {
+        SURFACES.iter().find(|surface| surface.result_object == object)
+    }
 }
 
 /// The largest `limit`: how many buckets of this width one page can hold.

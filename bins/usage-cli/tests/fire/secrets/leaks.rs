@@ -9,6 +9,7 @@ pub(super) const MASTER_KEY: &str = "fire-master-key-not-a-secret-32b";
 pub(super) const MASTER_KEY_BASE64: &str = "ZmlyZS1tYXN0ZXIta2V5LW5vdC1hLXNlY3JldC0zMmI=";
 pub(super) const PASSWORD: &str = "Tr0ub4dor-correct-horse";
 pub(super) const CRON_SECRET: &str = "cron-Hs5Jc0Md3Rb1Tn6";
+pub(super) const SANITIZE_SALT: &str = "salt-Vu8Gk2Pz5Ye3Qa7";
 
 /// So many characters of a secret in a row are a leak. A mask shows fewer.
 const LEAK: usize = 10;
@@ -26,6 +27,7 @@ impl Leaks {
             ("the master key in base64", MASTER_KEY_BASE64),
             ("the password", PASSWORD),
             ("the cron secret", CRON_SECRET),
+            ("the salt of pseudonyms", SANITIZE_SALT),
         ] {
             leaks.add(name, secret);
         }

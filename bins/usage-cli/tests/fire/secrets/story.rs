@@ -8,7 +8,9 @@ use std::process::Command;
 use tempfile::TempDir;
 use usage_simulator::{AdminKey, Generate, Organization};
 
-use super::leaks::{CRON_SECRET, Leaks, MASTER_KEY_BASE64, OTHER_PROVIDER_KEY, PASSWORD, PROVIDER_KEY};
+use super::leaks::{
+    CRON_SECRET, Leaks, MASTER_KEY_BASE64, OTHER_PROVIDER_KEY, PASSWORD, PROVIDER_KEY, SANITIZE_SALT,
+};
 use super::parrot::Parrot;
 use crate::fixture::{
     ADD_KEY, BACKFILL, DAYS, Database, DatabaseKind, FIRST_DAY, Finished, ORGANIZATION, Place, Provider,
@@ -47,6 +49,13 @@ const LINES: &[&[&str]] = &[
         "--output",
         "provider.csv",
     ],
+    &["parity", "--csv", "provider.csv"],
+    &["cleanup", "blank-metadata"],
+    &[
+        "fixtures", "capture", "--start", FIRST_DAY, "--end", FIRST_DAY, "--output", "captured",
+    ],
+    &["fixtures", "sanitize", "captured", "sanitized"],
+    &["fixtures", "summarize", "sanitized"],
     &["doctor"],
     &["doctor", "--format", "json"],
     &["completions", "fish"],
@@ -62,6 +71,9 @@ const NEW_MASTER: &str = "new-master.key";
 
 /// No settings are used by these, so that wrong ones do not matter.
 const WITHOUT_SETTINGS: [&str; 2] = ["demo", "completions"];
+
+/// These open no ledger, so that one that cannot be reached does not matter.
+const WITHOUT_LEDGER: [[&str; 2]; 2] = [["fixtures", "sanitize"], ["fixtures", "summarize"]];
 
 pub(crate) fn no_command_tells_or_stores_a_secret(kind: DatabaseKind) {
     let provider = Provider::of(
@@ -143,8 +155,11 @@ impl Story {
         }
         self.changes_keys();
         self.backs_up();
+        self.imports();
         let new_master = self.own_file(NEW_MASTER);
-        let more: [&[&str]; 5] = [
+        let more: [&[&str]; 6] = [
+            // Nothing listens there.
+            &["import", "cognitrack", "postgres://nobody@127.0.0.1:1/old", "--account", ORGANIZATION],
             &["keys", "new-master", &new_master],
             &["keys", "reseal"],
             &["keys", "rotate", "1"],
@@ -154,7 +169,8 @@ impl Story {
         ];
         for line in others.iter().copied().chain(more) {
             self.fails_with_the_key_as_an_argument(line);
-            if !WITHOUT_SETTINGS.contains(&line[0]) {
+            let opens_ledger = !WITHOUT_LEDGER.iter().any(|words| line.starts_with(words));
+            if opens_ledger && !WITHOUT_SETTINGS.contains(&line[0]) {
                 self.fails_with_wrong_settings(line);
             }
         }
@@ -206,6 +222,19 @@ impl Story {
             Database::Postgres(_) => 2,
         };
         self.run(&["backup", "backup.db"], |_| ()).ends_with(code);
+    }
+
+    /// An old database, whose password must not be told either.
+    fn imports(&mut self) {
+        let old = usage_testkit::PostgresCluster::shared().create_database();
+        old.execute(
+            "CREATE TABLE usage_events (id serial PRIMARY KEY, key_id integer NOT NULL, model text NOT NULL, \
+             tokens_in integer, tokens_out integer, cost_estimate numeric(10, 6), timestamp timestamp NOT NULL); \
+             INSERT INTO usage_events (key_id, model, tokens_in, tokens_out, timestamp) \
+             VALUES (1, 'gpt-4o', 10, 1, '2024-07-01')",
+        );
+        let url = old.url().replace("postgres@", &format!("postgres:{PASSWORD}@"));
+        self.succeeds(&["import", "cognitrack", &url, "--account", ORGANIZATION]);
     }
 
     fn own_file(&self, name: &str) -> String {
@@ -292,6 +321,7 @@ impl Story {
         let loud = ["--log-level", "trace", "--log-format", self.log_format];
         let mut command = self.place.command(&[line, &loud].concat());
         command.env("CRON_SECRET", CRON_SECRET);
+        command.env("DAILY_USAGE_SANITIZE_SALT", SANITIZE_SALT);
         if self.master_key_in_file {
             command.env("USAGE_MASTER_KEY_FILE", self.own.path().join(OLD_MASTER));
         } else {
