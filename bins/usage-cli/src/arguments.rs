@@ -1,8 +1,8 @@
 //! The command line: what can be asked for, parsed into the project's own words.
 
 mod cleanup;
-mod import;
 mod fixtures;
+mod import;
 mod keys;
 mod names;
 mod parity;
@@ -24,8 +24,8 @@ use usage_core::{
 };
 
 pub(crate) use cleanup::{BlankMetadataArguments, CleanupCommand};
-pub(crate) use import::{CognitrackArguments, ImportCommand};
 pub(crate) use fixtures::{CaptureArguments, FixturesCommand, SanitizeArguments, SummarizeArguments};
+pub(crate) use import::{CognitrackArguments, ImportCommand};
 pub(crate) use keys::{AddKeyArguments, KeysCommand};
 pub(crate) use names::NamesCommand;
 pub(crate) use parity::ParityArguments;

@@ -91,9 +91,7 @@ pub async fn check_key(
     {
         return Err(CheckError::NoAnswer(error.clone()));
     }
-    let status = if !answers {
-        KeyStatus::Refused(refusals.first().map(ToString::to_string).unwrap_or_default())
-    } else {
+    let status = if answers {
         let projects = report
             .names
             .ids(DirectoryKind::Project)
@@ -107,6 +105,8 @@ pub async fn check_key(
             )),
             None => KeyStatus::Active,
         }
+    } else {
+        KeyStatus::Refused(refusals.first().map(ToString::to_string).unwrap_or_default())
     };
     Ok(KeyCheck { report, status })
 }

@@ -41,7 +41,7 @@ pub(crate) fn run_self(arguments: &[&str]) -> Outcome<Sample> {
     time(command.arg("--child").args(arguments))
 }
 
-/// Joins the two files with DuckDB.
+/// Joins the two files with `DuckDB`.
 pub(crate) fn run_rival(python: &Path, first: &str, second: &str) -> Outcome<Sample> {
     let home = tempfile::tempdir()?;
     let script = home.path().join("rival_duckdb.py");
@@ -155,7 +155,7 @@ async fn load(csv: &str, ledger: &str) -> Outcome<Value> {
         .add_account(Account::new(Provider::OpenAi, "org-bench")?)
         .await?;
     let LeaseAttempt::Acquired(lease) = ledger
-        .acquire_lease(account.id, "bench", Duration::from_mins(60), None)
+        .acquire_lease(account.id, "bench", Duration::from_hours(1), None)
         .await?
     else {
         return Err("a new ledger is nobody's".into());
@@ -212,7 +212,7 @@ async fn store(
         },
         refused: DimensionSet::EMPTY,
         empty: DimensionSet::EMPTY,
-        read_started_at: Utc::now(),
+        read_started_at: ledger.now(),
         run_id: 1,
         accept_retractions: false,
         windows: std::mem::take(windows),

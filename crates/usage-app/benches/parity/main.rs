@@ -1,4 +1,4 @@
-//! Parity of large exports, beside DuckDB's full outer join of the same two files.
+//! Parity of large exports, beside `DuckDB`'s full outer join of the same two files.
 //!
 //! ```text
 //! cargo bench -p usage-app --bench parity
@@ -90,25 +90,25 @@ struct Way {
 fn measure(options: &Options) -> Outcome<()> {
     let folder = tempfile::tempdir()?;
     let exports = Exports::write(folder.path(), options.rows, options.days)?;
-    eprintln!(
+    say(&format!(
         "two exports of {} rows in {} days, {} MB each, {} planted differences",
         options.rows,
         options.days,
         exports.bytes() / 1_000_000,
         exports::PLANTED,
-    );
+    ))?;
     let mut ways = vec![Way::new("export against export")];
     if options.rival.is_some() {
         ways.push(Way::new("DuckDB, export against export"));
     }
     if options.with_ledger {
-        eprintln!("loading the ledger");
+        say("loading the ledger")?;
         run_self(&["load", exports.second_path(), exports.ledger_path()])?;
         ways.push(Way::new("export against ledger"));
         ways.push(Way::new("the ledger read alone"));
     }
     for round in 1..=options.rounds {
-        eprintln!("round {round} of {}", options.rounds);
+        say(&format!("round {round} of {}", options.rounds))?;
         for way in &mut ways {
             let (first, second, ledger) =
                 (exports.first_path(), exports.second_path(), exports.ledger_path());
@@ -126,6 +126,12 @@ fn measure(options: &Options) -> Outcome<()> {
         }
     }
     report::print(options, &exports, &ways)
+}
+
+fn say(text: &str) -> Outcome<()> {
+    use std::io::Write;
+    writeln!(std::io::stderr().lock(), "{text}")?;
+    Ok(())
 }
 
 impl Way {

@@ -159,7 +159,13 @@ impl Story {
         let new_master = self.own_file(NEW_MASTER);
         let more: [&[&str]; 6] = [
             // Nothing listens there.
-            &["import", "cognitrack", "postgres://nobody@127.0.0.1:1/old", "--account", ORGANIZATION],
+            &[
+                "import",
+                "cognitrack",
+                "postgres://nobody@127.0.0.1:1/old",
+                "--account",
+                ORGANIZATION,
+            ],
             &["keys", "new-master", &new_master],
             &["keys", "reseal"],
             &["keys", "rotate", "1"],
