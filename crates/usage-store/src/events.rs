@@ -233,9 +233,11 @@ fn raw_page(
         select = select.filter(usage_events::endpoint.eq(endpoint.as_str()));
     }
     if let Some(windows) = query.windows {
-        select = select
-            .filter(usage_events::window_start.ge(windows.start().timestamp()))
-            .filter(usage_events::window_start.lt(windows.end().timestamp()));
+        select = select.filter(usage_events::window_start.lt(windows.end().timestamp()));
+        // A database begins at the first lower bound it meets, so a later page must not name the range's.
+        if after.is_none() {
+            select = select.filter(usage_events::window_start.ge(windows.start().timestamp()));
+        }
     }
     if let Some((window_start, key)) = after {
         let key = key.as_bytes().to_vec();
