@@ -131,11 +131,12 @@ async fn run_migrate(app: &App, read_only_role: Option<&str>) -> Result<Exit, Ap
     if read_only_role.is_some() {
         read_only_role::check(app)?;
     }
-    print(&migrate::migrate(app).await?)?;
+    let report = migrate::migrate(app).await?;
+    print(&report)?;
     if let Some(role) = read_only_role {
         print(&read_only_role::grant(app, role).await?)?;
     }
-    Ok(Exit::Clean)
+    Ok(report.exit())
 }
 
 async fn run_keys(app: &App, command: KeysCommand) -> Result<Exit, AppError> {
@@ -165,8 +166,9 @@ async fn run_keys(app: &App, command: KeysCommand) -> Result<Exit, AppError> {
             Ok(report.exit())
         }
         KeysCommand::Remove { id } => {
-            print(&keys::remove(app, &id).await?)?;
-            Ok(Exit::Clean)
+            let report = keys::remove(app, &id).await?;
+            print(&report)?;
+            Ok(report.exit())
         }
         KeysCommand::NewMaster { file } => {
             print(&reseal::new_master(&file)?)?;

@@ -24,8 +24,8 @@ pub struct App {
     pub deadline: Option<Instant>,
 }
 
-/// How a command ended, as an exit code.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// How a command ended, as an exit code; the worse, the greater.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Exit {
     /// 0: done and clean; warnings are counted.
     Clean,

@@ -13,7 +13,7 @@ use usage_store::{WindowCounts, WritePath};
 pub struct Telemetry {
     /// Provider keys that read something.
     pub processed_keys: u64,
-    /// Provider keys that the provider refused.
+    /// Provider keys that were used and read nothing: the provider refused them, was not reached, or sent nothing usable.
     pub failed_keys: u64,
     /// Windows stored completely, quiet ones among them.
     pub windows_processed: u64,

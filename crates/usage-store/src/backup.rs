@@ -28,6 +28,12 @@ struct Line {
 }
 
 #[derive(QueryableByName)]
+struct DataVersion {
+    #[diesel(sql_type = BigInt)]
+    data_version: i64,
+}
+
+#[derive(QueryableByName)]
 struct Count {
     #[diesel(sql_type = BigInt)]
     count: i64,
@@ -62,24 +68,51 @@ impl Ledger {
                 }
                 state => state,
             };
-            let before = count(connection, "usage_events")?;
+            let held = Held::look(connection)?;
             sql_query("VACUUM INTO ?")
                 .bind::<Text, _>(&path)
                 .execute(connection)
                 .map_err(StoreError::query("copying the ledger"))?;
-            let after = count(connection, "usage_events")?;
             let counts = check(&path, &state)?;
-            // While nobody wrote, the copy must have exactly what the ledger has.
-            if before == after && counts.events != after {
-                return Err(StoreError::BadBackup(format!(
-                    "it has {} events, the ledger {after}",
-                    counts.events
-                )));
-            }
+            held.compare(connection, counts.events)?;
             Ok(counts)
         })
         .await
     }
+}
+
+/// What a ledger held before it was copied.
+struct Held {
+    events: u64,
+    /// Stays the same exactly as long as no other connection, of this process or another, commits.
+    version: i64,
+}
+
+impl Held {
+    fn look(connection: &mut AnyConnection) -> Result<Self, StoreError> {
+        let version = data_version(connection)?;
+        let events = count(connection, "usage_events")?;
+        Ok(Self { events, version })
+    }
+
+    /// While nobody wrote, the copy must have exactly what the ledger has. That as many events are there as before does
+    /// not mean that nobody wrote: as many may have come as went.
+    fn compare(&self, connection: &mut AnyConnection, copied: u64) -> Result<(), StoreError> {
+        if copied == self.events || data_version(connection)? != self.version {
+            return Ok(());
+        }
+        Err(StoreError::BadBackup(format!(
+            "it has {copied} events, the ledger {}",
+            self.events
+        )))
+    }
+}
+
+fn data_version(connection: &mut AnyConnection) -> Result<i64, StoreError> {
+    let found: DataVersion = sql_query("PRAGMA data_version")
+        .get_result(connection)
+        .map_err(StoreError::query("looking for other writers"))?;
+    Ok(found.data_version)
 }
 
 fn check(path: &str, state: &SchemaState) -> Result<BackupCounts, StoreError> {
@@ -126,4 +159,47 @@ fn count(connection: &mut AnyConnection, table: &str) -> Result<u64, StoreError>
         .get_result(connection)
         .map_err(StoreError::query("counting rows"))?;
     Ok(u64::try_from(found.count).unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use diesel::connection::SimpleConnection as _;
+
+    use super::*;
+
+    #[test]
+    fn a_copy_is_compared_only_while_nobody_writes() {
+        let folder = tempfile::tempdir().unwrap();
+        let url = format!("sqlite:{}", folder.path().join("ledger.db").display());
+        let open = || Manager::new(&url).unwrap().open().unwrap();
+        let (mut ledger, mut other) = (open(), open());
+        ledger
+            .batch_execute(
+                "PRAGMA journal_mode = WAL; CREATE TABLE usage_events (number INTEGER); \
+                 INSERT INTO usage_events VALUES (1), (2)",
+            )
+            .unwrap();
+
+        let held = Held::look(&mut ledger).unwrap();
+        let copy = folder.path().join("copy.db");
+        ledger
+            .batch_execute(&format!("VACUUM INTO '{}'", copy.display()))
+            .unwrap();
+        assert!(held.compare(&mut ledger, 2).is_ok());
+        let refused = held.compare(&mut ledger, 3).unwrap_err();
+        assert_eq!(
+            refused.to_string(),
+            "the copy is not usable and was not kept: it has 3 events, the ledger 2"
+        );
+
+        // One comes before the copy and one goes after it.
+        other
+            .batch_execute("INSERT INTO usage_events VALUES (3)")
+            .unwrap();
+        other
+            .batch_execute("DELETE FROM usage_events WHERE number = 1")
+            .unwrap();
+        assert_eq!(count(&mut ledger, "usage_events").unwrap(), held.events);
+        assert!(held.compare(&mut ledger, 3).is_ok());
+    }
 }

@@ -6,7 +6,7 @@ use diesel::sql_types::{BigInt, Nullable, Text};
 use diesel::{QueryableByName, RunQueryDsl, sql_query};
 
 use crate::connection::{AnyConnection, write_transaction};
-use crate::error::StoreError;
+use crate::error::{MOST_DUPLICATES, StoreError};
 use crate::events::instant;
 
 /// How writes find the row that they replace.
@@ -20,9 +20,6 @@ pub enum WritePath {
 }
 
 const CREATE: &str = "CREATE UNIQUE INDEX usage_admin_bucket_idx ON usage_events (window_start, dedupe_key)";
-
-/// How many identities that stand more than once a message counts up to.
-const MOST_DUPLICATES: i64 = 1_000;
 
 /// Which way writes must take, judged by the index's definition: one of the same name on other columns, not unique,
 /// partial or half-built does not count.
@@ -100,7 +97,7 @@ fn refuse_duplicates(connection: &mut AnyConnection) -> Result<(), StoreError> {
 
 /// Identities that stand more than once.
 pub(crate) struct Twice {
-    /// How many, counted up to a thousand.
+    /// How many, counted up to [`MOST_DUPLICATES`].
     pub(crate) identities: u64,
     /// The first window with one.
     pub(crate) window_start: DateTime<Utc>,

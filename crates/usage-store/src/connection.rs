@@ -1,7 +1,7 @@
 //! Connections: one enum for both databases, and the pool that hands them out.
 
 use std::fmt;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use diesel::connection::{AnsiTransactionManager, SimpleConnection, TransactionManager};
 use diesel::r2d2::{ManageConnection, Pool};
@@ -37,8 +37,16 @@ impl fmt::Display for DatabaseKind {
 
 /// How long a writer waits for another on SQLite before the statement fails.
 const SQLITE_BUSY_TIMEOUT: Duration = Duration::from_secs(30);
-/// How long connecting to one PostgreSQL host may take.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// How libpq notices that nobody is there any more, in its own parameters and units: 10 s for connecting to one host, 30 s
+/// for what was sent to be acknowledged, and, while an answer is awaited, three questions 10 s apart after 30 s of silence.
+/// Its own defaults are to wait for ever, or for what the system thinks fit, which is hours.
+const POSTGRES_TIMEOUTS: [(&str, u32); 5] = [
+    ("connect_timeout", 10),
+    ("tcp_user_timeout", 30_000),
+    ("keepalives_idle", 30),
+    ("keepalives_interval", 10),
+    ("keepalives_count", 3),
+];
 /// How long a caller waits for a connection from the pool.
 const POOL_TIMEOUT: Duration = Duration::from_secs(10);
 /// SQLite has one writer and a few readers; PostgreSQL servers are shared with others.
@@ -88,17 +96,23 @@ impl Manager {
         path.strip_prefix("//").unwrap_or(path)
     }
 
-    /// The URL with a limit on how long connecting may take, unless it sets one: libpq's own is to wait for ever.
+    /// The URL with each of [`POSTGRES_TIMEOUTS`] that it does not set itself.
     fn postgres_url(&self) -> String {
-        if self.url.contains("connect_timeout=") {
-            return self.url.clone();
+        let parameters = self.url.split_once('?').map(|(_, parameters)| parameters);
+        let mut url = self.url.clone();
+        let mut separator = match parameters {
+            None => "?",
+            Some("") => "",
+            Some(_) => "&",
+        };
+        for (name, value) in POSTGRES_TIMEOUTS {
+            let sets = |parameter: &str| parameter.split('=').next() == Some(name);
+            if !parameters.is_some_and(|parameters| parameters.split('&').any(sets)) {
+                url.extend([separator, name, "=", value.to_string().as_str()]);
+                separator = "&";
+            }
         }
-        let separator = if self.url.contains('?') { '&' } else { '?' };
-        format!(
-            "{}{separator}connect_timeout={}",
-            self.url,
-            CONNECT_TIMEOUT.as_secs()
-        )
+        url
     }
 
     pub(crate) fn open(&self) -> Result<AnyConnection, StoreError> {
@@ -229,12 +243,11 @@ pub(crate) fn use_write_ahead_log(connection: &mut AnyConnection) -> Result<(), 
 /// itself where two connections that both read would wait for each other, as they do when they switch the journal.
 fn retrying(mut attempt: impl FnMut() -> Result<(), StoreError>) -> Result<(), StoreError> {
     const PAUSE: Duration = Duration::from_millis(20);
-    let mut waited = Duration::ZERO;
+    let began = Instant::now();
     loop {
         match attempt() {
-            Err(error) if error.may_retry() && waited < SQLITE_BUSY_TIMEOUT => {
+            Err(error) if error.is_locked() && began.elapsed() < SQLITE_BUSY_TIMEOUT => {
                 std::thread::sleep(PAUSE);
-                waited += PAUSE;
             }
             done => return done,
         }
@@ -333,6 +346,36 @@ mod tests {
                 panic!("{password}: connected")
             };
             assert!(!error.to_string().contains("hunter2"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_url_gets_the_time_limits_that_it_does_not_set() {
+        let all = "connect_timeout=10&tcp_user_timeout=30000&keepalives_idle=30&keepalives_interval=10&keepalives_count=3";
+        for (url, passed) in [
+            ("postgres://a/usage", format!("postgres://a/usage?{all}")),
+            ("postgres://a/usage?", format!("postgres://a/usage?{all}")),
+            (
+                "postgres://a/usage?sslmode=require",
+                format!("postgres://a/usage?sslmode=require&{all}"),
+            ),
+            (
+                "postgres://a/usage?keepalives_count=9&tcp_user_timeout=0&sslmode=require",
+                "postgres://a/usage?keepalives_count=9&tcp_user_timeout=0&sslmode=require&connect_timeout=10\
+                 &keepalives_idle=30&keepalives_interval=10"
+                    .to_owned(),
+            ),
+            (
+                // Only a parameter of that very name sets it.
+                "postgres://keepalives_idle=1@a/usage?application_name=connect_timeout",
+                format!("postgres://keepalives_idle=1@a/usage?application_name=connect_timeout&{all}"),
+            ),
+            (
+                &format!("postgres://a/usage?{all}"),
+                format!("postgres://a/usage?{all}"),
+            ),
+        ] {
+            assert_eq!(Manager::new(url).unwrap().postgres_url(), passed);
         }
     }
 

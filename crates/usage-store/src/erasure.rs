@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
 use diesel::connection::SimpleConnection as _;
+use diesel::dsl::{exists, select};
 use diesel::prelude::*;
 use diesel::sql_query;
 use diesel::sql_types::Integer;
@@ -14,7 +15,7 @@ use crate::connection::AnyConnection;
 use crate::error::StoreError;
 use crate::events::instant;
 use crate::ledger::Ledger;
-use crate::schema::{directory_names, erased_names, usage_events, usage_revisions};
+use crate::schema::{directory_names, erased_names, erasure_traces, usage_events, usage_revisions};
 
 /// What was erased of one user.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,6 +48,17 @@ pub enum Traces {
     MayRemain(String),
 }
 
+/// What a ledger still has of users' names that it may not hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NamesLeft {
+    /// Nothing.
+    None,
+    /// What an erasure may have left in the database's own file, see [`Traces::MayRemain`].
+    Traces,
+    /// Names or e-mail addresses.
+    Names,
+}
+
 impl Ledger {
     /// Erases the name and e-mail address of a user in every account that knows the id, and remembers that, so that no
     /// later read of the directory brings them back. Usage keeps the id, and every sum stays as it is.
@@ -62,37 +74,67 @@ impl Ledger {
         Ok(ErasedUser { accounts, traces })
     }
 
+    /// What the ledger has of users' names: a look that costs next to nothing.
+    pub async fn names_left(&self) -> Result<NamesLeft, StoreError> {
+        self.run(|connection| {
+            let named: bool = select(exists(named_users()))
+                .get_result(connection)
+                .map_err(StoreError::query("looking for users' names"))?;
+            Ok(if named {
+                NamesLeft::Names
+            } else if traces(connection)?.is_empty() {
+                NamesLeft::None
+            } else {
+                NamesLeft::Traces
+            })
+        })
+        .await
+    }
+
     /// Erases the names and e-mail addresses of all users, for a ledger that may hold none; returns of how many. A later
     /// read of the directory stores them again unless it leaves them out.
+    ///
+    /// The database's file is written anew if there were any, or if an earlier erasure could not do it.
     pub async fn erase_user_names(&self) -> Result<(usize, Traces), StoreError> {
         self.run(overwrite_deleted).await?;
+        let now = self.now_unix();
         let erased = self
-            .write(|connection| {
+            .write(move |connection| {
                 exclude_savers(connection)?;
-                diesel::update(
-                    directory_names::table
-                        .filter(directory_names::kind.eq(DirectoryKind::User.as_str()))
-                        .filter(
-                            directory_names::name
-                                .is_not_null()
-                                .or(directory_names::email.is_not_null()),
-                        ),
-                )
-                .set((
-                    directory_names::name.eq(None::<String>),
-                    directory_names::email.eq(None::<String>),
-                ))
-                .execute(connection)
-                .map_err(StoreError::query("erasing names"))
+                let erased = diesel::update(named_users())
+                    .set((
+                        directory_names::name.eq(None::<String>),
+                        directory_names::email.eq(None::<String>),
+                    ))
+                    .execute(connection)
+                    .map_err(StoreError::query("erasing names"))?;
+                if erased > 0 {
+                    remember_traces(connection, now)?;
+                }
+                Ok(erased)
             })
             .await?;
-        let traces = if erased == 0 {
-            Traces::Gone
-        } else {
-            self.run(|connection| Ok(clean(connection))).await?
-        };
+        let traces = self
+            .run(|connection| match traces(connection)?.as_slice() {
+                [] => Ok(Traces::Gone),
+                _ => Ok(clean(connection)),
+            })
+            .await?;
         Ok((erased, traces))
     }
+}
+
+/// The users with a name or an e-mail address.
+#[diesel::dsl::auto_type]
+fn named_users() -> _ {
+    let kind: &'static str = DirectoryKind::User.as_str();
+    directory_names::table
+        .filter(directory_names::kind.eq(kind))
+        .filter(
+            directory_names::name
+                .is_not_null()
+                .or(directory_names::email.is_not_null()),
+        )
 }
 
 /// Keeps those who save names from doing so until the transaction ends, so that none comes back that was read before.
@@ -180,6 +222,7 @@ fn erase(connection: &mut AnyConnection, user_id: &str, now: i64) -> Result<Vec<
     ))
     .execute(connection)
     .map_err(StoreError::query("erasing a user's name"))?;
+    remember_traces(connection, now)?;
     for account in known.iter().filter(|account| !erased.contains_key(account)) {
         diesel::insert_into(erased_names::table)
             .values((
@@ -221,21 +264,50 @@ struct Checkpoint {
     busy: i32,
 }
 
+/// Remembers, in the transaction that erases, that the file is to be written anew: whoever is ended before that is done,
+/// or cannot do it, leaves it to the next.
+fn remember_traces(connection: &mut AnyConnection, now: i64) -> Result<(), StoreError> {
+    diesel::insert_into(erasure_traces::table)
+        .values(erasure_traces::erased_at.eq(now))
+        .execute(connection)
+        .map_err(StoreError::query("remembering an erasure"))
+        .map(drop)
+}
+
+/// The erasures that may have left traces.
+fn traces(connection: &mut AnyConnection) -> Result<Vec<i64>, StoreError> {
+    erasure_traces::table
+        .select(erasure_traces::id)
+        .load(connection)
+        .map_err(StoreError::query("looking for unfinished erasures"))
+}
+
 /// Writes anew what may still hold the text: copies that earlier changes of a row left behind are in no row to overwrite.
 fn clean(connection: &mut AnyConnection) -> Traces {
-    let cleaned = match connection {
-        AnyConnection::Postgres(_) => connection
-            .batch_execute("VACUUM FULL directory_names")
-            .map(|()| false),
-        AnyConnection::Sqlite(_) => connection.batch_execute("VACUUM").and_then(|()| {
-            let checkpoint: Checkpoint =
-                sql_query("PRAGMA wal_checkpoint(TRUNCATE)").get_result(connection)?;
-            Ok(checkpoint.busy != 0)
-        }),
-    };
-    match cleaned {
-        Ok(false) => Traces::Gone,
-        Ok(true) => Traces::MayRemain("another process is reading the file".to_owned()),
+    match write_anew(connection) {
+        Ok(true) => Traces::Gone,
+        Ok(false) => Traces::MayRemain("another process is reading the file".to_owned()),
         Err(error) => Traces::MayRemain(crate::error::one_line(&error.to_string())),
     }
+}
+
+/// Returns whether nobody was in the way.
+fn write_anew(connection: &mut AnyConnection) -> QueryResult<bool> {
+    // Those of this moment: what is erased while the file is written is not done with by that.
+    let done: Vec<i64> = erasure_traces::table
+        .select(erasure_traces::id)
+        .load(connection)?;
+    match connection {
+        AnyConnection::Postgres(_) => connection.batch_execute("VACUUM FULL directory_names")?,
+        AnyConnection::Sqlite(_) => {
+            connection.batch_execute("VACUUM")?;
+            let checkpoint: Checkpoint =
+                sql_query("PRAGMA wal_checkpoint(TRUNCATE)").get_result(connection)?;
+            if checkpoint.busy != 0 {
+                return Ok(false);
+            }
+        }
+    }
+    diesel::delete(erasure_traces::table.filter(erasure_traces::id.eq_any(done))).execute(connection)?;
+    Ok(true)
 }

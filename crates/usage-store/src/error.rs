@@ -5,6 +5,9 @@ use std::fmt;
 use chrono::{DateTime, Utc};
 use diesel::result::{DatabaseErrorKind, Error as DieselError};
 
+/// How many identities that stand more than once are counted.
+pub(crate) const MOST_DUPLICATES: u64 = 1_000;
+
 /// Why the ledger could not do what was asked. Messages are one line and hold no secret.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -46,12 +49,12 @@ pub enum StoreError {
     },
     /// Usage events with the same identity, which the unique index would refuse.
     #[error(
-        "{identities} usage events stand more than once, for example {key} of {window_start:?}, so the unique index \
-         cannot be made; read those windows again with `usage backfill --force`, which keeps one of each, then run \
-         `usage migrate`"
+        "{} usage events stand more than once, for example {key} of {window_start:?}, so the unique index cannot be \
+         made; read those windows again with `usage backfill --force`, which keeps one of each, then run `usage migrate`",
+        up_to(*identities, MOST_DUPLICATES)
     )]
     DuplicateEvents {
-        /// How many identities, counted up to 1,000.
+        /// How many identities; 1,000 stands for at least so many.
         identities: u64,
         /// The first window with one, UTC.
         window_start: DateTime<Utc>,
@@ -197,6 +200,15 @@ impl From<DieselError> for StoreError {
     }
 }
 
+/// A number that was counted up to a limit and no further.
+pub(crate) fn up_to(number: u64, limit: u64) -> String {
+    if number < limit {
+        number.to_string()
+    } else {
+        format!("at least {limit}")
+    }
+}
+
 /// Drivers send several lines; an error of ours is one.
 pub(crate) fn one_line(text: &str) -> String {
     text.lines()
@@ -204,4 +216,28 @@ pub(crate) fn one_line(text: &str) -> String {
         .filter(|line| !line.is_empty())
         .collect::<Vec<_>>()
         .join("; ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_that_was_counted_to_its_limit_says_so() {
+        for (identities, told) in [
+            (
+                1,
+                "1 usage events stand more than once, for example 0f of 1970-01-01T00:00:00Z",
+            ),
+            (999, "999 usage events stand"),
+            (1_000, "at least 1000 usage events stand"),
+        ] {
+            let error = StoreError::DuplicateEvents {
+                identities,
+                window_start: DateTime::UNIX_EPOCH,
+                key: "0f".to_owned(),
+            };
+            assert!(error.to_string().starts_with(told), "{error}");
+        }
+    }
 }

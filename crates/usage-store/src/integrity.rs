@@ -10,7 +10,7 @@ use usage_core::{DedupeKey, Width, format_instant};
 use crate::accounts::{self, AccountScope};
 use crate::bucket_index;
 use crate::connection::AnyConnection;
-use crate::error::{StoreError, one_line};
+use crate::error::{MOST_DUPLICATES, StoreError, one_line};
 use crate::events::{self, instant};
 use crate::import;
 use crate::ledger::Ledger;
@@ -127,7 +127,11 @@ fn check_events(connection: &mut AnyConnection, report: &mut IntegrityReport) ->
     }
     if let Some(twice) = bucket_index::duplicates(connection)? {
         report.findings.push(IntegrityFinding {
-            what: "identities that stand more than once",
+            what: if twice.identities < MOST_DUPLICATES {
+                "identities that stand more than once"
+            } else {
+                "or more identities that stand more than once"
+            },
             count: twice.identities,
             example: format!("{} of {}", twice.key, format_instant(twice.window_start)),
         });

@@ -34,7 +34,7 @@ pub use cognitrack::{Conflict, OldBatch, OldKey, OldRowKind, OldUsage, OldWindow
 pub use connection::DatabaseKind;
 pub use coverage::{Coverage, CoverageQuery};
 pub use directory::KnownName;
-pub use erasure::{ErasedIn, ErasedUser, Traces};
+pub use erasure::{ErasedIn, ErasedUser, NamesLeft, Traces};
 pub use error::StoreError;
 pub use events::{EventPage, EventQuery, EventTotals, RevisionKind, StoredEvent, StoredRevision};
 pub use history::EventChange;

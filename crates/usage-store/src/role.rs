@@ -18,8 +18,8 @@ impl Ledger {
     /// Lets a PostgreSQL role read the public views and nothing else; makes the role, which cannot log in, if it is
     /// missing. Doing it again changes nothing. Returns whether the role was made.
     ///
-    /// Fails with [`StoreError::Unsupported`] on SQLite, for a name that cannot be used, and, before anything is
-    /// changed, for a role that may read the tables already.
+    /// Fails with [`StoreError::Unsupported`] on SQLite, for a name that cannot be used, and for a role that may read the
+    /// tables, by a right of its own or of everybody's; then nothing is changed.
     pub async fn grant_read_only(&self, role: &str) -> Result<bool, StoreError> {
         let role = role.to_owned();
         self.run(move |connection| {
@@ -56,15 +56,24 @@ fn grant(connection: &mut PgConnection, role: &str) -> Result<bool, StoreError> 
         "SELECT EXISTS (SELECT 1 FROM pg_roles WHERE rolname = $1) AS yes",
         role,
     )?;
-    if exists && may_read_tables(connection, role)? {
-        return Err(StoreError::Unsupported(format!(
-            "the role {role} may read the ledger's tables already, so it is not read-only; name another"
-        )));
-    }
     if !exists {
         connection
             .batch_execute(&format!("CREATE ROLE {quoted} NOLOGIN"))
             .map_err(StoreError::query(doing))?;
+    }
+    // A new role too: it has what is granted to PUBLIC. The refusal takes it back.
+    if may_read_tables(connection, role)? {
+        return Err(StoreError::Unsupported(if exists {
+            format!(
+                "the role {role} may read the ledger's tables already, so it is not read-only; name another"
+            )
+        } else {
+            let schema = name(connection, "SELECT quote_ident(current_schema()) AS name")?;
+            format!(
+                "every role may read some of the ledger's tables, so {role} would not be read-only; run \
+                 `REVOKE ALL ON ALL TABLES IN SCHEMA {schema} FROM PUBLIC` first"
+            )
+        }));
     }
     // Only where they are missing: granting takes a right that the schema's user may not have.
     let may_connect = "SELECT has_database_privilege($1, current_database(), 'CONNECT') AS yes";

@@ -189,4 +189,11 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    erasure_traces (id) {
+        id -> BigInt,
+        erased_at -> BigInt,
+    }
+}
+
 diesel::allow_tables_to_appear_in_same_query!(accounts, provider_keys);

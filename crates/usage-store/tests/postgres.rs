@@ -1,13 +1,15 @@
 //! What only PostgreSQL can show: TLS, and a writer who ignores the lease.
 #![expect(clippy::unwrap_used, reason = "a test panics where it fails")]
 
+use std::io::{Read as _, Write as _};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::time::Duration;
 
 use rcgen::{CertifiedKey, generate_simple_self_signed};
 use usage_core::{
-    Account, DimensionSet, Dimensions, Endpoint, ManualClock, Metrics, ProjectFilter, Provider, Scope,
-    UsageRow, Width, Window, parse_day, parse_instant,
+    Account, DimensionSet, Dimensions, Directory, DirectoryEntry, DirectoryKind, Endpoint, ManualClock,
+    Metrics, ProjectFilter, Provider, Scope, UsageRow, Width, Window, parse_day, parse_instant,
 };
 use usage_store::{
     AccountScope, EventQuery, LeaseAttempt, Ledger, OpenMode, Replacement, StoreError, WindowCounts,
@@ -122,6 +124,67 @@ async fn a_holder_paused_in_the_middle_of_writing_keeps_its_lease_and_blocks_nob
         .await
         .unwrap();
     assert!(matches!(attempt, LeaseAttempt::Acquired(_)), "{attempt:?}");
+}
+
+/// As behind a network that was parted: what is sent is taken by nobody any more, and nobody says so.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_way_to_the_server_that_takes_nothing_any_more_ends_the_statement() {
+    let database = PostgresCluster::shared().create_database();
+    let (way, server) = database.url().rsplit_once('@').unwrap();
+    let (server, name) = server.split_once('/').unwrap();
+    let address = silent_from(server, "nobody takes this");
+    let ledger = open(&format!("{way}@{address}/{name}?tcp_user_timeout=500"))
+        .await
+        .unwrap();
+    let stored = ledger.add_account(account()).await.unwrap();
+    // More than the systems of both sides take on behalf of a reader that does not read.
+    let entries = (0..200).map(|number| DirectoryEntry {
+        kind: DirectoryKind::Project,
+        id: format!("proj_{number}"),
+        name: Some("nobody takes this ".repeat(10_000)),
+        email: None,
+        project_id: None,
+        status: None,
+        created_at: None,
+    });
+    let directory = Directory {
+        entries: entries.collect(),
+    };
+    let error = ledger.save_directory(stored.id, directory).await.unwrap_err();
+    // libpq's own words differ with what it was doing; without the limit there would be no end.
+    let line = error.to_string();
+    assert!(
+        line.starts_with("the database failed while storing names: "),
+        "{line}"
+    );
+}
+
+/// A proxy whose connections read nothing more once this has come from the client, and stay open.
+fn silent_from(server: &str, text: &'static str) -> SocketAddr {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let address = listener.local_addr().unwrap();
+    let server = server.to_owned();
+    std::thread::spawn(move || {
+        for client in listener.incoming() {
+            let mut client = client.unwrap();
+            let mut server = TcpStream::connect(&server).unwrap();
+            let (mut from, mut to) = (server.try_clone().unwrap(), client.try_clone().unwrap());
+            std::thread::spawn(move || std::io::copy(&mut from, &mut to));
+            std::thread::spawn(move || {
+                let mut buffer = [0; 16 * 1024];
+                while let Ok(length @ 1..) = client.read(&mut buffer) {
+                    let taken = &buffer[..length];
+                    if taken.windows(text.len()).any(|window| window == text.as_bytes()) {
+                        loop {
+                            std::thread::park();
+                        }
+                    }
+                    server.write_all(taken).unwrap();
+                }
+            });
+        }
+    });
+    address
 }
 
 /// Somebody inserts the very rows that a read is about to insert, after the read compared and before it wrote.

@@ -97,6 +97,24 @@ async fn a_role_that_sees_the_tables_is_refused() {
 }
 
 #[tokio::test]
+async fn no_new_role_is_made_while_everybody_sees_a_table() {
+    let cluster = PostgresCluster::start().unwrap();
+    let database = cluster.create_database();
+    let ledger = open(database.url()).await;
+    database.execute("GRANT SELECT (id, mask) ON provider_keys TO PUBLIC");
+    let error = ledger.grant_read_only("reporting").await.unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "every role may read some of the ledger's tables, so reporting would not be read-only; run \
+         `REVOKE ALL ON ALL TABLES IN SCHEMA public FROM PUBLIC` first"
+    );
+    let made = "SELECT count(*) FROM pg_roles WHERE rolname = 'reporting'";
+    assert_eq!(database.execute(made), "0", "the role is not left behind");
+    database.execute("REVOKE ALL ON ALL TABLES IN SCHEMA public FROM PUBLIC");
+    assert!(ledger.grant_read_only("reporting").await.unwrap());
+}
+
+#[tokio::test]
 async fn sqlite_names_the_other_way() {
     let folder = tempfile::tempdir().unwrap();
     let ledger = open(&format!("sqlite:{}", folder.path().join("usage.db").display())).await;

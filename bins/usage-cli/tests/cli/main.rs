@@ -40,6 +40,8 @@ shared::on_both_databases!(
         as a_stopped_process_loses_its_lease_and_writes_nothing,
     crate::names::an_erased_user_is_gone_and_every_sum_stays as an_erased_user_is_gone_and_every_sum_stays,
     crate::names::no_names_are_stored_where_none_may_be as no_names_are_stored_where_none_may_be,
+    crate::names::the_next_command_that_writes_erases_what_is_stored
+        as the_next_command_that_writes_erases_what_is_stored,
     crate::keys::no_command_ever_shows_the_secret as no_command_ever_shows_the_secret,
     crate::parity::the_real_month_is_matched_to_the_integer as the_real_month_is_matched_to_the_integer,
     crate::parity::a_ledger_without_the_tier_matches_only_coarsely

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use crate::fixture::{Database, DatabaseKind, KEY, ORGANIZATION, Place, Provider};
+use crate::fixture::{Database, DatabaseKind, KEY, MONTH, ORGANIZATION, Place, Provider};
 
 /// The id and e-mail address of a user with usage, by the provider's directory.
 fn somebody(provider: &Provider, place: &Place<'_>) -> (String, String) {
@@ -136,4 +136,80 @@ fn the_variable_says_so_too_and_is_true_or_false() {
     assert_eq!(named_users(&place), 0);
     check("false").succeeds();
     assert!(named_users(&place) > 0);
+}
+
+/// Names that came in without the setting go with the next command that writes, whatever becomes of its key.
+pub(crate) fn the_next_command_that_writes_erases_what_is_stored(kind: DatabaseKind) {
+    let provider = Provider::of_the_real_month();
+    let place = Place::with_key(kind, &provider);
+    let without_names = |arguments: &[&str], input: &str| {
+        let mut command = place.command(arguments);
+        place.finish(command.env("USAGE_NO_NAMES", "true"), input)
+    };
+    let backfill = [&["backfill", "--endpoint", "completions"], &MONTH[..]].concat();
+    let other_key = "sk-admin-test-that-nobody-knows";
+    for (arguments, input, code) in [
+        (&["migrate"][..], "", 0),
+        (&backfill[..], "", 0),
+        (&["keys", "reseal"][..], "", 0),
+        (&["keys", "rotate", "1"][..], other_key, 2),
+        (&["keys", "remove", "1"][..], "", 0),
+        // Without a key it reads nothing.
+        (&backfill[..], "", 2),
+    ] {
+        if place.count("provider_keys") > 0 {
+            place.run(&["keys", "check", "1"]).succeeds();
+        } else {
+            place.execute("UPDATE directory_names SET name = 'Somebody' WHERE kind = 'user'");
+        }
+        assert!(named_users(&place) > 0);
+        let looked = without_names(&["doctor"], "").ends_with(1);
+        let finding = "WRONG names: users' names are stored although no_names is set; run `usage migrate`";
+        assert!(looked.stdout.contains(finding), "{looked:#?}");
+        without_names(arguments, input).ends_with(code);
+        assert_eq!(named_users(&place), 0, "{arguments:?}");
+        let looked = without_names(&["doctor"], "").succeeds();
+        let finding = "names: no user's name or e-mail address is stored";
+        assert!(looked.stdout.contains(finding), "{looked:#?}");
+    }
+    let plan = [&backfill[..], &["--plan"]].concat();
+    place.add_key(ORGANIZATION, KEY).succeeds();
+    without_names(&plan, "").succeeds();
+    assert!(named_users(&place) > 0, "a plan changes nothing");
+}
+
+#[test]
+fn a_file_that_could_not_be_written_anew_is_told_until_it_is() {
+    let provider = Provider::of_the_real_month();
+    let place = Place::with_key(DatabaseKind::Sqlite, &provider);
+    fs::write(place.work().join("usage.toml"), "no_names = true\n").unwrap();
+    // SQLite goes on with such a table, but cannot write a new file with it.
+    place.execute(
+        "CREATE TABLE spoiled (x TEXT); PRAGMA writable_schema = ON; \
+         UPDATE sqlite_master SET sql = 'CREATE TABLE spoiled (x TEXT COLLATE missing)' WHERE name = 'spoiled'",
+    );
+    let backfill = [&["backfill", "--endpoint", "completions"], &MONTH[..]].concat();
+    for arguments in [
+        &["keys", "check", "1"][..],
+        &["keys", "reseal"][..],
+        &["migrate"][..],
+        &backfill[..],
+    ] {
+        let told = place.run(arguments).ends_with(1);
+        assert!(
+            told.stderr.contains(
+                "users' names are erased, but the database's file may still hold their text: no such"
+            ),
+            "{told:#?}"
+        );
+        assert_eq!(named_users(&place), 0);
+    }
+    let looked = place.run(&["doctor"]).ends_with(1).stdout;
+    assert!(
+        looked.contains("WRONG names: names are erased, but the database's file may still hold their text"),
+        "{looked}"
+    );
+    place.execute("DROP TABLE spoiled");
+    place.run(&["keys", "check", "1"]).succeeds();
+    place.run(&["doctor"]).succeeds();
 }

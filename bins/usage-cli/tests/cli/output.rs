@@ -151,6 +151,19 @@ fn trouble_reads_well() {
     show("the keys are listed", place.run(&["keys", "list"]));
     show("the doctor is asked", place.run(&["doctor"]));
     show("the runs are listed", place.run(&["status"]));
+    let runs = place.run(&["status", "--format", "json"]).succeeds().json()["runs"].take();
+    let refused = &runs
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|run| run["id"] == 2)
+        .unwrap()["issues"];
+    assert_eq!(refused.as_array().unwrap().len(), 1);
+    assert_eq!(
+        (&refused[0]["code"], &refused[0]["severity"]),
+        (&json!("REQUEST_REFUSED"), &json!("error"))
+    );
+    assert!(refused[0]["message"].as_str().unwrap().contains("HTTP 400"));
     insta::assert_snapshot!(session.join("\n"));
 }
 

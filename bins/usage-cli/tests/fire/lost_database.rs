@@ -73,7 +73,7 @@ fn cut(then: Then, windows_left: i64) {
 }
 
 #[test]
-fn a_cut_at_any_byte_of_the_servers_answers_is_survived() {
+fn six_cuts_between_the_first_byte_and_the_last_chunk_are_survived() {
     let provider = Provider::with_groups(GROUPS);
     let truth = provider.truth();
     // From the handshake of the first connection to the last chunk.

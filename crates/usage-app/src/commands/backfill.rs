@@ -11,6 +11,7 @@ use usage_ingest::{Backfill, Outcome, PlanRequest, PlanSummary, Progress, RunRep
 use usage_store::{AccountScope, CoverageQuery, EventQuery, Ledger};
 
 use super::artifact::{Artifact, ArtifactPlace, Scope, WindowRecord};
+use super::names;
 use super::totals::{TotalsReport, write_totals};
 use crate::error::AppError;
 use crate::text::{count, days, thousands};
@@ -64,6 +65,8 @@ pub struct BackfillReport {
     pub artifact: Option<PathBuf>,
     #[serde(skip)]
     range: WindowRange,
+    #[serde(skip)]
+    names: Exit,
 }
 
 /// Plans, reads and stores a range.
@@ -75,6 +78,11 @@ pub async fn backfill(
 ) -> Result<BackfillReport, AppError> {
     let began_at = app.clock.now();
     let ledger = app.ledger().await?;
+    let names = if options.plan_only {
+        Exit::Clean
+    } else {
+        names::enforce(app, &ledger).await?
+    };
     let readers = app.readers(&ledger, &options.accounts).await?;
     let scopes: Vec<Scope> = readers
         .iter()
@@ -124,6 +132,7 @@ pub async fn backfill(
         totals: Vec::new(),
         artifact: None,
         range: options.windows,
+        names,
     };
     report
         .look_at_ledger(&ledger, &scopes, &options.endpoints)
@@ -139,11 +148,12 @@ pub async fn backfill(
 impl BackfillReport {
     /// How the command ends.
     pub fn exit(&self) -> Exit {
-        match self.run.as_ref().map(|run| run.outcome) {
+        let exit = match self.run.as_ref().map(|run| run.outcome) {
             None | Some(Outcome::Clean) => Exit::Clean,
             Some(Outcome::Incomplete) => Exit::Findings,
             Some(Outcome::Failed) => Exit::Failed,
-        }
+        };
+        exit.max(self.names)
     }
 
     async fn look_at_ledger(

@@ -5,6 +5,7 @@ use std::fmt;
 use serde::Serialize;
 use usage_store::{Ledger, OpenMode, SchemaState, WritePath};
 
+use super::names;
 use crate::settings::{SettingLine, Settings, Sources, describe};
 use crate::text::{count, hide_secrets, thousands};
 use crate::wiring::{App, Exit};
@@ -108,6 +109,9 @@ impl DoctorReport {
         };
         self.push("index", index);
         self.push("integrity", integrity(ledger).await);
+        if let Some(finding) = names::look(app, ledger).await {
+            self.push("names", finding);
+        }
         let keys = match ledger.keys().await {
             Ok(keys) => keys,
             Err(error) => return self.push("provider keys", Err(error.to_string())),

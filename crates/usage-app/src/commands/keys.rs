@@ -43,6 +43,14 @@ pub struct RotateKeyOptions {
 pub struct KeyReport {
     key: ProviderKey,
     check: Option<KeyCheck>,
+    names: Exit,
+}
+
+/// A key that was removed.
+#[derive(Clone, Debug)]
+pub struct RemovedKey {
+    key: ProviderKey,
+    names: Exit,
 }
 
 /// Checks and stores a key. A key that the provider refuses, or that belongs to another account of the ledger, is not
@@ -53,6 +61,7 @@ pub async fn add(app: &App, options: AddKeyOptions) -> Result<KeyReport, AppErro
     let source = app.source(options.account.provider(), secret.clone())?;
     app.check_master_key()?;
     let ledger = app.ledger().await?;
+    let names = names::enforce(app, &ledger).await?;
     let keys = ledger.keys().await?;
     let master = app.master_key(&keys)?;
     refuse_unopened(&master, &keys)?;
@@ -77,7 +86,7 @@ pub async fn add(app: &App, options: AddKeyOptions) -> Result<KeyReport, AppErro
     if let Some(check) = &check {
         names::save(app, &ledger, key.account.id, check.report.names.clone()).await?;
     }
-    Ok(KeyReport { key, check })
+    Ok(KeyReport { key, check, names })
 }
 
 /// Checks the new secret of a stored key and puts it in the old one's place; number, label and usage stay. It is refused
@@ -86,6 +95,7 @@ pub async fn rotate(app: &App, options: RotateKeyOptions) -> Result<KeyReport, A
     let id = parse_id(&options.id)?;
     let secret = cleaned(&options.secret)?;
     let ledger = app.ledger().await?;
+    let names = names::enforce(app, &ledger).await?;
     let key = ledger.key(id).await?;
     let account = &key.account.account;
     let source = app.source(account.provider(), secret.clone())?;
@@ -106,13 +116,14 @@ pub async fn rotate(app: &App, options: RotateKeyOptions) -> Result<KeyReport, A
     if let Some(check) = &check {
         names::save(app, &ledger, key.account.id, check.report.names.clone()).await?;
     }
-    Ok(KeyReport { key, check })
+    Ok(KeyReport { key, check, names })
 }
 
 /// Asks the provider what a stored key may do, and remembers the answer and the names it gave.
 pub async fn check(app: &App, id: &str) -> Result<KeyReport, AppError> {
     let id = parse_id(id)?;
     let ledger = app.ledger().await?;
+    let names = names::enforce(app, &ledger).await?;
     let key = ledger.key(id).await?;
     let master = app.master_key(std::slice::from_ref(&key))?;
     let secret = ledger.open_key(master, id).await?;
@@ -124,19 +135,18 @@ pub async fn check(app: &App, id: &str) -> Result<KeyReport, AppError> {
     Ok(KeyReport {
         key: ledger.key(id).await?,
         check: Some(check),
+        names,
     })
 }
 
 /// Removes a key; the usage that it read stays.
-pub async fn remove(app: &App, id: &str) -> Result<String, AppError> {
+pub async fn remove(app: &App, id: &str) -> Result<RemovedKey, AppError> {
     let id = parse_id(id)?;
     let ledger = app.ledger().await?;
+    let names = names::enforce(app, &ledger).await?;
     let key = ledger.key(id).await?;
     ledger.remove_key(id).await?;
-    Ok(format!(
-        "removed key {id} ({}); the usage of {} stays in the ledger\n",
-        key.mask, key.account.account
-    ))
+    Ok(RemovedKey { key, names })
 }
 
 /// The stored keys, never their secrets. A master key that cannot be read is a warning: the list does not need it.
@@ -261,14 +271,35 @@ impl fmt::Display for KeyList {
 }
 
 impl KeyReport {
-    /// 1 when no endpoint, or not the directory, may be read. Organisations lack endpoints, and keys are restricted to
-    /// some, without anything being wrong.
+    /// 1 when no endpoint, or not the directory, may be read, or when erased names may still be in the database's file.
+    /// Organisations lack endpoints, and keys are restricted to some, without anything being wrong.
     pub fn exit(&self) -> Exit {
         let useless = self.check.as_ref().is_some_and(|check| {
             let endpoints = &check.report.endpoints;
             !check.report.directory.is_allowed() || !endpoints.iter().any(|answer| answer.access.is_allowed())
         });
-        if useless { Exit::Findings } else { Exit::Clean }
+        let exit = if useless { Exit::Findings } else { Exit::Clean };
+        exit.max(self.names)
+    }
+}
+
+impl RemovedKey {
+    /// 1 when names were erased and the database's file may still hold them.
+    pub fn exit(&self) -> Exit {
+        self.names
+    }
+}
+
+impl fmt::Display for RemovedKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ProviderKey {
+            id, mask, account, ..
+        } = &self.key;
+        writeln!(
+            f,
+            "removed key {id} ({mask}); the usage of {} stays in the ledger",
+            account.account
+        )
     }
 }
 

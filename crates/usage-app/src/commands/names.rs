@@ -3,7 +3,7 @@
 use std::fmt;
 
 use usage_core::{Directory, DirectoryKind};
-use usage_store::{ErasedIn, ErasedUser, Ledger, Traces};
+use usage_store::{ErasedIn, ErasedUser, Ledger, NamesLeft, Traces};
 
 use crate::error::AppError;
 use crate::text::instant;
@@ -25,8 +25,27 @@ pub async fn erase(app: &App, user: &str) -> Result<ErasureReport, AppError> {
     })
 }
 
-/// Stores the names that a check returned, but no user's if the setting says so: then those that are stored are erased
-/// too, since they came in without it.
+/// Erases the users' names that are stored although the setting says that none are to be: they came in without it. Every
+/// command that writes to the ledger calls this as soon as it is open.
+///
+/// Returns how the command ends at best: with 1 when the database's file may still hold the text.
+pub(crate) async fn enforce(app: &App, ledger: &Ledger) -> Result<Exit, AppError> {
+    if !app.settings.no_names.value || ledger.names_left().await? == NamesLeft::None {
+        return Ok(Exit::Clean);
+    }
+    match ledger.erase_user_names().await? {
+        (_, Traces::Gone) => Ok(Exit::Clean),
+        (_, Traces::MayRemain(reason)) => {
+            tracing::error!(
+                "users' names are erased, but the database's file may still hold their text: {reason}; \
+                 run the command again when nothing else uses the ledger"
+            );
+            Ok(Exit::Findings)
+        }
+    }
+}
+
+/// Stores the names that a check returned, but no user's if the setting says so.
 pub(crate) async fn save(
     app: &App,
     ledger: &Ledger,
@@ -34,13 +53,6 @@ pub(crate) async fn save(
     mut names: Directory,
 ) -> Result<(), AppError> {
     if app.settings.no_names.value {
-        let (_, traces) = ledger.erase_user_names().await?;
-        if let Traces::MayRemain(reason) = traces {
-            tracing::warn!(
-                "users' names are erased, but the database's file may still hold their text: {reason}; \
-                 run the command again when nothing else uses the ledger"
-            );
-        }
         for user in names
             .entries
             .iter_mut()
@@ -51,6 +63,33 @@ pub(crate) async fn save(
         }
     }
     Ok(ledger.save_directory(account_id, names).await?)
+}
+
+/// What `usage doctor` says of users' names: nothing where they may be stored and none was half erased.
+pub(crate) async fn look(app: &App, ledger: &Ledger) -> Option<Result<String, String>> {
+    let left = match ledger.names_left().await {
+        Ok(left) => left,
+        Err(error) => return Some(Err(error.to_string())),
+    };
+    match (left, app.settings.no_names.value) {
+        (NamesLeft::None, true) => Some(Ok("no user's name or e-mail address is stored".to_owned())),
+        (NamesLeft::None | NamesLeft::Names, false) => None,
+        (NamesLeft::Names, true) => Some(Err(
+            "users' names are stored although no_names is set; run `usage migrate`, which erases them"
+                .to_owned(),
+        )),
+        (NamesLeft::Traces, no_names) => {
+            let command = if no_names {
+                "usage migrate"
+            } else {
+                "usage names erase"
+            };
+            Some(Err(format!(
+                "names are erased, but the database's file may still hold their text; run `{command}` again when nothing \
+                 else uses the ledger"
+            )))
+        }
+    }
 }
 
 impl ErasureReport {

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use usage_store::Resealed;
 
+use super::names;
 use crate::error::AppError;
 use crate::settings::make_master_key_file;
 use crate::text::count;
@@ -37,23 +38,29 @@ impl fmt::Display for NewMasterReport {
 }
 
 /// What became of the provider keys of a ledger.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ResealReport {
     resealed: usize,
     current: usize,
     not_opened: Vec<i64>,
+    names: Exit,
 }
 
 /// Seals every provider key that the previous master key opens with the current one, each in a transaction of its own.
 /// It can be ended at any moment and run again; with both master keys set, every provider key opens all the while.
 pub async fn reseal(app: &App) -> Result<ResealReport, AppError> {
     let ledger = app.ledger().await?;
+    let mut report = ResealReport {
+        resealed: 0,
+        current: 0,
+        not_opened: Vec::new(),
+        names: names::enforce(app, &ledger).await?,
+    };
     let keys = ledger.keys().await?;
     if keys.is_empty() {
-        return Ok(ResealReport::default());
+        return Ok(report);
     }
     let master = app.master_key(&keys)?;
-    let mut report = ResealReport::default();
     let mut after = 0;
     while let Some((id, resealed)) = ledger.reseal_next(master.clone(), after).await? {
         match resealed {
@@ -74,13 +81,15 @@ pub async fn reseal(app: &App) -> Result<ResealReport, AppError> {
 }
 
 impl ResealReport {
-    /// 1 when a provider key is not under the current master key.
+    /// 1 when a provider key is not under the current master key, or when erased names may still be in the database's
+    /// file.
     pub fn exit(&self) -> Exit {
-        if self.not_opened.is_empty() {
+        let exit = if self.not_opened.is_empty() {
             Exit::Clean
         } else {
             Exit::Findings
-        }
+        };
+        exit.max(self.names)
     }
 }
 
@@ -90,6 +99,7 @@ impl fmt::Display for ResealReport {
             resealed,
             current,
             not_opened,
+            names: _,
         } = self;
         writeln!(
             f,

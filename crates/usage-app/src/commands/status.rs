@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use chrono::{DateTime, NaiveDate, Utc};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use usage_core::{
     Account, DimensionSet, Endpoint, ProjectFilter, Width, Window, WindowRange, WindowState, format_instant,
@@ -102,6 +102,10 @@ pub struct RunLine {
     started_at: String,
     finished_at: Option<String>,
     telemetry: Option<Box<RawValue>>,
+    /// What went otherwise than planned, as `usage backfill --format json` has it.
+    issues: Option<Box<RawValue>>,
+    #[serde(skip)]
+    issues_by_code: BTreeMap<String, u64>,
     #[serde(skip)]
     started: DateTime<Utc>,
 }
@@ -251,9 +255,25 @@ impl RunLine {
             started_at: format_instant(run.started_at),
             finished_at: run.finished_at.map(format_instant),
             telemetry: RawValue::from_string(run.telemetry).ok(),
+            issues_by_code: count_codes(&run.issues),
+            issues: RawValue::from_string(run.issues).ok(),
             started: run.started_at,
         }
     }
+}
+
+/// How often each code is among the issues of a run.
+fn count_codes(issues: &str) -> BTreeMap<String, u64> {
+    #[derive(Deserialize)]
+    struct Coded {
+        code: String,
+    }
+    let issues: Vec<Coded> = serde_json::from_str(issues).unwrap_or_default();
+    let mut counts = BTreeMap::new();
+    for Coded { code } in issues {
+        *counts.entry(code).or_default() += 1;
+    }
+    counts
 }
 
 impl fmt::Display for StatusReport {
@@ -277,6 +297,10 @@ impl fmt::Display for StatusReport {
             )?;
             if let Some(label) = &run.label {
                 write!(f, ", \"{label}\"")?;
+            }
+            for (place, (code, number)) in run.issues_by_code.iter().enumerate() {
+                let separator = if place == 0 { ": " } else { ", " };
+                write!(f, "{separator}{code} {}", thousands(*number))?;
             }
             writeln!(f)?;
         }

@@ -1,6 +1,7 @@
 //! `OpenAI`'s admin API.
 
 mod check;
+mod count;
 mod cursor;
 mod directory;
 mod page;

@@ -6,6 +6,7 @@ use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, Seq
 use serde_json::error::Category;
 use usage_core::{DimensionSet, IssueCode, Window, WindowRange, format_instant, parse_instant};
 
+use super::count::Count;
 use super::row::{RowFault, RowShape, Rows, RowsSeed, Tally};
 use super::scalar::Scalar;
 use super::surface::Surface;
@@ -147,19 +148,19 @@ impl RawBucket {
 /// A time that is sent twice: as Unix seconds, which hold, and as text, which is only a substitute.
 #[derive(Default)]
 struct Moment {
-    unix: Option<Scalar>,
+    unix: Option<Count>,
     iso: Option<Scalar>,
 }
 
 impl Moment {
     fn unix(&self) -> Option<i64> {
         match &self.unix {
-            Some(Scalar::Count(seconds)) => Some(*seconds),
-            None | Some(Scalar::Null) => match &self.iso {
+            Some(Count::Whole(seconds)) => Some(*seconds),
+            None | Some(Count::Null) => match &self.iso {
                 Some(Scalar::Text(text)) => parse_instant(text).ok().map(|at| at.timestamp()),
                 _ => None,
             },
-            Some(_) => None,
+            Some(Count::Invalid(_)) => None,
         }
     }
 }

@@ -61,7 +61,7 @@ fn every_count_that_is_none_fails_its_window_by_row_and_field() {
         (json!(-1), "is negative"),
         (json!(1.5), "is not a whole number"),
         (json!(9_223_372_036_854_775_808_u64), "is beyond 64 bits"),
-        (json!(1e18), "is too large to be exact"),
+        (json!(1e19), "is beyond 64 bits"),
         (json!("59200"), "is not a number"),
         (json!(true), "is not a number"),
         (json!([1]), "is not a number"),
@@ -88,6 +88,26 @@ fn optional_counts_may_be_null_and_floats_may_be_whole() {
             .input_cached_tokens,
         Some(59_200)
     );
+}
+
+#[test]
+fn a_fraction_that_a_float_would_lose_fails_its_window() {
+    let decoded = |number: &str| {
+        let bucket = json!({"start_time": FIRST, "end_time": FIRST + DAY, "results": [row()]});
+        let body = page(&json!([bucket])).to_string();
+        let body = body.replace("\"input_tokens\":3", &format!("\"input_tokens\": {number} "));
+        let page = decode_page(body.as_bytes(), &asked()).unwrap();
+        let rows = page.buckets.into_iter().next().unwrap().rows;
+        rows.map(|rows| rows[0].metrics.input_tokens)
+            .map_err(|fault| fault.message)
+    };
+    for number in ["0.99999999999999999", "9007199254740990.6", "1e-1", "1.5e0"] {
+        let message = "row 1: input_tokens is not a whole number";
+        assert_eq!(decoded(number), Err(message.to_owned()), "{number}");
+    }
+    for (number, count) in [("1e3", 1_000), ("5.0", 5), ("9223372036854775807.0", i64::MAX)] {
+        assert_eq!(decoded(number), Ok(Some(count)), "{number}");
+    }
 }
 
 #[test]

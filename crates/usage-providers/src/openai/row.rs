@@ -5,6 +5,7 @@ use std::fmt;
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use usage_core::{Dimension, DimensionSet, Dimensions, IssueCode, Metric, UsageRow};
 
+use super::count::Count;
 use super::scalar::Scalar;
 use super::surface::Surface;
 use super::unknown::UnknownFields;
@@ -171,7 +172,7 @@ impl<'de> Visitor<'de> for RowSeed<'_> {
                 Field::Dimension(dimension) => {
                     set_dimension(&mut row.dimensions, dimension, entries.next_value()?)
                 }
-                Field::Metric(metric) => set_metric(row.metrics.get_mut(metric), &entries.next_value()?),
+                Field::Metric(metric) => set_metric(row.metrics.get_mut(metric), entries.next_value()?),
             };
             let told = if seen & bit == 0 {
                 told
@@ -246,17 +247,15 @@ impl Visitor<'_> for FieldSeed<'_> {
 
 type Told = Result<(), (IssueCode, &'static str)>;
 
-fn set_metric(place: &mut Option<i64>, value: &Scalar) -> Told {
-    let reason = match value {
-        Scalar::Null => return Ok(()),
-        Scalar::Count(count) => {
-            *place = Some(*count);
-            return Ok(());
+fn set_metric(place: &mut Option<i64>, count: Count) -> Told {
+    match count {
+        Count::Null => Ok(()),
+        Count::Whole(number) => {
+            *place = Some(number);
+            Ok(())
         }
-        Scalar::NoCount(reason) => reason,
-        Scalar::Boolean(_) | Scalar::Text(_) | Scalar::Nested => "is not a number",
-    };
-    Err((IssueCode::CountInvalid, reason))
+        Count::Invalid(reason) => Err((IssueCode::CountInvalid, reason)),
+    }
 }
 
 fn set_dimension(dimensions: &mut Dimensions, dimension: Dimension, value: Scalar) -> Told {

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use usage_core::{Directory, DirectoryEntry, DirectoryKind};
-use usage_store::{AccountScope, ErasedIn, EventQuery, StoreError, Traces};
+use usage_store::{AccountScope, ErasedIn, EventQuery, NamesLeft, StoreError, Traces};
 
 use crate::fixture::{Fixture, NOW, day, instant, row, rows};
 
@@ -90,6 +90,43 @@ pub(crate) async fn all_users_are_erased_and_nothing_else(fixture: &Fixture) {
         names(fixture).await.contains(&format!("user user-1 Ada {EMAIL}")),
         "nobody was erased for good"
     );
+}
+
+/// The rows are erased, and then the file cannot be written anew.
+pub(crate) async fn traces_that_could_not_be_cleaned_are_cleaned_the_next_time(fixture: &Fixture) {
+    let (ledger, id) = (&fixture.ledger, fixture.account.id);
+    let left = async || ledger.names_left().await.unwrap();
+    let may_remain = |traces: &Traces| matches!(traces, Traces::MayRemain(_));
+    assert_eq!(left().await, NamesLeft::None);
+    ledger.save_directory(id, directory("Ada")).await.unwrap();
+    assert_eq!(left().await, NamesLeft::Names);
+    fixture.sql(if fixture.is_postgres() {
+        "CREATE FUNCTION spoiled(id text) RETURNS text IMMUTABLE LANGUAGE plpgsql AS $$ BEGIN \
+           IF current_query() LIKE 'VACUUM%' THEN RAISE EXCEPTION 'no room'; END IF; RETURN id; END $$; \
+         CREATE INDEX spoiled_idx ON directory_names (spoiled(id))"
+    } else {
+        "CREATE TABLE spoiled (x TEXT); PRAGMA writable_schema = ON; \
+         UPDATE sqlite_master SET sql = 'CREATE TABLE spoiled (x TEXT COLLATE missing)' WHERE name = 'spoiled'"
+    });
+    let (erased, traces) = ledger.erase_user_names().await.unwrap();
+    assert!(erased == 2 && may_remain(&traces), "{traces:?}");
+    assert_eq!(left().await, NamesLeft::Traces);
+    let (erased, traces) = ledger.erase_user_names().await.unwrap();
+    assert!(
+        erased == 0 && may_remain(&traces),
+        "nothing is done yet: {traces:?}"
+    );
+    let again = ledger.erase_user("user-1").await.unwrap();
+    assert!(may_remain(&again.traces), "{again:?}");
+
+    fixture.sql(if fixture.is_postgres() {
+        "DROP INDEX spoiled_idx"
+    } else {
+        "DROP TABLE spoiled"
+    });
+    assert_eq!(ledger.erase_user_names().await.unwrap(), (0, Traces::Gone));
+    assert_eq!(left().await, NamesLeft::None);
+    assert_eq!(fixture.sql("SELECT count(*) FROM erasure_traces"), "0");
 }
 
 /// Rows that are changed leave their old text in unused parts of the pages; it must go too.

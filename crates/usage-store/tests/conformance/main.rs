@@ -100,6 +100,8 @@ on_both_databases!(
         as a_user_is_known_by_usage_alone_or_not_at_all,
     crate::erasure::all_users_are_erased_and_nothing_else as all_users_are_erased_and_nothing_else,
     crate::erasure::the_file_holds_no_erased_text as the_file_holds_no_erased_text,
+    crate::erasure::traces_that_could_not_be_cleaned_are_cleaned_the_next_time
+        as traces_that_could_not_be_cleaned_are_cleaned_the_next_time,
     crate::backup::a_copy_is_one_moment_while_others_write as a_copy_is_one_moment_while_others_write,
     crate::backup::a_copy_that_is_not_whole_is_refused as a_copy_that_is_not_whole_is_refused,
     crate::views::a_day_shows_names_and_every_number as a_day_shows_names_and_every_number,

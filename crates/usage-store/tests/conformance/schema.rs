@@ -25,6 +25,24 @@ pub(crate) async fn an_empty_database_is_set_up_once(fixture: &Fixture) {
     }
 }
 
+/// SQLite does not wait by itself for somebody who writes to a file that is to get a write-ahead log.
+#[tokio::test]
+async fn the_first_to_open_a_file_waits_for_who_writes_to_it() {
+    let fixture = Fixture::sqlite().await;
+    let empty = fixture.empty_database();
+    let other = rusqlite::Connection::open(empty.url.strip_prefix("sqlite:").unwrap()).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let letting_go = std::thread::spawn(move || {
+        std::thread::sleep(std::time::Duration::from_millis(100));
+        other.execute_batch("COMMIT").unwrap();
+    });
+    let ledger = Ledger::open(&empty.url, fixture.clock.clone(), OpenMode::SetUpIfEmpty)
+        .await
+        .unwrap();
+    letting_go.join().unwrap();
+    assert_eq!(ledger.schema_state().await.unwrap(), SchemaState::Current);
+}
+
 pub(crate) async fn a_newer_schema_is_refused(fixture: &Fixture) {
     fixture.sql("INSERT INTO __diesel_schema_migrations (version) VALUES ('99991231000001')");
     let error = Ledger::open(&fixture.url, fixture.clock.clone(), OpenMode::SetUpIfEmpty)
@@ -89,6 +107,7 @@ pub(crate) async fn tables_hold_exactly_the_columns_the_program_knows(fixture: &
         "accounts",
         "directory_names",
         "erased_names",
+        "erasure_traces",
         "leases",
         "provider_keys",
         "runs",

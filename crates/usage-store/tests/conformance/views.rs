@@ -156,12 +156,26 @@ pub(crate) async fn a_day_is_shown_at_one_width_only(fixture: &Fixture) {
         .await;
     let one_hour = vec![rows(hour("2025-09-04T00:00:00Z"), [row("proj_a", "gpt-5", 60)])];
     fixture.replace(read(fixture, Width::Hour, all(), one_hour)).await;
+    // The day was read while it was running, its hours when it was over: they count. One hour alone does not.
+    for (date, number_of_hours) in [("2025-09-05", 24), ("2025-09-06", 1)] {
+        let mut running = fixture.read(
+            &format!("{date}T21:00:00Z"),
+            vec![rows(day(date), [row("proj_a", "gpt-5", 7)])],
+        );
+        running.run_id = 2;
+        fixture.replace(running).await;
+        let mut over = hours(date, 10);
+        over.truncate(number_of_hours);
+        fixture.replace(read(fixture, Width::Hour, all(), over)).await;
+    }
     assert_eq!(
         fixture.sql("SELECT day, width, project_id, input_tokens FROM usage_daily ORDER BY day, project_id"),
         "2025-09-01|1d|proj_a|1000\n\
          2025-09-02|1h|proj_a|240\n2025-09-02|1h|proj_b|240\n\
          2025-09-03|1h|proj_a|240\n2025-09-03|1h|proj_b|240\n\
-         2025-09-04|1m|proj_a|120"
+         2025-09-04|1m|proj_a|120\n\
+         2025-09-05|1h|proj_a|240\n2025-09-05|1h|proj_b|240\n\
+         2025-09-06|1d|proj_a|7"
     );
     assert_eq!(
         fixture.sql(
@@ -171,7 +185,9 @@ pub(crate) async fn a_day_is_shown_at_one_width_only(fixture: &Fixture) {
         "2025-09-01|1d|all|1|1|yes|1\n2025-09-01|1h|all|24|24|no|48\n\
          2025-09-02|1h|all|24|24|yes|48\n\
          2025-09-03|1d|proj_a|1|1|no|1\n2025-09-03|1h|all|24|24|yes|48\n\
-         2025-09-04|1h|all|1|24|no|1\n2025-09-04|1m|all|120|1440|yes|120"
+         2025-09-04|1h|all|1|24|no|1\n2025-09-04|1m|all|120|1440|yes|120\n\
+         2025-09-05|1d|all|1|1|no|1\n2025-09-05|1h|all|24|24|yes|48\n\
+         2025-09-06|1d|all|1|1|yes|1\n2025-09-06|1h|all|1|24|no|2"
     );
 }
 

@@ -15,6 +15,7 @@ use usage_store::{
 };
 
 use super::totals::TotalsReport;
+use super::names;
 use crate::error::AppError;
 use crate::wiring::App;
 
@@ -46,12 +47,13 @@ pub async fn blank_metadata(
     if !options.apply || blank.doubled.is_empty() {
         return Ok(CleanupReport::new(ledger.name(), &blank));
     }
+    let names = names::enforce(app, &ledger).await?;
     let us = ProcessIdentity::current();
     let leases = take_leases(&ledger, &blank, &us, progress, &stop).await?;
     let held: Vec<Lease> = leases.iter().map(|lease| lease.lease().clone()).collect();
     let applied = apply(app, &ledger, &us, &held, &options).await;
     release(leases).await;
-    applied
+    Ok(CleanupReport { names, ..applied? })
 }
 
 /// The leases of every account in which something is doubled, or none.

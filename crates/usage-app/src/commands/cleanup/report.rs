@@ -40,6 +40,9 @@ pub struct CleanupReport {
     pub record: Option<PathBuf>,
     /// Why the record still says that the deletion is only intended, if it could not be replaced.
     pub record_problem: Option<String>,
+    /// How the command ends at best: users' names that were to be erased may still be in the database's file.
+    #[serde(skip)]
+    pub(super) names: Exit,
 }
 
 /// A window in which usage counts twice.
@@ -139,6 +142,7 @@ impl CleanupReport {
             run_id: None,
             record: None,
             record_problem: None,
+            names: Exit::Clean,
         }
     }
 
@@ -147,7 +151,7 @@ impl CleanupReport {
         if self.record_problem.is_some() {
             Exit::Findings
         } else {
-            Exit::Clean
+            self.names
         }
     }
 }

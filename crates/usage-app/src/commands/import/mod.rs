@@ -14,6 +14,7 @@ use usage_store::{
     StoreError, StoredAccount, WindowRows, WritePath,
 };
 
+use super::names;
 use crate::error::AppError;
 use crate::settings::DatabaseUrl;
 use crate::wiring::App;
@@ -56,6 +57,7 @@ pub async fn cognitrack(
         return Ok(report);
     }
     let ledger = app.ledger().await?;
+    report.names = names::enforce(app, &ledger).await?;
     let account = ledger.add_account(options.account.clone()).await?;
     let us = ProcessIdentity::current();
     let lease = HeldLease::take(&ledger, &account, &us, progress, &stop)

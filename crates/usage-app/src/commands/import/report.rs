@@ -51,6 +51,9 @@ pub struct ImportReport {
     pub notes: [&'static str; NOTES.len()],
     /// The run in the ledger; none if there was nothing to import.
     pub run: Option<RunReport>,
+    /// How the command ends at best: users' names that were to be erased may still be in the database's file.
+    #[serde(skip)]
+    pub(super) names: Exit,
 }
 
 /// An old key.
@@ -139,17 +142,19 @@ impl ImportReport {
             kinds: KindReports::default(),
             rewritten_models: BTreeMap::new(),
             notes: NOTES,
+            names: Exit::Clean,
             run: None,
         }
     }
 
     /// How the command ends.
     pub fn exit(&self) -> Exit {
-        match self.run.as_ref().map(|run| run.outcome) {
+        let exit = match self.run.as_ref().map(|run| run.outcome) {
             None | Some(Outcome::Clean) => Exit::Clean,
             Some(Outcome::Incomplete) => Exit::Findings,
             Some(Outcome::Failed) => Exit::Failed,
-        }
+        };
+        exit.max(self.names)
     }
 
     /// Counts a row that the ledger has now.
