@@ -14,8 +14,8 @@ use usage_store::{
     AccountScope, BlankRows, Cleaned, EventQuery, Lease, Ledger, NewRun, RunStatus, StoredAccount,
 };
 
-use super::totals::TotalsReport;
 use super::names;
+use super::totals::TotalsReport;
 use crate::error::AppError;
 use crate::wiring::App;
 
