@@ -87,7 +87,7 @@ fn changes(revisions: Vec<StoredRevision>, mut after: BTreeMap<DedupeKey, Metric
     let mut changes: Vec<EventChange> = revisions
         .into_iter()
         .rev()
-        .map(|revision| {
+        .filter_map(|revision| {
             let key = revision.before.event.key();
             let found = match revision.kind {
                 RevisionKind::Added => None,
@@ -97,13 +97,14 @@ fn changes(revisions: Vec<StoredRevision>, mut after: BTreeMap<DedupeKey, Metric
                 Some(found) => after.insert(key, found),
                 None => after.remove(&key),
             };
-            EventChange {
+            // What an operator deleted is no restatement of the provider's.
+            (revision.kind != RevisionKind::Cleaned).then_some(EventChange {
                 dimensions: revision.before.event.dimensions,
                 before: found,
                 after: came,
                 changed_at: revision.replaced_at,
                 run_id: revision.replaced_by_run,
-            }
+            })
         })
         .collect();
     changes.reverse();

@@ -133,7 +133,7 @@ pub(crate) fn a_ledger_without_the_tier_matches_only_coarsely(kind: DatabaseKind
     );
     assert_eq!(
         report["ledger"]["restatements"],
-        json!({ "changed": 0, "retracted": 16, "added": 31 })
+        json!({ "changed": 0, "retracted": 16, "added": 31, "cleaned": 0 })
     );
     assert_eq!(
         place.count("usage_revisions WHERE kind = 'retracted' AND service_tier IS NULL"),

@@ -160,6 +160,7 @@ async fn ledger_facts(
         restatements.changed += count(RevisionKind::Changed);
         restatements.retracted += count(RevisionKind::Retracted);
         restatements.added += count(RevisionKind::Added);
+        restatements.cleaned += count(RevisionKind::Cleaned);
     }
     Ok(LedgerFacts {
         database: ledger.name().to_owned(),

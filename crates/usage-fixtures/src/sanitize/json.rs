@@ -16,8 +16,8 @@ pub(super) trait Rewrite {
     /// A text; `None` keeps it.
     fn text(&mut self, place: Place<'_>, text: &str) -> Result<Option<String>, Fault>;
 
-    /// Whether a text, list or object under this name is to be replaced by null as a whole.
-    fn drops(&mut self, place: Place<'_>) -> bool;
+    /// Whether a text, or else a list or object, under this name is to be replaced by null as a whole.
+    fn drops(&mut self, place: Place<'_>, is_text: bool) -> bool;
 }
 
 /// Where a part stands.
@@ -65,7 +65,7 @@ impl<'a> Walk<'a> {
         let first = self.peek();
         if matches!(first, Some(b'"' | b'{' | b'[')) {
             let place = self.place(name);
-            if rules.drops(place) {
+            if rules.drops(place, first == Some(b'"')) {
                 self.skip_value();
                 self.replace(begin, "null");
                 return Ok(());

@@ -195,21 +195,11 @@ impl Pass<'_> {
     }
 
     fn model(&mut self, entry: &str, model: &str) -> Option<String> {
-        let Some(rest) = model
-            .strip_prefix("ft:")
-            .filter(|_| secrets::remove(model).is_none())
-        else {
-            return self.word(entry, model);
-        };
-        let mut parts = rest.split(':');
-        let mut renamed = format!("ft:{}", parts.next().unwrap_or_default());
-        for part in parts {
-            renamed.push(':');
-            if !part.is_empty() {
-                renamed.push_str(&self.salt.name(part));
-            }
+        let renamed = fine_tuned(model, self.salt).filter(|_| secrets::remove(model).is_none());
+        match renamed {
+            Some(renamed) => Some(self.replace(ChangeKind::FineTunedModel, entry, model, renamed)),
+            None => self.word(entry, model),
         }
-        Some(self.replace(ChangeKind::FineTunedModel, entry, model, renamed))
     }
 
     fn unknown(&mut self, entry: &str, text: &str) -> Option<String> {
@@ -238,6 +228,8 @@ impl Pass<'_> {
                 let core = word.trim_matches(|character: char| "<>()[],;:.'\"".contains(character));
                 if is_email(core) {
                     word.replace(core, &self.salt.email(core))
+                } else if let Some(renamed) = fine_tuned(core, self.salt) {
+                    word.replace(core, &renamed)
                 } else if is_id(core) {
                     word.replace(core, &self.salt.id(core))
                 } else {
@@ -255,6 +247,22 @@ impl Pass<'_> {
     }
 }
 
+/// A fine-tuned model without what its owner named: `ft:BASE:OWNER:NAME:ID`, or of old `BASE:ft-OWNER-TIME`.
+fn fine_tuned(model: &str, salt: &Salt) -> Option<String> {
+    if let Some((base, owned)) = model.split_once(":ft-") {
+        return Some(format!("{base}:ft-{}", salt.name(owned)));
+    }
+    let mut parts = model.strip_prefix("ft:")?.split(':');
+    let mut renamed = format!("ft:{}", parts.next().unwrap_or_default());
+    for part in parts {
+        renamed.push(':');
+        if !part.is_empty() {
+            renamed.push_str(&salt.name(part));
+        }
+    }
+    Some(renamed)
+}
+
 struct Scrubbed {
     kind: ChangeKind,
     text: String,
@@ -262,7 +270,13 @@ struct Scrubbed {
 
 impl Rewrite for Pass<'_> {
     fn name(&mut self, _: Place<'_>, name: &str) -> Result<Option<String>, Fault> {
-        Ok(self.word("(names)", name))
+        let word = self.word("(names)", name);
+        // The provider's own names have no blanks; what has is somebody's.
+        if word.is_none() && name.contains(char::is_whitespace) {
+            let replaced = self.salt.name(name);
+            return Ok(Some(self.replace(ChangeKind::Name, "(names)", name, replaced)));
+        }
+        Ok(word)
     }
 
     fn text(&mut self, place: Place<'_>, text: &str) -> Result<Option<String>, Fault> {
@@ -286,12 +300,15 @@ impl Rewrite for Pass<'_> {
         })
     }
 
-    fn drops(&mut self, place: Place<'_>) -> bool {
-        let drops = Rule::of(place.name) == Rule::Content;
-        if drops {
-            self.note(ChangeKind::Content, place.name, "");
-        }
-        drops
+    fn drops(&mut self, place: Place<'_>, is_text: bool) -> bool {
+        let kind = match Rule::of(place.name) {
+            Rule::Content => ChangeKind::Content,
+            // What is inside may have harmless names.
+            Rule::Credential if !is_text => ChangeKind::Credential,
+            _ => return false,
+        };
+        self.note(kind, place.name, "");
+        true
     }
 }
 
@@ -335,7 +352,7 @@ fn verify(file: &SanitizedFile, originals: &HashSet<String>) -> Result<(), Fault
             self.check(place, text).map(|()| None)
         }
 
-        fn drops(&mut self, _: Place<'_>) -> bool {
+        fn drops(&mut self, _: Place<'_>, _: bool) -> bool {
             false
         }
     }

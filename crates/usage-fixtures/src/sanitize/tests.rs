@@ -103,6 +103,26 @@ fn ids_keep_their_beginning_and_have_one_pseudonym_in_every_file_and_run() {
 }
 
 #[test]
+fn owners_are_hidden_wherever_they_stand() {
+    let file = sanitized(
+        r#"{"line_item":"ft:gpt-4o-mini:acme::abc, input","model":"curie:ft-acme-2023-07-18","secret":{"value":"hunter2"},
+            "Acme Research":{"input_tokens":7},"other":{"line_item":"gpt-4o-mini, cached input"}}"#,
+    );
+    for private in ["acme", "Acme", "abc", "hunter2"] {
+        assert!(!file.text.contains(private), "{private}: {}", file.text);
+    }
+    for kept in [
+        "ft:gpt-4o-mini:name_",
+        ", input",
+        "curie:ft-name_",
+        "gpt-4o-mini, cached input",
+    ] {
+        assert!(file.text.contains(kept), "{kept}: {}", file.text);
+    }
+    assert_eq!(value(&file, "secret"), serde_json::Value::Null);
+}
+
+#[test]
 fn names_addresses_and_unknown_texts_get_pseudonyms_and_contents_go() {
     let file = sanitized(
         r#"{"project_name":"Hush","name":"Ann","user_email":"Ann@Example.com","actor":"ann@example.com","team":"Blue",

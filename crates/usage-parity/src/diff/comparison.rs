@@ -30,6 +30,8 @@ pub struct Comparison {
     pub not_covered: Vec<NotCovered>,
     /// Windows that are not over.
     pub open: Vec<OpenWindow>,
+    /// Windows between the exports, of which none of them speaks and which nobody asked for.
+    pub between_exports: Vec<(Endpoint, WindowRange)>,
     /// Dimensions that the ledger lacks and the export has, over which both were summed.
     pub coarsened: Vec<Coarsened>,
     /// The worst differences, the worst first.
@@ -91,6 +93,8 @@ pub struct Counts {
     pub windows_not_covered: u64,
     /// Windows that are not over.
     pub windows_open: u64,
+    /// Windows between the exports, of which none of them speaks and which nobody asked for.
+    pub windows_between_exports: u64,
     /// Rows of the exports with nothing but times.
     pub idle_rows: u64,
     /// Groups that are equal in every dimension and number.
@@ -169,6 +173,8 @@ pub enum NotCoveredReason {
     NeverRead,
     /// They were read before their end and not again since.
     ReadBeforeEnd,
+    /// They were read without the dimension to which the export was filtered.
+    ScopeNotGrouped,
 }
 
 /// Windows that the ledger never read completely.
@@ -250,7 +256,7 @@ impl Comparison {
             Verdict::Different
         } else if counts.windows_not_covered > 0 || counts.groups_not_covered > 0 {
             Verdict::NotCovered
-        } else if counts.windows_compared == 0 {
+        } else if counts.windows_compared == 0 || counts.has_nothing_in_scope() {
             Verdict::NothingCompared
         } else if counts.matched_coarse > 0 {
             Verdict::MatchedCoarse
@@ -334,6 +340,12 @@ impl Comparison {
 }
 
 impl Counts {
+    /// Whether everything that both sides have lies outside the projects and users named.
+    const fn has_nothing_in_scope(&self) -> bool {
+        let outside = self.out_of_scope_csv + self.out_of_scope_db;
+        outside > 0 && self.matched + self.matched_coarse == 0
+    }
+
     /// Groups that differ, for whatever reason.
     pub const fn differences(&self) -> u64 {
         self.mismatched + self.missing_in_db + self.missing_in_csv + self.restated_since

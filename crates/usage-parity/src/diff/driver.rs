@@ -5,7 +5,7 @@ use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread;
 
 use chrono::{DateTime, Utc};
-use usage_core::{DimensionSet, Endpoint, Metric, Metrics, Width, Window};
+use usage_core::{DimensionSet, Endpoint, Metric, Metrics, Width, Window, WindowRange};
 
 use super::comparison::{Comparison, InspectedFile, Surface};
 use super::judge::{Judge, Other, chosen};
@@ -135,7 +135,11 @@ fn each_surface<E>(
 ) -> Result<(), ParityError<E>> {
     let mut surfaces: Vec<(Endpoint, Width)> = exports
         .iter()
-        .filter_map(|export| Some((export.endpoint(), export.width()?)))
+        .filter_map(|export| {
+            // A file without a row says nothing of its width; where a range is asked for, it is held against days.
+            let asked = options.range.from.and(options.range.to).map(|_| Width::Day);
+            Some((export.endpoint(), export.width().or(asked)?))
+        })
         .collect();
     surfaces.sort_unstable();
     surfaces.dedup();
@@ -174,6 +178,14 @@ fn each_surface<E>(
     Ok(())
 }
 
+/// What a thread returns; a panic in it stays one, since its export only seemed to end.
+fn joined<T>(thread: thread::ScopedJoinHandle<'_, T>) -> T {
+    match thread.join() {
+        Ok(returned) => returned,
+        Err(panic) => std::panic::resume_unwind(panic),
+    }
+}
+
 /// What one side sends ahead while the other is read.
 type Sent = Result<ExportWindow, ExportError>;
 
@@ -186,13 +198,16 @@ impl Walk<'_> {
         thread::scope(|scope| {
             let (reading, windows) = self.read_ahead(self.exports, scope);
             let mut windows = Ahead::new(windows)?;
-            let Some(first) = windows.start() else {
-                drop(windows);
-                return Ok(reading.join().unwrap_or_default());
+            // Without a window of the export, only a range with both ends says what to look at.
+            let asked = self.options.range;
+            let begins = match (asked.from, windows.start()) {
+                (Some(from), Some(_)) => Some(self.first_window_from(from.timestamp())),
+                (Some(from), None) if asked.to.is_some() => Some(self.first_window_from(from.timestamp())),
+                (_, first) => first,
             };
-            let mut position = match self.options.range.from {
-                Some(from) => self.first_window_from(from.timestamp()),
-                None => first,
+            let Some(mut position) = begins else {
+                drop(windows);
+                return Ok(joined(reading));
             };
             let range = TimeRange {
                 from: DateTime::from_timestamp(position, 0),
@@ -214,8 +229,8 @@ impl Walk<'_> {
                 // Between its first window and its last, an export that mentions no usage says that there was none.
                 // So does the range that was asked for, around and between exports.
                 let is_asked = match next {
-                    Some(_) => windows.follows_on() || self.options.range.from.is_some(),
-                    None => self.options.range.to.is_some(),
+                    Some(_) => windows.follows_on() || asked.from.is_some() || asked.to.is_some(),
+                    None => asked.to.is_some(),
                 };
                 if is_asked {
                     while position < until {
@@ -225,6 +240,8 @@ impl Walk<'_> {
                         Self::judge_one(&mut judge, &mut ledger, window, None)?;
                         position += self.width.seconds();
                     }
+                } else if let Some(between) = self.range(position, until) {
+                    judge.passes_over(between);
                 }
                 let Some(csv) = windows.take()? else { break };
                 let window = csv.groups.window();
@@ -236,7 +253,7 @@ impl Walk<'_> {
             result.surfaces.push(surface);
             result.runs.extend(runs);
             drop(windows);
-            Ok(reading.join().unwrap_or_default())
+            Ok(joined(reading))
         })
     }
 
@@ -281,8 +298,8 @@ impl Walk<'_> {
             let surface = judge.finish();
             result.surfaces.push(surface);
             drop((windows, other_windows));
-            drop(reading_others.join());
-            Ok(reading.join().unwrap_or_default())
+            joined(reading_others);
+            Ok(joined(reading))
         })
     }
 
@@ -357,6 +374,12 @@ impl Walk<'_> {
             windows.counts()
         });
         (reading, receive)
+    }
+
+    /// The windows between two instants, if there are any.
+    fn range(&self, start: i64, end: i64) -> Option<WindowRange> {
+        let instant = |seconds| DateTime::from_timestamp(seconds, 0);
+        WindowRange::new(instant(start)?, instant(end)?, self.width).ok()
     }
 
     fn window(&self, start: i64) -> Option<Window> {

@@ -121,7 +121,9 @@ impl<'a> Judge<'a> {
                 u32::MAX,
             ),
         };
-        let (csv, others_csv) = csv.retain(self.endpoint, |key| self.scope.admits(key));
+        // An export without a column for what it was filtered to has nothing outside.
+        let scope_of_csv = self.scope.limited_to(export_dimensions);
+        let (csv, others_csv) = csv.retain(self.endpoint, |key| scope_of_csv.admits(key));
         let (db, others_db) = db.retain(self.endpoint, |key| self.scope.admits(key));
         self.result.counts.out_of_scope_csv += others_csv as u64;
         self.result.counts.out_of_scope_db += others_db as u64;
@@ -175,6 +177,12 @@ impl<'a> Judge<'a> {
         self.compare(&pair, changes)
     }
 
+    /// Notes windows between two exports that neither speaks of.
+    pub(super) fn passes_over(&mut self, windows: WindowRange) {
+        self.result.counts.windows_between_exports += windows.len() as u64;
+        self.result.between_exports.push((self.endpoint, windows));
+    }
+
     /// Sums up one window of an export that is compared with nothing.
     pub(super) fn count<E>(&mut self, csv: ExportWindow) -> Result<(), ParityError<E>> {
         let window = csv.groups.window();
@@ -205,6 +213,10 @@ impl<'a> Judge<'a> {
         let Other::Ledger(coverage) = other else {
             return Ok((Covered::Everything, WindowState::Settled));
         };
+        let is_told_apart = self
+            .scope
+            .dimensions()
+            .is_subset(told_apart(self.endpoint, coverage));
         debug_assert!(coverage.iter().all(|covered| covered.window == window));
         let closed = || {
             coverage
@@ -218,6 +230,9 @@ impl<'a> Judge<'a> {
                 NotCoveredReason::ReadBeforeEnd
             });
         };
+        if !is_told_apart {
+            return Err(NotCoveredReason::ScopeNotGrouped);
+        }
         if closed().any(|covered| covered.filter.is_all()) {
             return Ok((Covered::Everything, state));
         }
@@ -424,14 +439,52 @@ pub(super) fn chosen(endpoint: Endpoint, bits: u32) -> Vec<Metric> {
         .collect()
 }
 
-/// The dimensions that every read of the window told apart: grouped by, and not empty throughout.
+/// The dimensions that the complete reads of the window told apart: every one was grouped by them, and not for every one
+/// they were empty throughout.
 fn told_apart(endpoint: Endpoint, coverage: &[LedgerCoverage]) -> DimensionSet {
-    coverage.iter().fold(endpoint.dimensions(), |all, covered| {
-        all.intersection(covered.grouped_by.difference(covered.empty))
-    })
+    let closed = || {
+        coverage
+            .iter()
+            .filter(|covered| covered.state != WindowState::Open)
+    };
+    let grouped = closed().fold(endpoint.dimensions(), |all, covered| {
+        all.intersection(covered.grouped_by)
+    });
+    let empty = closed()
+        .map(|covered| covered.empty)
+        .reduce(DimensionSet::intersection)
+        .unwrap_or(DimensionSet::EMPTY);
+    grouped.difference(empty)
 }
 
 impl ScopeSymbols {
+    /// The dimensions to which the export was filtered.
+    fn dimensions(&self) -> DimensionSet {
+        [
+            (Dimension::ProjectId, &self.projects),
+            (Dimension::UserId, &self.users),
+        ]
+        .into_iter()
+        .filter(|(_, wanted)| !wanted.is_empty())
+        .map(|(dimension, _)| dimension)
+        .collect()
+    }
+
+    /// The part of the scope that these dimensions can tell.
+    fn limited_to(&self, dimensions: DimensionSet) -> Self {
+        let wanted = |of, wanted: &[Symbol]| {
+            if dimensions.contains(of) {
+                wanted.to_vec()
+            } else {
+                Vec::new()
+            }
+        };
+        Self {
+            projects: wanted(Dimension::ProjectId, &self.projects),
+            users: wanted(Dimension::UserId, &self.users),
+        }
+    }
+
     fn admits(&self, key: &Key) -> bool {
         let has = |wanted: &[Symbol], dimension: Dimension| {
             wanted.is_empty() || wanted.contains(&key[dimension as usize])

@@ -87,16 +87,18 @@ impl Columns {
         if fitting.is_empty() {
             return Err(ExportProblem::NoEndpoint(self.names().join(", ")));
         }
+        let named = by_name(file_name).filter(|named| fitting.contains(named));
         if let Some(asked) = asked {
-            return if fitting.contains(&asked) {
-                Ok(asked)
-            } else {
-                Err(ExportProblem::OtherEndpoint(asked))
+            // A name that fits the columns and says otherwise is right: a folder has files of several endpoints.
+            return match named {
+                Some(named) if named != asked => Err(ExportProblem::OtherEndpoint(asked)),
+                _ if fitting.contains(&asked) => Ok(asked),
+                _ => Err(ExportProblem::OtherEndpoint(asked)),
             };
         }
-        match (fitting.as_slice(), by_name(file_name)) {
+        match (fitting.as_slice(), named) {
             ([only], _) => Ok(*only),
-            (several, Some(named)) if several.contains(&named) => Ok(named),
+            (_, Some(named)) => Ok(named),
             // The 24 columns are those of completions; decisions share them and are rare.
             ([Endpoint::Completions, Endpoint::Decisions], _) => Ok(Endpoint::Completions),
             (several, _) => Err(ExportProblem::SeveralEndpoints(several.to_vec())),
@@ -173,12 +175,7 @@ mod tests {
             ),
             (tokens, Some(Endpoint::Decisions), "x.csv", Endpoint::Decisions),
             (input, None, "moderations_usage.csv", Endpoint::Moderations),
-            (
-                input,
-                Some(Endpoint::Embeddings),
-                "moderations_usage.csv",
-                Endpoint::Embeddings,
-            ),
+            (input, Some(Endpoint::Embeddings), "x.csv", Endpoint::Embeddings),
             (
                 &["images", "num_model_requests", "size"],
                 None,

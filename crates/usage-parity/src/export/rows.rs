@@ -26,7 +26,7 @@ pub(crate) struct Row {
     pub(crate) values: Vec<i64>,
     /// Which cells were not blank.
     pub(crate) present: u32,
-    /// Nothing but times: the window had no usage.
+    /// Nothing but times, or zeros: the window had no usage.
     pub(crate) is_idle: bool,
 }
 
@@ -175,7 +175,7 @@ impl<'a> Rows<'a> {
                 row.present |= 1 << column.place;
             }
         }
-        row.is_idle = row.present == 0 && row.key == [ABSENT; _];
+        row.is_idle = row.key == [ABSENT; _] && row.values.iter().all(|value| *value == 0);
         Ok(())
     }
 }

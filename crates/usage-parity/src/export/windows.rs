@@ -76,6 +76,12 @@ impl<'a> ExportWindows<'a> {
             .files
             .iter()
             .any(|file| file.has_begun && file.windows.next_start().is_some());
+        // A file that goes on and does not mention the window says that it was idle.
+        let silent = self
+            .files
+            .iter()
+            .find(|file| file.has_begun && file.windows.next_start().is_some_and(|next| next > start))
+            .map(|file| file.export);
         let mut chosen: Option<(&UsageExport, FileWindow)> = None;
         for file in &mut self.files {
             if file.windows.next_start() != Some(start) {
@@ -94,6 +100,11 @@ impl<'a> ExportWindows<'a> {
                     standing.idle_rows = standing.idle_rows.max(window.idle_rows);
                 }
             }
+        }
+        if let (Some(silent), Some((export, window))) = (silent, &chosen)
+            && !window.groups.is_empty()
+        {
+            return Err(disagree(silent, export, window));
         }
         Ok(chosen.map(|(export, window)| ExportWindow {
             source: export.name().to_owned(),

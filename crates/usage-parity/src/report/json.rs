@@ -194,6 +194,14 @@ fn coverage(comparison: &Comparison) -> impl Serialize {
         compared: std::collections::BTreeMap<String, u64>,
         not_covered: Vec<Line>,
         open: Vec<Line>,
+        between_exports: Vec<Span>,
+    }
+    #[derive(Serialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Span {
+        endpoint: usage_core::Endpoint,
+        window_start_iso: String,
+        window_end_iso: String,
     }
     #[derive(Serialize)]
     #[serde(rename_all = "camelCase")]
@@ -234,6 +242,15 @@ fn coverage(comparison: &Comparison) -> impl Serialize {
                 reason: None,
                 csv_groups: open.csv_groups,
                 db_groups: open.db_groups,
+            })
+            .collect(),
+        between_exports: comparison
+            .between_exports
+            .iter()
+            .map(|(endpoint, windows)| Span {
+                endpoint: *endpoint,
+                window_start_iso: format_instant(windows.start()),
+                window_end_iso: format_instant(windows.end()),
             })
             .collect(),
     }

@@ -63,4 +63,6 @@ pub struct RestatementCounts {
     pub retracted: u64,
     /// The provider added them.
     pub added: u64,
+    /// An operator deleted them with `usage cleanup`.
+    pub cleaned: u64,
 }

@@ -147,6 +147,14 @@ impl Comparison {
             }
             writeln!(f, "{}", line.trim_end())?;
         }
+        if !surface.not_exported.is_empty() {
+            let names: Vec<&str> = surface
+                .not_exported
+                .iter()
+                .map(|metric| metric.as_str())
+                .collect();
+            writeln!(f, "  Not in the export, so not compared: {}.", names.join(", "))?;
+        }
         if !surface.summed_over.is_empty() {
             writeln!(
                 f,
@@ -170,6 +178,10 @@ impl Comparison {
             (counts.windows_idle, "windows idle on both sides"),
             (counts.idle_rows, "blank rows of idle windows in the export"),
             (counts.windows_open, "windows not over yet, not compared"),
+            (
+                counts.windows_between_exports,
+                "windows between the exports, not compared",
+            ),
             (counts.windows_not_covered, "windows that the ledger never read"),
             (
                 counts.groups_not_covered,
@@ -194,6 +206,13 @@ impl Comparison {
     }
 
     fn write_gaps(&self, f: &mut String) -> fmt::Result {
+        for (endpoint, windows) in &self.between_exports {
+            writeln!(
+                f,
+                "\nnot compared: {endpoint} {}, between the exports; --from and --to ask for it",
+                days(windows)
+            )?;
+        }
         if !self.not_covered.is_empty() {
             writeln!(f, "\nnever read completely:")?;
         }
@@ -201,6 +220,7 @@ impl Comparison {
             let why = match found.reason {
                 NotCoveredReason::NeverRead => "no read on record",
                 NotCoveredReason::ReadBeforeEnd => "read before the end, and not again",
+                NotCoveredReason::ScopeNotGrouped => "read without the dimension of --project or --user",
             };
             writeln!(
                 f,

@@ -1,9 +1,9 @@
 //! Several files as one export.
 
 use usage_core::Endpoint;
-use usage_parity::{Comparison, ParityError, UsageExport, Verdict, compare};
+use usage_parity::{CompareOptions, Comparison, ParityError, TimeRange, UsageExport, Verdict, compare};
 
-use crate::support::{MemoryLedger, csv, day, days, export, group, idle, line, named, options, tokens};
+use crate::support::{MemoryLedger, at, csv, day, days, export, group, idle, line, named, options, tokens};
 
 const A: &str = "proj_a/key_a/user-a/gpt-5/default/n";
 
@@ -71,6 +71,47 @@ fn what_lies_between_two_files_was_not_asked() {
         (Verdict::Matched, 4)
     );
     assert_eq!(comparison.counts.windows_compared, 4);
+    // But it is said, and a range asks for it.
+    assert_eq!(comparison.counts.windows_between_exports, 4);
+    assert_eq!(comparison.between_exports[0].1.len(), 4);
+    let exports = [named("a.csv", rows(0..2)), named("b.csv", rows(6..8))];
+    for range in [
+        TimeRange {
+            from: Some(at("2025-09-01T00:00:00Z")),
+            to: None,
+        },
+        TimeRange {
+            from: None,
+            to: Some(at("2025-09-09T00:00:00Z")),
+        },
+    ] {
+        let asked = CompareOptions { range, ..options() };
+        let comparison = compare(&exports, &mut ledger(0..8), &asked).unwrap();
+        assert_eq!(comparison.counts.missing_in_csv, 4, "{range:?}");
+    }
+}
+
+#[test]
+fn a_file_that_passes_a_window_over_disagrees_with_one_that_has_usage_in_it() {
+    let passing = csv([0, 2].map(|number| line(day(number), &group(A), &tokens(number, 1, 0, 1))));
+    let error = compared(&[("a.csv", passing), ("b.csv", rows(1..2))], &ledger(0..3)).unwrap_err();
+    assert!(error.contains("a.csv") && error.contains("b.csv"), "{error}");
+}
+
+#[test]
+fn a_name_that_says_another_endpoint_is_right_against_the_one_asked_for() {
+    let text = "start_time,end_time,model,input_tokens,num_model_requests\n1756684800,1756771200,m,1,1\n";
+    let open = |name: &str| {
+        let source = Box::new(usage_parity::ExportText::new(name, text));
+        UsageExport::open(source, Some(Endpoint::Embeddings)).map(|export| export.endpoint())
+    };
+    assert_eq!(open("x.csv").unwrap(), Endpoint::Embeddings);
+    assert_eq!(open("embeddings_usage_2025.csv").unwrap(), Endpoint::Embeddings);
+    let error = open("moderations_usage_2025.csv").unwrap_err().to_string();
+    assert!(
+        error.ends_with("is not the header of an export of embeddings"),
+        "{error}"
+    );
 }
 
 #[test]

@@ -459,3 +459,112 @@ fn probable_causes_are_named_where_the_numbers_say_so() {
         Some(&Cause::Provisional)
     );
 }
+
+#[test]
+fn a_mistyped_filter_compares_nothing() {
+    let ledger = covered().with(day(0), group(A), one());
+    let text = csv([line(day(0), &group(A), &one())]);
+    for scope in [
+        ExportScope {
+            projects: vec!["proj_typo".to_owned()],
+            users: Vec::new(),
+        },
+        ExportScope {
+            projects: Vec::new(),
+            users: vec!["user-typo".to_owned()],
+        },
+    ] {
+        let options = CompareOptions { scope, ..options() };
+        let comparison = compared_with(text.clone(), &ledger, &options);
+        assert_eq!(comparison.verdict(), Verdict::NothingCompared);
+    }
+}
+
+#[test]
+fn a_filter_works_without_its_column_and_not_without_its_dimension() {
+    let scope = ExportScope {
+        projects: vec!["proj_a".to_owned()],
+        users: Vec::new(),
+    };
+    let options = CompareOptions { scope, ..options() };
+    let ledger = covered()
+        .with(day(0), group(A), one())
+        .with(day(0), group(B), one());
+    let without_column = "start_time,end_time,model,input_tokens,output_tokens,num_model_requests\n\
+                          1756684800,1756771200,gpt-5,10,2,1\n";
+    let comparison = compared_with(without_column, &ledger, &options);
+    assert_eq!(comparison.verdict(), Verdict::Matched, "{:?}", comparison.worst);
+
+    let mut ungrouped = covered().with(day(0), group("/key_a/user-a/gpt-5/default/n"), one());
+    for covered in &mut ungrouped.coverage {
+        covered.grouped_by = covered.grouped_by.without(Dimension::ProjectId);
+    }
+    let text = csv([line(day(0), &group(A), &one())]);
+    let comparison = compared_with(text, &ungrouped, &options);
+    assert_eq!(comparison.verdict(), Verdict::NotCovered);
+    assert_eq!(
+        comparison.not_covered[0].reason,
+        NotCoveredReason::ScopeNotGrouped
+    );
+}
+
+#[test]
+fn a_range_with_both_ends_is_looked_at_even_where_the_export_has_nothing() {
+    let ledger = covered().with(day(1), group(A), one());
+    let range = TimeRange {
+        from: Some(at("2025-09-01T00:00:00Z")),
+        to: Some(at("2025-09-04T00:00:00Z")),
+    };
+    let options = CompareOptions { range, ..options() };
+    let august = csv([line(day(-5), &group(A), &one())]);
+    for text in [august, csv([])] {
+        let comparison = compared_with(text, &ledger, &options);
+        assert_eq!(comparison.verdict(), Verdict::Different);
+        let counts = comparison.counts;
+        assert_eq!((counts.missing_in_csv, counts.windows_compared), (1, 3));
+    }
+}
+
+#[test]
+fn one_narrow_read_does_not_coarsen_what_another_tells_apart() {
+    let tierless = "proj_a/key_a/user-a/gpt-5//n";
+    let mut ledger = covered()
+        .with(day(0), group(tierless), one())
+        .with(day(0), group(B), one());
+    let narrow = |project: &str, empty| {
+        let mut covered = ledger.coverage[0].clone();
+        covered.filter = ProjectFilter::projects([project.to_owned()]);
+        covered.empty = empty;
+        covered
+    };
+    // One project truly has no tier; a read before the end says nothing at all.
+    let tier = DimensionSet::EMPTY.with(Dimension::ServiceTier);
+    let mut early = narrow("proj_a", DimensionSet::EMPTY);
+    early.state = WindowState::Open;
+    early.grouped_by = DimensionSet::EMPTY;
+    let reads = [
+        narrow("proj_a", tier),
+        narrow("proj_b", DimensionSet::EMPTY),
+        early,
+    ];
+    ledger.coverage.splice(0..1, reads);
+    let text = csv([
+        line(day(0), &group(tierless), &one()),
+        line(day(0), &group(B), &one()),
+    ]);
+    let comparison = compared(text, &ledger);
+    assert_eq!(
+        (comparison.verdict(), comparison.counts.matched),
+        (Verdict::Matched, 2)
+    );
+}
+
+#[test]
+fn a_row_of_zeros_without_dimensions_is_an_idle_one() {
+    let zeros = format!("{},{},,,,0,,,,,,0.0,0,0", day(0).start_unix(), day(0).end_unix());
+    let comparison = compared(csv([zeros]), &covered());
+    assert_eq!(
+        (comparison.verdict(), comparison.counts.idle_rows),
+        (Verdict::Matched, 1)
+    );
+}

@@ -34,6 +34,7 @@ fn facts() -> ReportFacts {
                 changed: 1,
                 retracted: 0,
                 added: 2,
+                cleaned: 0,
             },
         },
     }

@@ -2,6 +2,7 @@
 
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
 use usage_core::{DedupeKey, Window, WindowRange};
 use usage_parity::{LedgerChange, LedgerCoverage, LedgerReader, LedgerRow, LedgerSelection};
 use usage_store::{AccountScope, CoverageQuery, EventQuery, Ledger, StoreError, StoredAccount};
@@ -17,6 +18,7 @@ pub(super) struct LedgerBridge {
     account: StoredAccount,
     selection: Option<LedgerSelection>,
     pages: Option<mpsc::Receiver<Result<Vec<LedgerRow>, StoreError>>>,
+    reading: Option<JoinHandle<()>>,
     runtime: Handle,
 }
 
@@ -28,6 +30,7 @@ impl LedgerBridge {
             account,
             selection: None,
             pages: None,
+            reading: None,
             runtime: Handle::current(),
         }
     }
@@ -53,7 +56,7 @@ impl LedgerReader for LedgerBridge {
             endpoint: Some(selection.endpoint),
             windows,
         }))?;
-        self.runtime.spawn(read_ahead(self.ledger.clone(), events, send));
+        self.reading = Some(self.runtime.spawn(read_ahead(self.ledger.clone(), events, send)));
         Ok(covered
             .into_iter()
             .filter(|covered| covered.window.width() == selection.width)
@@ -70,6 +73,14 @@ impl LedgerReader for LedgerBridge {
 
     fn rows(&mut self) -> Result<Vec<LedgerRow>, StoreError> {
         let next = self.pages.as_mut().and_then(mpsc::Receiver::blocking_recv);
+        if next.is_none()
+            && let Some(reading) = self.reading.take()
+            && let Err(failed) = self.runtime.block_on(reading)
+            && failed.is_panic()
+        {
+            // A ledger that only seems to end must not look like a shorter one.
+            std::panic::resume_unwind(failed.into_panic());
+        }
         next.unwrap_or_else(|| Ok(Vec::new()))
     }
 
