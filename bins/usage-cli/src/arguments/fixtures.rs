@@ -14,8 +14,8 @@ pub(crate) enum FixturesCommand {
     /// Write the raw pages of an account, as the provider sends them
     ///
     /// Asks once, grouped by everything, without touching the ledger's usage, and writes two files that replace nothing
-    /// and are for their owner only: the pages, <tenant>-<startedAt>.json, and a log of the capture,
-    /// capture-<tenant>-<startedAt>.md. Both hold ids and must be sanitized before they are shared.
+    /// and are for their owner only: the pages, TENANT-STARTED.json, and a log of the capture,
+    /// capture-TENANT-STARTED.md. Both hold ids and must be sanitized before they are shared.
     #[command(
         after_help = "Example: usage fixtures capture --start 2025-09-01 --end 2025-10-01 --tenant cached-heavy --output captured"
     )]
