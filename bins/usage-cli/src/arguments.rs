@@ -325,7 +325,7 @@ impl Selection {
     /// The endpoints asked for, each once; every one where none was named.
     pub(crate) fn endpoints(&self) -> Vec<Endpoint> {
         if self.endpoints.is_empty() {
-            return Endpoint::ALL.to_vec();
+            return Endpoint::USAGE.to_vec();
         }
         each_once(self.endpoints.clone())
     }

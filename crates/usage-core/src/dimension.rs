@@ -34,11 +34,13 @@ pub enum Dimension {
     Source = 9,
     /// `OpenAI`: how much context a web search takes: `low`, `medium`, `high`.
     ContextLevel = 10,
+    /// What a cost is charged for, as the provider words it. Costs have it, usage does not.
+    LineItem = 11,
 }
 
 impl Dimension {
-    /// Every dimension, in tag order.
-    pub const ALL: [Self; 11] = [
+    /// Every dimension of usage, in tag order.
+    pub const USAGE: [Self; 11] = [
         Self::ProjectId,
         Self::ApiKeyId,
         Self::UserId,
@@ -50,6 +52,22 @@ impl Dimension {
         Self::Size,
         Self::Source,
         Self::ContextLevel,
+    ];
+
+    /// Every dimension, of usage and of costs, in tag order.
+    pub const ALL: [Self; 12] = [
+        Self::ProjectId,
+        Self::ApiKeyId,
+        Self::UserId,
+        Self::Model,
+        Self::ServiceTier,
+        Self::Batch,
+        Self::ApiSource,
+        Self::VectorStoreId,
+        Self::Size,
+        Self::Source,
+        Self::ContextLevel,
+        Self::LineItem,
     ];
 
     /// The name in columns, exports and `OpenAI`'s requests.
@@ -66,6 +84,7 @@ impl Dimension {
             Self::Size => "size",
             Self::Source => "source",
             Self::ContextLevel => "context_level",
+            Self::LineItem => "line_item",
         }
     }
 
@@ -250,7 +269,8 @@ pub struct Dimensions {
 }
 
 impl Dimensions {
-    /// The value of one dimension as text; `None` when absent or empty.
+    /// The value of one dimension as text; `None` when absent or empty, and for [`Dimension::LineItem`], which usage
+    /// does not have.
     pub fn get(&self, dimension: Dimension) -> Option<&str> {
         match dimension {
             Dimension::ProjectId => self.project_id.as_deref(),
@@ -264,12 +284,13 @@ impl Dimensions {
             Dimension::Size => self.size.as_deref(),
             Dimension::Source => self.source.as_deref(),
             Dimension::ContextLevel => self.context_level.as_deref(),
+            Dimension::LineItem => None,
         }
         .filter(|value| !value.is_empty())
     }
 
     /// The place of a dimension whose values are texts, to be filled; `None` for [`Dimension::Batch`], which is a
-    /// yes or no.
+    /// yes or no, and for [`Dimension::LineItem`], which usage does not have.
     pub fn text_mut(&mut self, dimension: Dimension) -> Option<&mut Option<String>> {
         match dimension {
             Dimension::ProjectId => Some(&mut self.project_id),
@@ -277,7 +298,7 @@ impl Dimensions {
             Dimension::UserId => Some(&mut self.user_id),
             Dimension::Model => Some(&mut self.model),
             Dimension::ServiceTier => Some(&mut self.service_tier),
-            Dimension::Batch => None,
+            Dimension::Batch | Dimension::LineItem => None,
             Dimension::ApiSource => Some(&mut self.api_source),
             Dimension::VectorStoreId => Some(&mut self.vector_store_id),
             Dimension::Size => Some(&mut self.size),
@@ -288,7 +309,7 @@ impl Dimensions {
 
     /// The dimensions that have a value.
     pub fn present(&self) -> DimensionSet {
-        Dimension::ALL
+        Dimension::USAGE
             .into_iter()
             .filter(|dimension| self.get(*dimension).is_some())
             .collect()

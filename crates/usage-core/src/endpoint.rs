@@ -1,4 +1,4 @@
-//! Endpoints: the usage surfaces of a provider.
+//! Endpoints: the surfaces on which a provider reports usage and costs.
 
 use std::fmt;
 use std::str::FromStr;
@@ -6,8 +6,9 @@ use std::str::FromStr;
 use crate::account::Provider;
 use crate::dimension::{Dimension, DimensionSet};
 use crate::metric::Metric;
+use crate::window::Width;
 
-/// A usage surface of a provider.
+/// A surface on which a provider reports usage, or what it charged.
 ///
 /// What each can be grouped by and what it counts is one entry of a table, from the provider's reference of
 /// November 2026.
@@ -38,6 +39,8 @@ pub enum Endpoint {
     FileSearchCalls,
     /// `OpenAI`: calls of the web search tool.
     WebSearchCalls,
+    /// `OpenAI`: what was charged, by line item. It has amounts instead of metrics, and days only.
+    Costs,
 }
 
 /// What one endpoint is, reads and counts.
@@ -50,8 +53,8 @@ struct Description {
 }
 
 impl Endpoint {
-    /// Every endpoint this version reads.
-    pub const ALL: [Self; 11] = [
+    /// Every endpoint that reports usage.
+    pub const USAGE: [Self; 11] = [
         Self::Completions,
         Self::Decisions,
         Self::Embeddings,
@@ -65,6 +68,32 @@ impl Endpoint {
         Self::WebSearchCalls,
     ];
 
+    /// Every endpoint this version reads, costs last.
+    pub const ALL: [Self; 12] = [
+        Self::Completions,
+        Self::Decisions,
+        Self::Embeddings,
+        Self::Moderations,
+        Self::Images,
+        Self::AudioSpeeches,
+        Self::AudioTranscriptions,
+        Self::VectorStores,
+        Self::CodeInterpreterSessions,
+        Self::FileSearchCalls,
+        Self::WebSearchCalls,
+        Self::Costs,
+    ];
+
+    /// Whether it reports what was charged instead of what was used.
+    pub const fn is_costs(self) -> bool {
+        matches!(self, Self::Costs)
+    }
+
+    /// Whether the surface can be asked for windows of this width.
+    pub fn has_width(self, width: Width) -> bool {
+        !self.is_costs() || width == Width::Day
+    }
+
     /// The provider's own name of the surface.
     pub const fn as_str(self) -> &'static str {
         self.description().name
@@ -75,7 +104,7 @@ impl Endpoint {
         self.description().provider
     }
 
-    /// What the surface can be grouped by.
+    /// What the surface can be grouped by and the ledger keeps apart.
     pub fn dimensions(self) -> DimensionSet {
         self.description().dimensions.iter().copied().collect()
     }
@@ -103,6 +132,7 @@ impl Endpoint {
             Self::CodeInterpreterSessions => &CODE_INTERPRETER_SESSIONS,
             Self::FileSearchCalls => &FILE_SEARCH_CALLS,
             Self::WebSearchCalls => &WEB_SEARCH_CALLS,
+            Self::Costs => &COSTS,
         }
     }
 }
@@ -249,6 +279,14 @@ const WEB_SEARCH_CALLS: Description = Description {
     required: &[Metric::NumRequests, Metric::NumModelRequests],
 };
 
+const COSTS: Description = Description {
+    name: "costs",
+    provider: Provider::OpenAi,
+    dimensions: &[Dimension::ProjectId, Dimension::ApiKeyId, Dimension::LineItem],
+    metrics: &[],
+    required: &[],
+};
+
 impl fmt::Display for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
@@ -290,7 +328,8 @@ mod tests {
 
     #[test]
     fn every_endpoint_reports_what_it_requires() {
-        for endpoint in Endpoint::ALL {
+        assert_eq!("costs".parse(), Ok(Endpoint::Costs));
+        for endpoint in Endpoint::USAGE {
             assert_eq!(endpoint.as_str().parse(), Ok(endpoint));
             assert!(!endpoint.required_metrics().is_empty(), "{endpoint}");
             for metric in endpoint.required_metrics() {

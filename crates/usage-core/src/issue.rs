@@ -73,6 +73,8 @@ issue_codes! {
     BucketMissing Error "BUCKET_MISSING",
     /// A count is negative, fractional, beyond 64 bits, or missing where it is required.
     CountInvalid Error "COUNT_INVALID",
+    /// An amount or a quantity of a cost is no decimal number, or beyond 9.2 billion.
+    AmountInvalid Error "AMOUNT_INVALID",
     /// A text holds a character that cannot be stored.
     TextInvalid Error "TEXT_INVALID",
     /// Model or project was asked for and is null in every row.
@@ -93,6 +95,10 @@ issue_codes! {
     StaleRead Warning "STALE_READ",
     /// `usage_admin_bucket_idx` is missing, so rows were looked up one statement at a time.
     ManualFallback Warning "MANUAL_FALLBACK",
+    /// The price list has no price for usage that was stored: its cost is unknown, not zero.
+    Unpriced Warning "UNPRICED",
+    /// Usage was priced by the default of a price file, since nothing else has a price for its model.
+    PricingFallback Warning "PRICING_FALLBACK",
     /// A total is not the sum of its parts.
     TokenSplitDrift Warning "TOKEN_SPLIT_DRIFT",
     /// The answer has fields this version does not know.

@@ -1,8 +1,9 @@
-//! The identity of a usage event.
+//! The identity of a usage event, and of a cost.
 
 use std::fmt::{self, Write as _};
 
 use crate::account::Account;
+use crate::cost::CostGroup;
 use crate::dimension::{Dimension, Dimensions};
 use crate::endpoint::Endpoint;
 use crate::instant::format_instant;
@@ -17,6 +18,7 @@ const TAG_ORGANIZATION: u8 = 2;
 const TAG_ENDPOINT: u8 = 3;
 const TAG_WIDTH: u8 = 4;
 const TAG_START: u8 = 5;
+const TAG_CURRENCY: u8 = 6;
 const TAG_DIMENSIONS: u8 = 16;
 
 /// The identity of a usage event: the first 128 bits of a BLAKE3 hash over everything that names it.
@@ -45,6 +47,11 @@ impl DedupeKey {
     /// The key of the event with this account, endpoint, window and dimensions.
     pub fn new(account: &Account, endpoint: Endpoint, window: Window, dimensions: &Dimensions) -> Self {
         DedupeKeys::of(account, endpoint, window).key(dimensions)
+    }
+
+    /// The key of the cost with this account, endpoint, window and group.
+    pub fn of_cost(account: &Account, endpoint: Endpoint, window: Window, group: &CostGroup) -> Self {
+        DedupeKeys::of(account, endpoint, window).cost_key(group)
     }
 
     /// The same identity in a form that people and tests can read; injective like the key.
@@ -99,6 +106,28 @@ impl DedupeKeys {
     pub fn key(&mut self, dimensions: &Dimensions) -> DedupeKey {
         self.encoded.truncate(self.shared);
         visit_dimensions(dimensions, |tag, _, value| encode(&mut self.encoded, tag, value));
+        self.hashed()
+    }
+
+    /// The key of the cost with this group.
+    pub fn cost_key(&mut self, group: &CostGroup) -> DedupeKey {
+        self.encoded.truncate(self.shared);
+        if let Some(currency) = group.currency() {
+            encode(&mut self.encoded, TAG_CURRENCY, &currency);
+        }
+        for (dimension, value) in [
+            (Dimension::ProjectId, group.project_id()),
+            (Dimension::ApiKeyId, group.api_key_id()),
+            (Dimension::LineItem, group.line_item()),
+        ] {
+            if let Some(value) = value {
+                encode(&mut self.encoded, TAG_DIMENSIONS + dimension as u8, value);
+            }
+        }
+        self.hashed()
+    }
+
+    fn hashed(&self) -> DedupeKey {
         let mut key = [0; 16];
         key.copy_from_slice(&blake3::hash(&self.encoded).as_bytes()[..16]);
         DedupeKey(key)
@@ -136,7 +165,7 @@ fn visit_shared(account: &Account, endpoint: Endpoint, window: Window, mut each:
 
 /// As [`visit_shared`], of the dimensions that are present.
 fn visit_dimensions(dimensions: &Dimensions, mut each: impl FnMut(u8, &str, &str)) {
-    for dimension in Dimension::ALL {
+    for dimension in Dimension::USAGE {
         if let Some(value) = dimensions.get(dimension) {
             each(TAG_DIMENSIONS + dimension as u8, dimension.as_str(), value);
         }

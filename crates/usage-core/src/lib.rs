@@ -2,6 +2,8 @@
 
 mod account;
 mod clock;
+mod cost;
+mod decimal;
 mod dimension;
 mod directory;
 mod endpoint;
@@ -17,6 +19,8 @@ mod window;
 
 pub use account::{Account, ParseAccountError, Provider, normalize_project_id};
 pub use clock::{Clock, ManualClock, SystemClock};
+pub use cost::{CostGroup, CostRow, Direction, LineItem, Modality};
+pub use decimal::{Decimal, DecimalText, ParseDecimalError};
 pub use dimension::{Dimension, DimensionSet, Dimensions, UnknownDimension};
 pub use directory::{Directory, DirectoryEntry, DirectoryKind};
 pub use endpoint::{Endpoint, UnknownEndpoint};

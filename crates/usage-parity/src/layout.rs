@@ -91,8 +91,8 @@ impl Layout {
     }
 }
 
-/// In the order of [`Endpoint::ALL`].
-static LAYOUTS: [Layout; Endpoint::ALL.len()] = [
+/// In the order of [`Endpoint::USAGE`].
+static LAYOUTS: [Layout; Endpoint::USAGE.len()] = [
     Layout {
         endpoint: Endpoint::Completions,
         columns: TOKENS,
@@ -215,7 +215,7 @@ mod tests {
 
     #[test]
     fn every_endpoint_has_a_layout_of_what_it_groups_by_and_counts() {
-        for endpoint in Endpoint::ALL {
+        for endpoint in Endpoint::USAGE {
             let layout = Layout::of(endpoint);
             assert_eq!(layout.endpoint(), endpoint);
             assert!(
@@ -240,7 +240,7 @@ mod tests {
     /// What the 24 columns are known to lack; the other layouts lack nothing.
     #[test]
     fn only_the_layout_of_completions_shows_less_than_there_is() {
-        for endpoint in Endpoint::ALL {
+        for endpoint in Endpoint::USAGE {
             let layout = Layout::of(endpoint);
             let hidden = endpoint.dimensions().difference(layout.dimensions());
             let uncounted: Vec<Metric> = endpoint
@@ -272,7 +272,7 @@ mod tests {
 
     #[test]
     fn the_columns_of_every_endpoint() {
-        let lines: Vec<String> = Endpoint::ALL
+        let lines: Vec<String> = Endpoint::USAGE
             .into_iter()
             .map(|endpoint| {
                 let columns = Layout::of(endpoint).columns().iter().map(|column| column.name());

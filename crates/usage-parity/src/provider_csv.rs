@@ -169,7 +169,7 @@ pub enum ProviderCsvError {
 }
 
 /// The values of the dimensions that have a column, in column order and then filled up: what the layout can tell apart.
-type Group<'row> = [Option<&'row str>; Dimension::ALL.len()];
+type Group<'row> = [Option<&'row str>; Dimension::USAGE.len()];
 
 fn sums<'rows>(
     layout: &Layout,

@@ -5,10 +5,9 @@
 use std::io::{self, Read};
 
 use proptest::prelude::*;
-use usage_core::{NanoUsd, Width, Window, parse_day};
+use usage_core::{Decimal, NanoUsd, Width, Window, parse_day};
 use usage_parity::costs::{
     CostColumn, CostCsvError, CostCsvReader, CostCsvWriteError, CostCsvWriter, CostLayout, CostRow, CostSums,
-    Decimal,
 };
 
 /// As exported before September 2026.

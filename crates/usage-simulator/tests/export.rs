@@ -120,7 +120,7 @@ fn the_export_of_every_endpoint_and_width_has_the_rows_of_the_organisation() {
         range("2025-09-01", "2025-09-02", Width::Hour),
         range("2025-09-02", "2025-09-02", Width::Minute),
     ] {
-        for endpoint in Endpoint::ALL {
+        for endpoint in Endpoint::USAGE {
             let by = exported(endpoint);
             let truth = counted(&organization, endpoint, range, by);
             let text = organization.usage_csv(endpoint, range);
@@ -145,7 +145,7 @@ fn the_export_of_every_endpoint_and_width_has_the_rows_of_the_organisation() {
 fn every_width_of_an_export_adds_up_to_the_same() {
     let organization = everything();
     let day = |width| range("2025-09-02", "2025-09-02", width);
-    for endpoint in Endpoint::ALL {
+    for endpoint in Endpoint::USAGE {
         let by = exported(endpoint);
         let total = |width| {
             let groups = read(&organization.usage_csv(endpoint, day(width)), by);
@@ -163,7 +163,7 @@ fn every_width_of_an_export_adds_up_to_the_same() {
 
 #[test]
 fn the_header_names_what_the_endpoint_reports() {
-    for endpoint in Endpoint::ALL {
+    for endpoint in Endpoint::USAGE {
         let text = quirky(endpoint, &Quirks::default());
         let header = text.lines().next().unwrap();
         let named: BTreeSet<&str> = header.split(',').skip(TIMES.len()).collect();
@@ -213,7 +213,7 @@ fn spelling_changes_nothing() {
             ..Quirks::default()
         },
     ] {
-        for endpoint in Endpoint::ALL {
+        for endpoint in Endpoint::USAGE {
             let plain = read(&quirky(endpoint, &Quirks::default()), exported(endpoint));
             let text = quirky(endpoint, &quirks);
             assert_eq!(read(&text, exported(endpoint)), plain, "{endpoint}: {text}");
@@ -301,7 +301,7 @@ fn rows_that_a_left_out_column_told_apart_are_summed() {
         left_out_columns: left_out.map(|dimension| dimension.to_string()).to_vec(),
         ..Quirks::default()
     };
-    for endpoint in Endpoint::ALL {
+    for endpoint in Endpoint::USAGE {
         let by = left_out
             .into_iter()
             .fold(exported(endpoint), DimensionSet::without);
@@ -321,7 +321,7 @@ fn a_split_row_is_two_with_the_identical_dimensions() {
         split_rows: true,
         ..Quirks::default()
     };
-    for endpoint in Endpoint::ALL {
+    for endpoint in Endpoint::USAGE {
         let by = exported(endpoint);
         let mut twice = read(&quirky(endpoint, &quirks), by);
         for (_, rows) in twice.values_mut().flat_map(BTreeMap::values_mut) {
@@ -359,7 +359,7 @@ fn a_filtered_export_holds_the_chosen_projects_and_users_only() {
             user,
         ),
     ] {
-        for endpoint in Endpoint::ALL {
+        for endpoint in Endpoint::USAGE {
             let by = exported(endpoint);
             let position = by.iter().position(|known| known == dimension);
             let mut expected = counted(&organization, endpoint, days(), by);

@@ -92,7 +92,7 @@ fn laid_out(options: &ExportOptions) -> Result<Vec<Endpoint>, AppError> {
     match (options.layout, options.endpoints.as_slice()) {
         (ExportLayout::JsonLines | ExportLayout::Csv, endpoints)
         | (ExportLayout::ProviderCsv, endpoints @ [_]) => Ok(endpoints.to_vec()),
-        (ExportLayout::ProviderCsv, endpoints) if endpoints == Endpoint::ALL => {
+        (ExportLayout::ProviderCsv, endpoints) if endpoints == Endpoint::USAGE => {
             Ok(vec![Endpoint::Completions])
         }
         (ExportLayout::ProviderCsv, endpoints) => Err(AppError::SeveralEndpoints(endpoints.len())),
@@ -305,7 +305,7 @@ fn json_line(bytes: &mut Vec<u8>, event: &UsageEvent) -> Result<(), AppError> {
 
 fn header() -> String {
     let fixed = ["provider", "account", "endpoint", "windowStart", "windowEnd"].map(str::to_owned);
-    let dimensions = Dimension::ALL
+    let dimensions = Dimension::USAGE
         .into_iter()
         .map(|dimension| camel_case(dimension.as_str()));
     let metrics = Metric::ALL.into_iter().map(|metric| camel_case(metric.as_str()));
@@ -327,7 +327,7 @@ fn csv_line(bytes: &mut Vec<u8>, event: &UsageEvent) {
         format_instant(event.window.start()),
         format_instant(event.window.end()),
     ];
-    let dimensions = Dimension::ALL
+    let dimensions = Dimension::USAGE
         .into_iter()
         .map(|dimension| cell(event.dimensions.get(dimension).unwrap_or("")));
     let metrics = Metric::ALL.into_iter().map(|metric| {

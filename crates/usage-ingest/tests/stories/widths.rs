@@ -15,13 +15,13 @@ pub(crate) async fn a_day_read_at_all_three_widths_sums_to_the_same(database: Da
         let report = world
             .run(&Job {
                 width,
-                endpoints: Endpoint::ALL.to_vec(),
+                endpoints: Endpoint::USAGE.to_vec(),
                 ..Job::days(DAY, DAY)
             })
             .await;
         assert_clean(&report);
     }
-    for endpoint in Endpoint::ALL {
+    for endpoint in Endpoint::USAGE {
         let truth = world
             .simulator
             .inspect(|organization| organization.usage(endpoint).totals(days(DAY, DAY)));
@@ -82,7 +82,7 @@ async fn totals(world: &World, endpoint: Endpoint, width: Width) -> EventTotals 
 fn busy_organization() -> Organization {
     let mut organization = Organization::new("org-first");
     let midnight = day(DAY).start();
-    for endpoint in Endpoint::ALL {
+    for endpoint in Endpoint::USAGE {
         for (number, minute) in (1_i64..).zip([0, 59, 60, 1_439]) {
             for group in ["a", "b"] {
                 organization.usage_mut(endpoint).add(

@@ -2,9 +2,7 @@
 
 use std::io;
 
-use usage_core::ParseInstantError;
-
-use super::decimal::ParseDecimalError;
+use usage_core::{ParseDecimalError, ParseInstantError};
 
 /// Why a costs export cannot be read. Lines are counted from 1, by line feeds, and are those on which a row begins; the
 /// name of the file is the caller's to add. Of a cell at most 60 characters are shown.

@@ -21,7 +21,6 @@
 //! # Ok::<(), usage_parity::costs::CostCsvError>(())
 //! ```
 
-mod decimal;
 mod error;
 mod layout;
 mod line_starts;
@@ -30,7 +29,6 @@ mod row;
 mod sums;
 mod writer;
 
-pub use decimal::{Decimal, DecimalText, ParseDecimalError};
 pub use error::CostCsvError;
 pub use layout::{CostColumn, CostLayout};
 pub use reader::CostCsvReader;

@@ -1,8 +1,7 @@
 //! One row of the costs export.
 
-use usage_core::Window;
+use usage_core::{DecimalText, ParseDecimalError, Window};
 
-use super::decimal::{DecimalText, ParseDecimalError};
 use super::layout::CostColumn;
 
 /// What was charged for one line item in one window, as far as the file tells it apart.

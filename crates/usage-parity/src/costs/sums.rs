@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::decimal::Decimal;
 use super::row::CostRow;
+use usage_core::Decimal;
 
 /// Exact sums of amounts, currency by currency. They do not depend on the order of rows.
 ///

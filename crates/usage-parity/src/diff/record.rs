@@ -35,7 +35,7 @@ pub struct GroupRecord {
 impl GroupKey {
     pub(crate) fn new(endpoint: Endpoint, window: Window, group: Group<'_>, symbols: &Symbols) -> Self {
         let mut dimensions = Dimensions::default();
-        for dimension in Dimension::ALL {
+        for dimension in Dimension::USAGE {
             let text = symbols.text(group.symbol(dimension));
             match dimensions.text_mut(dimension) {
                 Some(place) => *place = text,

@@ -58,7 +58,7 @@ impl Columns {
             "start_time_iso" => self.start_iso = Some(place),
             "end_time_iso" => self.end_iso = Some(place),
             name => {
-                let dimension = Dimension::ALL
+                let dimension = Dimension::USAGE
                     .into_iter()
                     .find(|dimension| dimension.as_str() == name);
                 let metric = Metric::ALL.into_iter().find(|metric| metric.as_str() == name);
@@ -119,10 +119,10 @@ impl Columns {
     /// nothing but times, as the provider writes it where there was no usage, may be of any.
     fn fitting(&self) -> Vec<Endpoint> {
         if self.metrics.is_empty() && self.dimensions.is_empty() && self.unknown.is_empty() {
-            return Endpoint::ALL.to_vec();
+            return Endpoint::USAGE.to_vec();
         }
         let has = |metric: &Metric| self.metrics.iter().any(|(column, _)| column == metric);
-        Endpoint::ALL
+        Endpoint::USAGE
             .into_iter()
             .filter(|endpoint| {
                 endpoint.required_metrics().iter().all(has)
@@ -137,7 +137,7 @@ impl Columns {
 
 /// The endpoint that the provider's name of a file begins with, such as `embeddings_usage_2025-09-01_2025-10-01.csv`.
 fn by_name(file_name: &str) -> Option<Endpoint> {
-    Endpoint::ALL.into_iter().find(|endpoint| {
+    Endpoint::USAGE.into_iter().find(|endpoint| {
         let name = endpoint.as_str();
         let short = name
             .strip_suffix("_sessions")

@@ -263,7 +263,7 @@ fn write_difference(difference: &Difference, f: &mut String) -> fmt::Result {
         _ => format_instant(start),
     };
     write!(f, "  {window} {}", key.endpoint)?;
-    for dimension in Dimension::ALL {
+    for dimension in Dimension::USAGE {
         if let Some(value) = key.dimensions.get(dimension) {
             write!(f, " {dimension}={value}")?;
         }

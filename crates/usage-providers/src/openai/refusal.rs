@@ -121,7 +121,7 @@ mod tests {
             message: Some(message.to_owned()),
             param: param.map(str::to_owned),
         };
-        refused_dimension(&refusal, DimensionSet::from_iter(Dimension::ALL), START)
+        refused_dimension(&refusal, DimensionSet::from_iter(Dimension::USAGE), START)
             .map(|refused| (refused.dimension, refused.reach))
     }
 

@@ -12,7 +12,7 @@ use super::unknown::UnknownFields;
 use crate::text::is_storable;
 
 // Each field of a row has a bit of its own, see `Found`.
-const _: () = assert!(1 + Metric::ALL.len() + Dimension::ALL.len() <= u64::BITS as usize);
+const _: () = assert!(1 + Metric::ALL.len() + Dimension::USAGE.len() <= u64::BITS as usize);
 
 /// What a row can hold, and what was asked for. A dimension or metric of other endpoints is as unknown as any.
 pub(crate) struct RowShape {

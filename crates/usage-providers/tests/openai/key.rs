@@ -26,7 +26,7 @@ async fn an_admin_key_may_read_usage_and_names() {
     .await;
     let report = client(&server).check_key(&ProjectFilter::ALL).await;
     let endpoints: Vec<_> = report.endpoints.iter().map(|access| access.endpoint).collect();
-    assert_eq!(endpoints, Endpoint::ALL);
+    assert_eq!(endpoints, Endpoint::USAGE);
     assert!(
         report
             .endpoints
@@ -86,7 +86,7 @@ async fn the_source_says_what_it_is() {
     let server = replies(vec![page(&[], None)]).await;
     let client = client(&server);
     assert_eq!(client.provider(), Provider::OpenAi);
-    assert_eq!(client.endpoints(), Endpoint::ALL);
+    assert_eq!(client.endpoints(), Endpoint::USAGE);
     let per_page = Width::ALL.map(|width| client.windows_per_page(width));
     assert_eq!(per_page, [1_440, 168, 31]);
     assert_eq!(asked(&server).await.len(), 0, "nothing is asked for that");

@@ -192,7 +192,7 @@ impl FromStr for Fault {
             .or_else(|| with_number(text, RESTATEMENT, 150).map(Self::Restatement))
             .or_else(|| {
                 let name = text.strip_prefix(DIMENSION_NULL)?.strip_prefix('-')?;
-                let mut dimensions = Dimension::ALL.into_iter();
+                let mut dimensions = Dimension::USAGE.into_iter();
                 dimensions
                     .find(|dimension| kebab(*dimension) == name)
                     .map(Self::DimensionNull)

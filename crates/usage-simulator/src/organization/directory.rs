@@ -130,7 +130,7 @@ impl Organization {
     ///
     /// Everything invented is a month older than the first usage.
     pub fn invent_directory(&mut self) {
-        let first_use = Endpoint::ALL
+        let first_use = Endpoint::USAGE
             .into_iter()
             .filter_map(|endpoint| self.usage(endpoint).span())
             .min();

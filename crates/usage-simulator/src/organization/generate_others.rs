@@ -22,7 +22,7 @@ const VECTOR_STORES_PER_PROJECT: u64 = 2;
 
 /// Adds usage at every endpoint but completions. Each endpoint and day has a stream of randomness of its own.
 pub(super) fn generate_others(organization: &mut Organization, options: &Generate, population: &Population) {
-    let others = Endpoint::ALL
+    let others = Endpoint::USAGE
         .into_iter()
         .filter(|endpoint| *endpoint != Endpoint::Completions);
     for (stream, endpoint) in (1..).zip(others) {

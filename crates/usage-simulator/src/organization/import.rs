@@ -99,7 +99,7 @@ impl Columns {
         Ok(Self {
             start_time: position("start_time").ok_or(CsvError::MissingColumn("start_time"))?,
             end_time: position("end_time").ok_or(CsvError::MissingColumn("end_time"))?,
-            dimensions: Dimension::ALL
+            dimensions: Dimension::USAGE
                 .into_iter()
                 .filter_map(|dimension| Some((dimension, position(dimension.as_str())?)))
                 .collect(),

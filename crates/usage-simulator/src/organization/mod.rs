@@ -28,7 +28,7 @@ pub use usage_log::{Totals, UsageLog};
 #[derive(Clone, Debug)]
 pub struct Organization {
     id: String,
-    usage: [UsageLog; Endpoint::ALL.len()],
+    usage: [UsageLog; Endpoint::USAGE.len()],
     projects: Vec<Project>,
     users: Vec<User>,
 }
@@ -38,7 +38,7 @@ impl Organization {
     pub fn new(id: impl Into<String>) -> Self {
         Self {
             id: id.into(),
-            usage: Endpoint::ALL.map(UsageLog::new),
+            usage: Endpoint::USAGE.map(UsageLog::new),
             projects: Vec::new(),
             users: Vec::new(),
         }

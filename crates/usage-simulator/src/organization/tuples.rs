@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use usage_core::{Dimension, DimensionSet, Dimensions};
 
-const COUNT: usize = Dimension::ALL.len();
+const COUNT: usize = Dimension::USAGE.len();
 
 /// What the provider calls usage that no special API made.
 const UNLABELED: &str = "unlabeled";
@@ -65,7 +65,7 @@ impl Tuples {
     /// The number of the tuple, which is filed if it is new. Blank texts count as absent.
     pub(super) fn intern(&mut self, dimensions: &Dimensions, part: u32) -> u32 {
         let mut values = [0; COUNT];
-        for dimension in Dimension::ALL {
+        for dimension in Dimension::USAGE {
             values[dimension as usize] = match dimensions.get(dimension) {
                 Some(text) => self.intern_text(text),
                 None if dimension == Dimension::ApiSource && self.labels_api_source => {
@@ -96,7 +96,7 @@ impl Tuples {
     /// The part of the tuple that a grouping keeps.
     pub(super) fn project(&self, id: u32, group_by: DimensionSet) -> TupleKey {
         let mut key = self.list[id as usize].key;
-        for dimension in Dimension::ALL {
+        for dimension in Dimension::USAGE {
             if !group_by.contains(dimension) {
                 key.values[dimension as usize] = 0;
             }
@@ -125,7 +125,7 @@ impl Tuples {
     /// The dimensions of a key.
     pub(super) fn spell(&self, key: TupleKey) -> Dimensions {
         let mut dimensions = Dimensions::default();
-        for dimension in Dimension::ALL {
+        for dimension in Dimension::USAGE {
             let value = Some(self.text(key, dimension)).filter(|text| !text.is_empty());
             match dimensions.text_mut(dimension) {
                 Some(place) => *place = value.map(str::to_owned),

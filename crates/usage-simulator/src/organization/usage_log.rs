@@ -189,7 +189,7 @@ impl UsageLog {
 
     /// What the provider groups by when it is asked for everything.
     pub(super) fn every_dimension() -> DimensionSet {
-        Dimension::ALL.into_iter().collect()
+        Dimension::USAGE.into_iter().collect()
     }
 }
 

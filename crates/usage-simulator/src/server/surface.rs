@@ -53,7 +53,7 @@ pub(super) struct PageSize {
 
 impl Surface {
     /// Every surface the simulator serves.
-    pub(super) const ALL: [&'static Self; Endpoint::ALL.len()] = [
+    pub(super) const ALL: [&'static Self; Endpoint::USAGE.len()] = [
         &COMPLETIONS,
         &DECISIONS,
         &EMBEDDINGS,
@@ -333,7 +333,7 @@ mod tests {
 
     #[test]
     fn the_table_agrees_with_the_one_of_the_product() {
-        for (surface, endpoint) in Surface::ALL.into_iter().zip(Endpoint::ALL) {
+        for (surface, endpoint) in Surface::ALL.into_iter().zip(Endpoint::USAGE) {
             assert_eq!(surface.endpoint, endpoint);
             assert_eq!(surface.path, format!("usage/{endpoint}"));
             let dimensions: DimensionSet = surface.dimensions.iter().copied().collect();

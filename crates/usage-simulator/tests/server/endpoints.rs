@@ -36,7 +36,7 @@ fn completions_do_not_depend_on_the_other_endpoints() {
         alone.completions_csv(month()),
         among_others.completions_csv(month())
     );
-    for endpoint in Endpoint::ALL {
+    for endpoint in Endpoint::USAGE {
         let totals = among_others.usage(endpoint).totals(month());
         assert_eq!(totals.active_windows, 31, "{endpoint}");
         assert_eq!(totals, everything().usage(endpoint).totals(month()), "{endpoint}");
@@ -53,7 +53,7 @@ fn completions_do_not_depend_on_the_other_endpoints() {
 #[test]
 fn only_endpoints_that_tell_api_sources_have_one() {
     let organization = everything();
-    for endpoint in Endpoint::ALL {
+    for endpoint in Endpoint::USAGE {
         let day = month().windows().next().unwrap();
         let rows = organization.usage(endpoint).rows(day);
         assert!(!rows.is_empty(), "{endpoint}");
@@ -90,7 +90,7 @@ async fn days_hours_and_minutes_sum_to_the_same_at_every_endpoint() {
     let simulator = serving(organization.clone()).start().await.unwrap();
     let two_days =
         WindowRange::days(parse_day("2025-09-01").unwrap(), parse_day("2025-09-02").unwrap()).unwrap();
-    for endpoint in Endpoint::ALL {
+    for endpoint in Endpoint::USAGE {
         let truth = organization.usage(endpoint).totals(two_days).metrics;
         let truth: BTreeSet<(String, i64)> = endpoint
             .metrics()
@@ -112,7 +112,7 @@ async fn days_hours_and_minutes_sum_to_the_same_at_every_endpoint() {
 async fn results_are_named_and_shaped_as_the_reference_has_it() {
     let simulator = serving(everything()).start().await.unwrap();
     let mut shapes = Vec::new();
-    for endpoint in Endpoint::ALL {
+    for endpoint in Endpoint::USAGE {
         let answer = get(&simulator, &path(endpoint, "limit=1")).await;
         let row = answer.results()[0].as_object().unwrap().clone();
         let object = row["object"].as_str().unwrap().to_owned();
@@ -204,7 +204,7 @@ async fn filters_are_those_of_the_endpoint_and_hold_rows_back() {
 #[tokio::test]
 async fn usage_can_be_put_at_every_endpoint() {
     let simulator = serving(Organization::new("org-small")).start().await.unwrap();
-    for (number, endpoint) in (1..).zip(Endpoint::ALL) {
+    for (number, endpoint) in (1..).zip(Endpoint::USAGE) {
         let metric = endpoint.required_metrics()[0];
         let mut metrics = Metrics::default();
         *metrics.get_mut(metric) = Some(number);

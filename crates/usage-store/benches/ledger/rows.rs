@@ -105,7 +105,7 @@ pub(crate) fn columns() -> Vec<&'static str> {
         "window_end",
         "dedupe_key",
     ];
-    columns.extend(Dimension::ALL.map(Dimension::as_str));
+    columns.extend(Dimension::USAGE.map(Dimension::as_str));
     columns.extend(Metric::ALL.map(Metric::as_str));
     columns.extend([
         "content_hash",

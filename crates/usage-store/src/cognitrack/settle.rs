@@ -142,7 +142,7 @@ impl fmt::Display for SettledRow {
 
 /// Whose usage it is, in words.
 fn named(dimensions: &Dimensions) -> String {
-    let named: Vec<String> = Dimension::ALL
+    let named: Vec<String> = Dimension::USAGE
         .into_iter()
         .filter(|dimension| *dimension != Dimension::Batch || dimensions.batch == Some(true))
         .filter_map(|dimension| {

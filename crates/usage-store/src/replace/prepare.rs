@@ -50,7 +50,7 @@ impl PreparedRow {
         row: UsageRow,
     ) -> Self {
         let mut dimensions = row.dimensions;
-        for dimension in Dimension::ALL {
+        for dimension in Dimension::USAGE {
             if let Some(place) = dimensions.text_mut(dimension)
                 && place.as_ref().is_some_and(String::is_empty)
             {

@@ -33,7 +33,7 @@ static COLUMNS: LazyLock<String> = LazyLock::new(|| {
         "window_end",
         "dedupe_key",
     ];
-    let dimensions = Dimension::ALL.into_iter().map(Dimension::as_str);
+    let dimensions = Dimension::USAGE.into_iter().map(Dimension::as_str);
     let after = [
         "content_hash",
         "revision",

@@ -36,7 +36,7 @@ pub(super) fn columns(endpoint: Endpoint) -> &'static [Column] {
 }
 
 /// Written from the provider's reference and not from the product's table, so that the two check each other.
-const TABLE: [(Endpoint, &[Column]); Endpoint::ALL.len()] = [
+const TABLE: [(Endpoint, &[Column]); Endpoint::USAGE.len()] = [
     (Endpoint::Completions, TOKENS),
     (Endpoint::Decisions, TOKENS),
     (Endpoint::Embeddings, INPUT_TOKENS),

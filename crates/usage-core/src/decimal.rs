@@ -2,27 +2,27 @@
 
 use std::fmt;
 use std::iter::Sum;
-use std::ops::{AddAssign, Sub};
+use std::ops::{AddAssign, Neg, Sub, SubAssign};
 use std::str::FromStr;
 
-use bigdecimal::BigDecimal;
-use bigdecimal::num_bigint::BigInt;
-use usage_core::NanoUsd;
+use bigdecimal::num_bigint::{BigInt, Sign};
+use bigdecimal::num_traits::ToPrimitive;
+use bigdecimal::{BigDecimal, RoundingMode};
 
-use super::error::shown;
+use crate::money::{NanoUsd, PicoUsd};
 
 /// How many places a number may have on either side of its point: more than the decimal128 that the provider
 /// computes with, and little enough that `1e999999999` is refused instead of written out.
 const MOST_PLACES: i64 = 6_200;
 const NANO_PLACES: i64 = 9;
+const PICO_PLACES: i64 = 12;
 
 /// An exact decimal number. Sums and differences are exact too; nothing is ever rounded.
 ///
 /// Reads what the providers write, also with an exponent; shown without one, and without zeros that say nothing.
 ///
 /// ```
-/// use usage_core::NanoUsd;
-/// use usage_parity::costs::Decimal;
+/// use usage_core::{Decimal, NanoUsd};
 ///
 /// let charged: Decimal = "0.060000000000000000000000000000000000001".parse()?;
 /// let stored = Decimal::from(NanoUsd::new(60_000_000));
@@ -30,7 +30,7 @@ const NANO_PLACES: i64 = 9;
 /// assert!(charged.is_within(&stored, NanoUsd::new(1)));
 /// assert_eq!("0E-6176".parse(), Ok(Decimal::default()));
 /// assert_eq!("1.50e2".parse::<Decimal>()?.to_string(), "150");
-/// # Ok::<(), usage_parity::costs::ParseDecimalError>(())
+/// # Ok::<(), usage_core::ParseDecimalError>(())
 /// ```
 #[derive(Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Decimal(BigDecimal);
@@ -40,6 +40,60 @@ impl Decimal {
     #[must_use]
     pub fn is_within(&self, other: &Self, tolerance: NanoUsd) -> bool {
         (self - other).0.abs() <= Self::from(tolerance).0
+    }
+
+    /// The number without its sign.
+    #[must_use]
+    pub fn abs(&self) -> Self {
+        Self(self.0.abs())
+    }
+
+    /// Whether it is zero.
+    #[must_use]
+    pub fn is_zero(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// The number in billionths, rounded half to even: what a database sums; `None` beyond 64 bits.
+    #[must_use]
+    pub fn to_nanos(&self) -> Option<i64> {
+        let nanos = self.0.with_scale_round(NANO_PLACES, RoundingMode::HalfEven);
+        nanos.into_bigint_and_scale().0.to_i64()
+    }
+
+    /// The number rounded half to even to so many places.
+    #[must_use]
+    pub fn rounded(&self, places: u32) -> Self {
+        Self(self.0.with_scale_round(i64::from(places), RoundingMode::HalfEven))
+    }
+
+    /// This number over another, to so many places, half to even; `None` if the other is zero.
+    #[must_use]
+    pub fn over(&self, divisor: &Self, places: u32) -> Option<Self> {
+        if divisor.is_zero() {
+            return None;
+        }
+        let (dividend, dividend_scale) = self.0.as_bigint_and_scale();
+        let (divisor, divisor_scale) = divisor.0.as_bigint_and_scale();
+        // Shifted so that the integer quotient has one place more than is asked, and a sticky digit for what is left.
+        let shift = i64::from(places) + 1 + divisor_scale - dividend_scale;
+        let ten = |power: i64| BigInt::from(10).pow(u32::try_from(power).unwrap_or(0));
+        let (dividend, divisor) = if shift >= 0 {
+            (dividend.as_ref() * ten(shift), divisor.into_owned())
+        } else {
+            (dividend.into_owned(), divisor.as_ref() * ten(-shift))
+        };
+        let (quotient, rest) = (&dividend / &divisor, &dividend % &divisor);
+        let negative = (dividend.sign() == Sign::Minus) != (divisor.sign() == Sign::Minus);
+        let sticky = BigInt::from(match (rest.sign() == Sign::NoSign, negative) {
+            (true, _) => 0,
+            (false, false) => 1,
+            (false, true) => -1,
+        });
+        let exact = BigDecimal::new(quotient * 10 + sticky, i64::from(places) + 2);
+        Some(Self(
+            exact.with_scale_round(i64::from(places), RoundingMode::HalfEven),
+        ))
     }
 
     /// Whether it is less than zero: a credit.
@@ -52,6 +106,18 @@ impl Decimal {
 impl From<NanoUsd> for Decimal {
     fn from(amount: NanoUsd) -> Self {
         Self(BigDecimal::new(BigInt::from(amount.get()), NANO_PLACES))
+    }
+}
+
+impl From<PicoUsd> for Decimal {
+    fn from(amount: PicoUsd) -> Self {
+        Self(BigDecimal::new(BigInt::from(amount.0), PICO_PLACES))
+    }
+}
+
+impl From<i64> for Decimal {
+    fn from(number: i64) -> Self {
+        Self(BigDecimal::from(number))
     }
 }
 
@@ -133,6 +199,20 @@ impl AddAssign<&Self> for Decimal {
     }
 }
 
+impl SubAssign<&Self> for Decimal {
+    fn sub_assign(&mut self, other: &Self) {
+        self.0 -= &other.0;
+    }
+}
+
+impl Neg for Decimal {
+    type Output = Self;
+
+    fn neg(self) -> Self {
+        Self(-self.0)
+    }
+}
+
 impl<'a> Sub<&'a Decimal> for &'a Decimal {
     type Output = Decimal;
 
@@ -165,11 +245,11 @@ impl fmt::Debug for Decimal {
 /// A decimal with the text that the provider wrote it in. Two are equal if their texts are.
 ///
 /// ```
-/// use usage_parity::costs::DecimalText;
+/// use usage_core::DecimalText;
 ///
 /// let zero: DecimalText = "0E-6176".parse()?;
 /// assert_eq!((zero.text(), zero.value().to_string().as_str()), ("0E-6176", "0"));
-/// # Ok::<(), usage_parity::costs::ParseDecimalError>(())
+/// # Ok::<(), usage_core::ParseDecimalError>(())
 /// ```
 #[derive(Clone, PartialEq, Eq)]
 pub struct DecimalText {
@@ -211,6 +291,27 @@ impl fmt::Debug for DecimalText {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Debug::fmt(&self.text, f)
     }
+}
+
+#[cfg(feature = "serde")]
+impl serde::Serialize for Decimal {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+#[cfg(feature = "serde")]
+impl<'de> serde::Deserialize<'de> for Decimal {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
+        text.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+/// The beginning of a text, fit for a message of one line.
+fn shown(text: &str) -> String {
+    let visible = |character: char| if character.is_control() { ' ' } else { character };
+    text.chars().take(60).map(visible).collect()
 }
 
 /// Why a text is no decimal. At most its first 60 characters are shown.
@@ -302,6 +403,42 @@ mod tests {
         assert!(number("-2") < number("-1.5") && number("9") < number("10") && number("1e-30") > number("0"));
         assert!(number("-0.1").is_negative() && !number("-0.0").is_negative());
         assert_ne!("1.50".parse::<DecimalText>(), "1.5".parse::<DecimalText>());
+    }
+
+    #[test]
+    fn nanos_are_rounded_half_to_even_once() {
+        for (text, nanos) in [
+            ("0.0000000005", Some(0)),
+            ("0.0000000015", Some(2)),
+            ("-0.0000000025", Some(-2)),
+            ("0.000000000500000000000000000000000000001", Some(1)),
+            ("1.23", Some(1_230_000_000)),
+            ("9300000000", None),
+        ] {
+            assert_eq!(text.parse::<Decimal>().unwrap().to_nanos(), nanos, "{text}");
+        }
+    }
+
+    #[test]
+    fn quotients_are_rounded_half_to_even() {
+        for (dividend, divisor, places, quotient) in [
+            ("1", "3", 3, "0.333"),
+            ("2", "3", 3, "0.667"),
+            ("-2", "3", 3, "-0.667"),
+            ("1", "8", 2, "0.12"),
+            ("3", "8", 2, "0.38"),
+            ("0.125000000001", "1", 2, "0.13"),
+            ("163.7645785", "158182034", 15, "0.000001035291850"),
+            ("1e40", "1e-2", 0, "1000000000000000000000000000000000000000000"),
+        ] {
+            let number = |text: &str| text.parse::<Decimal>().unwrap();
+            assert_eq!(
+                number(dividend).over(&number(divisor), places),
+                Some(number(quotient)),
+                "{dividend} / {divisor}"
+            );
+        }
+        assert_eq!(Decimal::from(1).over(&Decimal::default(), 2), None);
     }
 
     #[test]
