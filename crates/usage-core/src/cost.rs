@@ -19,6 +19,55 @@ pub struct CostRow {
     pub quantity_unit: Option<String>,
 }
 
+impl CostRow {
+    /// A fingerprint of the amount and the quantity, by which a re-read tells changed from unchanged. Two texts of one
+    /// number, as `0.06` and `6E-2`, have the same.
+    pub fn content_hash(&self) -> i64 {
+        let mut hasher = blake3::Hasher::new();
+        let mut each = |value: Option<&str>| {
+            let value = value.unwrap_or_default();
+            // Amounts and units are short texts.
+            hasher.update(&u32::try_from(value.len()).unwrap_or(u32::MAX).to_be_bytes());
+            hasher.update(value.as_bytes());
+        };
+        let number = |number: &Option<DecimalText>| number.as_ref().map(|number| number.value().to_string());
+        each(number(&self.amount).as_deref());
+        each(number(&self.quantity).as_deref());
+        each(present(self.quantity_unit.as_deref()));
+        let mut head = [0_u8; 8];
+        head.copy_from_slice(&hasher.finalize().as_bytes()[..8]);
+        i64::from_be_bytes(head)
+    }
+
+    /// The sum of two rows of one group. Absent plus absent stays absent; quantities in different units have no sum.
+    #[must_use]
+    pub fn plus(self, other: Self) -> Self {
+        let same_unit = self.quantity_unit == other.quantity_unit;
+        Self {
+            group: self.group,
+            amount: sum(self.amount, other.amount),
+            quantity: if same_unit {
+                sum(self.quantity, other.quantity)
+            } else {
+                None
+            },
+            quantity_unit: self.quantity_unit.filter(|_| same_unit),
+        }
+    }
+}
+
+/// The sum of what is present. A number alone keeps its text.
+fn sum(left: Option<DecimalText>, right: Option<DecimalText>) -> Option<DecimalText> {
+    match (left, right) {
+        (Some(left), Some(right)) => {
+            let mut sum = left.value().clone();
+            sum += right.value();
+            Some(DecimalText::from(sum))
+        }
+        (left, right) => left.or(right),
+    }
+}
+
 /// What tells the costs of one window apart: with its window, the identity of a cost.
 ///
 /// `None` means that the provider sent no value. An empty text counts as none.
@@ -206,6 +255,45 @@ impl Modality {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn row(amount: &str, quantity: Option<&str>, unit: &str) -> CostRow {
+        CostRow {
+            amount: Some(amount.parse().unwrap()),
+            quantity: quantity.map(|quantity| quantity.parse().unwrap()),
+            quantity_unit: Some(unit.to_owned()),
+            ..CostRow::default()
+        }
+    }
+
+    #[test]
+    fn rows_of_one_group_are_summed_exactly() {
+        let sum = row("0.1", Some("5"), "tokens").plus(row("-0.30", Some("7"), "tokens"));
+        assert_eq!(sum, row("-0.2", Some("12"), "tokens"));
+        let sum = row("1", Some("5"), "tokens").plus(row("1", Some("5"), "images"));
+        assert_eq!(
+            (sum.quantity, sum.quantity_unit),
+            (None, None),
+            "units do not add"
+        );
+        let alone = CostRow::default().plus(row("6E-2", None, ""));
+        assert_eq!(alone.amount.unwrap().text(), "6E-2");
+    }
+
+    #[test]
+    fn the_hash_is_that_of_the_numbers_not_of_their_texts() {
+        assert_eq!(
+            row("0.06", None, "").content_hash(),
+            row("6E-2", None, "").content_hash()
+        );
+        assert_ne!(
+            row("0.06", None, "").content_hash(),
+            row("0.07", None, "").content_hash()
+        );
+        assert_ne!(
+            CostRow::default().content_hash(),
+            row("0", None, "").content_hash()
+        );
+    }
 
     #[test]
     fn line_items_of_every_form_seen_are_read() {

@@ -269,6 +269,15 @@ impl DecimalText {
     }
 }
 
+impl From<Decimal> for DecimalText {
+    fn from(value: Decimal) -> Self {
+        Self {
+            text: value.to_string(),
+            value,
+        }
+    }
+}
+
 impl FromStr for DecimalText {
     type Err = ParseDecimalError;
 

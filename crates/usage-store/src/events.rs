@@ -2,13 +2,14 @@
 
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
-use usage_core::{DedupeKey, Dimensions, Endpoint, Metrics, UsageEvent, Width, Window, WindowRange};
+use usage_core::{DedupeKey, Dimensions, Endpoint, Metrics, NanoUsd, UsageEvent, Width, Window, WindowRange};
 
 use crate::accounts::{self, AccountScope, StoredAccount};
 use crate::connection::AnyConnection;
 use crate::coverage::{parse_endpoint, parse_window};
 use crate::error::StoreError;
 use crate::ledger::Ledger;
+use crate::pricing::EventPrice;
 use crate::schema::{usage_events, usage_revisions};
 
 /// One row of the ledger with its history.
@@ -26,6 +27,8 @@ pub struct StoredEvent {
     pub changed_at: DateTime<Utc>,
     /// The run that last changed it.
     pub run_id: i64,
+    /// What it costs, by which price; `None` if it was stored before there were prices.
+    pub price: Option<EventPrice>,
 }
 
 /// What was replaced, or deleted.
@@ -52,6 +55,8 @@ pub enum RevisionKind {
     Added,
     /// An operator deleted it: it said again what other rows of its window say.
     Cleaned,
+    /// An operator had it priced anew; its numbers are as before.
+    Repriced,
 }
 
 impl RevisionKind {
@@ -62,14 +67,21 @@ impl RevisionKind {
             Self::Retracted => "retracted",
             Self::Added => "added",
             Self::Cleaned => "cleaned",
+            Self::Repriced => "repriced",
         }
     }
 
     pub(crate) fn parse(text: &str) -> Result<Self, StoreError> {
-        [Self::Changed, Self::Retracted, Self::Added, Self::Cleaned]
-            .into_iter()
-            .find(|kind| kind.as_str() == text)
-            .ok_or_else(|| StoreError::corrupt("revision kind", text))
+        [
+            Self::Changed,
+            Self::Retracted,
+            Self::Added,
+            Self::Cleaned,
+            Self::Repriced,
+        ]
+        .into_iter()
+        .find(|kind| kind.as_str() == text)
+        .ok_or_else(|| StoreError::corrupt("revision kind", text))
     }
 }
 
@@ -335,6 +347,8 @@ macro_rules! event_row {
             first_stored_at: i64,
             changed_at: i64,
             run_id: i64,
+            cost_nano_usd: Option<i64>,
+            price_ref: Option<i64>,
         }
 
         impl $name {
@@ -399,6 +413,10 @@ macro_rules! event_row {
                     first_stored_at: instant(self.first_stored_at)?,
                     changed_at: instant(self.changed_at)?,
                     run_id: self.run_id,
+                    price: self.price_ref.map(|price_ref| EventPrice {
+                        cost: self.cost_nano_usd.map(NanoUsd::new),
+                        price_ref,
+                    }),
                 };
                 Ok((event, self.dedupe_key, self.content_hash))
             }

@@ -97,8 +97,9 @@ fn changes(revisions: Vec<StoredRevision>, mut after: BTreeMap<DedupeKey, Metric
                 Some(found) => after.insert(key, found),
                 None => after.remove(&key),
             };
-            // What an operator deleted is no restatement of the provider's.
-            (revision.kind != RevisionKind::Cleaned).then_some(EventChange {
+            // What an operator deleted or had priced anew is no restatement of the provider's.
+            let by_operator = matches!(revision.kind, RevisionKind::Cleaned | RevisionKind::Repriced);
+            (!by_operator).then_some(EventChange {
                 dimensions: revision.before.event.dimensions,
                 before: found,
                 after: came,

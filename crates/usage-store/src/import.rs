@@ -4,6 +4,7 @@
 //! standing or once cleaned; so it can be repeated, and the first read of such a window replaces all of it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use diesel::prelude::*;
 use diesel::sql_query;
@@ -18,8 +19,9 @@ use crate::error::StoreError;
 use crate::events::{RevisionKind, parse_key};
 use crate::lease::{self, Lease};
 use crate::ledger::Ledger;
+use crate::pricing::{Pricing, RowPricer};
 use crate::replace::WindowRows;
-use crate::replace::prepare::{PreparedRow, Stamp};
+use crate::replace::prepare::{PreparedRow, PricedRow, Stamp};
 use crate::replace::write;
 use crate::schema::{usage_events, usage_revisions};
 
@@ -69,6 +71,7 @@ impl Ledger {
                 now: self.now_unix(),
                 run_id,
             },
+            pricer: self.pricer.clone(),
             windows: windows
                 .into_iter()
                 .map(|rows| Candidates::new(account, endpoint, rows))
@@ -158,6 +161,7 @@ struct Import {
     lease: Lease,
     endpoint: Endpoint,
     stamp: Stamp,
+    pricer: Option<Arc<dyn RowPricer>>,
     windows: Vec<Candidates>,
 }
 
@@ -260,9 +264,30 @@ impl Import {
             });
         }
         new.sort_by_key(|row| (row.window_start, row.key));
-        write::insert(connection, self.stamp, &new)?;
+        let priced = self.priced(connection, new)?;
+        write::insert(connection, self.stamp, &priced)?;
         lease::extend(connection, &self.lease)?;
         Ok(imported)
+    }
+
+    /// The rows with their prices. What the old system's row does not name, it was not grouped by.
+    fn priced<'a>(
+        &self,
+        connection: &mut AnyConnection,
+        rows: Vec<&'a PreparedRow>,
+    ) -> Result<Vec<PricedRow<'a>>, StoreError> {
+        let mut pricing = Pricing::default();
+        for row in &rows {
+            let width = Width::from_seconds(row.window_end - row.window_start);
+            let window = width.and_then(|width| Window::from_unix(row.window_start, width).ok());
+            let price = self.pricer.as_ref().zip(window).map(|(pricer, window)| {
+                pricer.price(&row.to_price(self.endpoint, window, row.dimensions.present()))
+            });
+            pricing.push(price);
+        }
+        let columns = pricing.columns(connection)?;
+        let priced = rows.into_iter().zip(columns);
+        Ok(priced.map(|(row, price)| PricedRow { row, price }).collect())
     }
 
     fn look(

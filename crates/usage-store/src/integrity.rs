@@ -10,6 +10,7 @@ use usage_core::{DedupeKey, Width, format_instant};
 use crate::accounts::{self, AccountScope};
 use crate::bucket_index;
 use crate::connection::AnyConnection;
+use crate::costs;
 use crate::error::{MOST_DUPLICATES, StoreError, one_line};
 use crate::events::{self, instant};
 use crate::import;
@@ -20,6 +21,8 @@ use crate::ledger::Ledger;
 pub struct IntegrityReport {
     /// How many events were looked at.
     pub events: u64,
+    /// How many costs were looked at.
+    pub costs: u64,
     /// How many of them were imported and stand in windows that nobody read, so that no coverage vouches for them.
     pub imported: u64,
     /// What is wrong; empty if nothing is.
@@ -56,6 +59,8 @@ impl Ledger {
             check_events(connection, &mut report)?;
             check_windows(connection, &mut report)?;
             check_coverage(connection, &mut report)?;
+            check_costs(connection, &mut report)?;
+            check_prices(connection, &mut report)?;
             report.imported = import::unread(connection, &AccountScope::All)?
                 .iter()
                 .map(|unread| unread.events)
@@ -169,6 +174,8 @@ fn check_coverage(connection: &mut AnyConnection, report: &mut IntegrityReport) 
         "SELECT count(*) AS count, min(window_start) AS window_start FROM \
          (SELECT c.window_start, c.event_count, (SELECT count(*) FROM usage_events e \
          WHERE e.window_start = c.window_start AND e.window_end = c.window_start + c.width_seconds \
+         AND e.account_id = c.account_id AND e.endpoint = c.endpoint) \
+         + (SELECT count(*) FROM cost_events e WHERE e.window_start = c.window_start \
          AND e.account_id = c.account_id AND e.endpoint = c.endpoint) AS found FROM usage_coverage c \
          WHERE NOT EXISTS (SELECT 1 FROM usage_coverage o WHERE o.account_id = c.account_id \
          AND o.endpoint = c.endpoint AND o.width_seconds = c.width_seconds AND o.window_start = c.window_start \
@@ -177,6 +184,47 @@ fn check_coverage(connection: &mut AnyConnection, report: &mut IntegrityReport) 
          WHERE r.kind = 'import' AND i.window_start = c.window_start AND i.account_id = c.account_id \
          AND i.endpoint = c.endpoint AND i.window_end = c.window_start + c.width_seconds))) AS counted \
          WHERE event_count <> found",
+    )
+}
+
+/// Each cost's key and hash must follow from what it says, and its window must be covered.
+fn check_costs(connection: &mut AnyConnection, report: &mut IntegrityReport) -> Result<(), StoreError> {
+    costs::each(connection, |cost, content_hash, amount_nano| {
+        report.costs += 1;
+        let expected = DedupeKey::of_cost(&cost.account, cost.endpoint, cost.window, &cost.row.group);
+        let place = || {
+            let item = cost.row.group.line_item().unwrap_or("no line item");
+            format!("{} {} {item}", cost.account, cost.window)
+        };
+        if expected != cost.key {
+            report.note("costs whose key is not that of their group", place);
+        }
+        if cost.row.content_hash() != content_hash {
+            report.note("costs whose hash is not that of their amount", place);
+        }
+        let nanos = cost.row.amount.as_ref().map(|amount| amount.value().to_nanos());
+        if nanos != amount_nano.map(Some) {
+            report.note("costs whose billionths are not those of their amount", place);
+        }
+    })?;
+    count(
+        connection,
+        report,
+        "costs of windows that nothing covers",
+        "SELECT count(*) AS count, min(e.window_start) AS window_start FROM cost_events e WHERE NOT EXISTS \
+         (SELECT 1 FROM usage_coverage c WHERE c.account_id = e.account_id AND c.endpoint = e.endpoint \
+         AND c.width_seconds = e.window_end - e.window_start AND c.window_start = e.window_start)",
+    )
+}
+
+fn check_prices(connection: &mut AnyConnection, report: &mut IntegrityReport) -> Result<(), StoreError> {
+    count(
+        connection,
+        report,
+        "events whose price the ledger does not have",
+        "SELECT count(*) AS count, min(e.window_start) AS window_start FROM usage_events e \
+         WHERE (e.price_ref IS NOT NULL AND NOT EXISTS (SELECT 1 FROM prices p WHERE p.id = e.price_ref)) \
+         OR (e.cost_nano_usd IS NOT NULL AND e.price_ref IS NULL)",
     )
 }
 

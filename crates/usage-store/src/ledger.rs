@@ -11,6 +11,7 @@ use crate::bucket_index::{self, WritePath};
 use crate::connection::{self, AnyConnection, DatabaseKind, Manager};
 use crate::error::StoreError;
 use crate::migrate::{self, SchemaState};
+use crate::pricing::RowPricer;
 
 /// A ledger in SQLite or PostgreSQL. Cloning is cheap and shares the connections.
 ///
@@ -21,6 +22,7 @@ pub struct Ledger {
     clock: Arc<dyn Clock>,
     kind: DatabaseKind,
     name: Arc<str>,
+    pub(crate) pricer: Option<Arc<dyn RowPricer>>,
 }
 
 /// What opening may do to the database.
@@ -61,6 +63,7 @@ impl Ledger {
             clock,
             kind,
             name,
+            pricer: None,
         })
     }
 
@@ -145,7 +148,12 @@ impl fmt::Debug for Ledger {
 }
 
 fn set_up(connection: &mut AnyConnection, name: &str) -> Result<(), StoreError> {
-    let state = migrate::state(connection)?;
+    let mut state = migrate::state(connection)?;
+    if matches!(state, SchemaState::Older(_) | SchemaState::Foreign) {
+        // It may be that another process is about to set it up, migration by migration.
+        migrate::wait_for_migration(connection)?;
+        state = migrate::state(connection)?;
+    }
     if matches!(state, SchemaState::Current | SchemaState::Empty) {
         connection::use_write_ahead_log(connection)?;
     }

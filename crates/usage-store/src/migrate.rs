@@ -126,6 +126,18 @@ pub(crate) fn run(connection: &mut AnyConnection) -> Result<Vec<String>, StoreEr
     versions.map_err(failed)
 }
 
+/// Waits until nobody migrates the database: on SQLite a migration is one transaction, which nobody sees half done.
+pub(crate) fn wait_for_migration(connection: &mut AnyConnection) -> Result<(), StoreError> {
+    if let AnyConnection::Postgres(_) = connection {
+        for function in ["pg_advisory_lock", "pg_advisory_unlock"] {
+            connection
+                .batch_execute(&format!("SELECT {function}({MIGRATION_LOCK})"))
+                .map_err(StoreError::query("waiting for a migration"))?;
+        }
+    }
+    Ok(())
+}
+
 /// The versions this program knows, as the migrations table spells them.
 fn versions(connection: &AnyConnection) -> Result<Vec<String>, StoreError> {
     let names = match connection {

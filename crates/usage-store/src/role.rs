@@ -9,7 +9,7 @@ use crate::error::StoreError;
 use crate::ledger::Ledger;
 
 /// The views that stay as they are from version to version; `docs/SQL.md` describes them.
-pub const PUBLIC_VIEWS: [&str; 2] = ["usage_daily", "coverage_daily"];
+pub const PUBLIC_VIEWS: [&str; 3] = ["usage_daily", "coverage_daily", "cost_daily"];
 
 /// PostgreSQL cuts longer names without an error, and then grants to another role than was meant.
 const LONGEST_NAME: usize = 63;

@@ -73,6 +73,8 @@ diesel::table! {
         first_stored_at -> BigInt,
         changed_at -> BigInt,
         run_id -> BigInt,
+        cost_nano_usd -> Nullable<BigInt>,
+        price_ref -> Nullable<BigInt>,
     }
 }
 
@@ -121,6 +123,77 @@ diesel::table! {
         usage_bytes -> Nullable<BigInt>,
         num_sessions -> Nullable<BigInt>,
         num_requests -> Nullable<BigInt>,
+        content_hash -> BigInt,
+        revision -> BigInt,
+        first_stored_at -> BigInt,
+        changed_at -> BigInt,
+        run_id -> BigInt,
+        cost_nano_usd -> Nullable<BigInt>,
+        price_ref -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
+    prices (id) {
+        id -> BigInt,
+        price_id -> Text,
+        catalogue_version -> Text,
+        record -> Text,
+    }
+}
+
+diesel::table! {
+    cost_events (window_start, dedupe_key) {
+        account_id -> BigInt,
+        endpoint -> Text,
+        window_start -> BigInt,
+        window_end -> BigInt,
+        dedupe_key -> Binary,
+        project_id -> Nullable<Text>,
+        api_key_id -> Nullable<Text>,
+        line_item -> Nullable<Text>,
+        currency -> Nullable<Text>,
+        amount -> Nullable<Text>,
+        amount_nano -> Nullable<BigInt>,
+        quantity -> Nullable<Text>,
+        quantity_unit -> Nullable<Text>,
+        model -> Nullable<Text>,
+        direction -> Nullable<Text>,
+        modality -> Nullable<Text>,
+        tier -> Nullable<Text>,
+        long_context -> Bool,
+        content_hash -> BigInt,
+        revision -> BigInt,
+        first_stored_at -> BigInt,
+        changed_at -> BigInt,
+        run_id -> BigInt,
+    }
+}
+
+diesel::table! {
+    // Append-only, as usage_revisions.
+    cost_revisions (window_start, dedupe_key, revision) {
+        kind -> Text,
+        replaced_at -> BigInt,
+        replaced_by_run -> BigInt,
+        account_id -> BigInt,
+        endpoint -> Text,
+        window_start -> BigInt,
+        window_end -> BigInt,
+        dedupe_key -> Binary,
+        project_id -> Nullable<Text>,
+        api_key_id -> Nullable<Text>,
+        line_item -> Nullable<Text>,
+        currency -> Nullable<Text>,
+        amount -> Nullable<Text>,
+        amount_nano -> Nullable<BigInt>,
+        quantity -> Nullable<Text>,
+        quantity_unit -> Nullable<Text>,
+        model -> Nullable<Text>,
+        direction -> Nullable<Text>,
+        modality -> Nullable<Text>,
+        tier -> Nullable<Text>,
+        long_context -> Bool,
         content_hash -> BigInt,
         revision -> BigInt,
         first_stored_at -> BigInt,

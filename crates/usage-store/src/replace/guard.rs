@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use chrono::NaiveDate;
 use diesel::prelude::*;
-use usage_core::{Issue, IssueCode, Metrics, Width, Window, WindowState};
+use usage_core::{Metrics, Width, Window};
 
 use super::compare::Change;
-use super::{Batch, WindowOutcome};
+use super::{Batch, WindowOutcome, read};
 use crate::connection::AnyConnection;
 use crate::error::StoreError;
 use crate::schema::usage_events;
@@ -40,7 +40,7 @@ pub(super) fn hold_mass_retractions(
     changes: &mut Vec<Change<'_>>,
     outcomes: &mut Vec<WindowOutcome>,
 ) -> Result<(), StoreError> {
-    if batch.accept_retractions {
+    if batch.read.accept_retractions {
         return Ok(());
     }
     let mut losing_days = BTreeMap::new();
@@ -68,31 +68,18 @@ pub(super) fn hold_mass_retractions(
         } else {
             "take more than half of the day"
         };
-        outcomes.push(WindowOutcome {
+        let (retracted, changed) = (change.retracted.len(), change.updated.len());
+        outcomes.push(WindowOutcome::refused(
             window,
-            result: Err(Issue::new(
-                IssueCode::MassRetraction,
-                format!(
-                    "{} {} {window}: this read would {what} ({} rows retracted, {} changed); if the provider is \
-                     right, run again with --accept-retractions",
-                    batch.scope.account,
-                    batch.scope.endpoint,
-                    change.retracted.len(),
-                    change.updated.len(),
-                ),
-            )),
-        });
+            batch.read.mass_retraction(window, what, retracted, changed),
+        ));
     }
     *changes = kept;
     Ok(())
 }
 
 fn empties_settled(change: &Change<'_>) -> bool {
-    let was_settled = change
-        .overlapping
-        .iter()
-        .any(|coverage| coverage.state == WindowState::Settled);
-    was_settled && change.window.rows.is_empty() && !change.retracted.is_empty()
+    read::was_settled(change.overlapping) && change.window.rows.is_empty() && !change.retracted.is_empty()
 }
 
 fn loses_most_of_day(
@@ -113,8 +100,8 @@ fn loses_most_of_day(
     let mut rows: Vec<VolumeRow> = usage_events::table
         .filter(usage_events::window_start.ge(whole_day.start_unix()))
         .filter(usage_events::window_start.lt(whole_day.end_unix()))
-        .filter(usage_events::account_id.eq(batch.lease.account_id))
-        .filter(usage_events::endpoint.eq(batch.scope.endpoint.as_str()))
+        .filter(usage_events::account_id.eq(batch.read.lease.account_id))
+        .filter(usage_events::endpoint.eq(batch.read.scope.endpoint.as_str()))
         .filter(usage_events::window_end.eq(usage_events::window_start + width_of(&of_day).seconds()))
         .select(VolumeRow::as_select())
         .order((usage_events::window_start, usage_events::dedupe_key))
@@ -129,7 +116,7 @@ fn loses_most_of_day(
         let metrics = row.metrics();
         let project_id = row.project_id.as_deref();
         match read.get(&row.window_start) {
-            Some(change) if batch.scope.filter.admits(project_id) => {
+            Some(change) if batch.read.scope.filter.admits(project_id) => {
                 // What was imported was never the provider's word, so the first read takes nothing back.
                 if change.was_read(project_id) {
                     before.add(&metrics);

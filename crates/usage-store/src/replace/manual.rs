@@ -7,8 +7,7 @@ use std::collections::BTreeMap;
 use diesel::prelude::*;
 use usage_core::DedupeKey;
 
-use super::Batch;
-use super::prepare::{PreparedRow, StampedRow};
+use super::prepare::{PricedRow, Stamp, StampedRow};
 use super::write::{self, KEYS_A_STATEMENT};
 use crate::connection::AnyConnection;
 use crate::error::StoreError;
@@ -28,19 +27,19 @@ struct Kept {
 /// row is written anew, with the history of the oldest.
 pub(super) fn update(
     connection: &mut AnyConnection,
-    batch: &Batch,
-    rows: &[&PreparedRow],
+    stamp: Stamp,
+    rows: &[PricedRow<'_>],
 ) -> Result<(), StoreError> {
-    for of_window in rows.chunk_by(|left, right| left.window_start == right.window_start) {
+    for of_window in rows.chunk_by(|left, right| left.row.window_start == right.row.window_start) {
         for rows in of_window.chunks(KEYS_A_STATEMENT) {
             let kept = take_out(connection, rows)?;
             let stamped: Vec<StampedRow<'_>> = rows
                 .iter()
-                .filter_map(|row| kept.get(&row.key).map(|kept| (*row, kept)))
+                .filter_map(|row| kept.get(&row.row.key).map(|kept| (row, kept)))
                 .map(|(row, kept)| StampedRow {
                     revision: kept.revision + 1,
                     first_stored_at: kept.first_stored_at,
-                    ..StampedRow::new(row, batch.stamp())
+                    ..StampedRow::new(row, stamp)
                 })
                 .collect();
             if stamped.len() != rows.len() {
@@ -55,12 +54,12 @@ pub(super) fn update(
 /// Deletes what stands of these rows and returns what must be kept of it.
 fn take_out(
     connection: &mut AnyConnection,
-    rows: &[&PreparedRow],
+    rows: &[PricedRow<'_>],
 ) -> Result<BTreeMap<DedupeKey, Kept>, StoreError> {
-    let Some(start) = rows.first().map(|row| row.window_start) else {
+    let Some(start) = rows.first().map(|row| row.row.window_start) else {
         return Ok(BTreeMap::new());
     };
-    let keys: Vec<Vec<u8>> = rows.iter().map(|row| row.key.as_bytes().to_vec()).collect();
+    let keys: Vec<Vec<u8>> = rows.iter().map(|row| row.row.key.as_bytes().to_vec()).collect();
     let standing: Vec<(Vec<u8>, i64, i64)> = usage_events::table
         .filter(usage_events::window_start.eq(start))
         .filter(usage_events::dedupe_key.eq_any(keys.clone()))

@@ -8,22 +8,26 @@ mod compare;
 mod guard;
 mod manual;
 pub(crate) mod prepare;
+pub(crate) mod read;
 pub(crate) mod write;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::iter::Peekable;
+use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use usage_core::{DimensionSet, Issue, IssueCode, Scope, UsageRow, Window, WindowRange, WindowState};
+use usage_core::{DimensionSet, Issue, Scope, UsageRow, Window, WindowState};
 
-use crate::accounts::AccountScope;
 use crate::bucket_index::{self, WritePath};
 use crate::connection::AnyConnection;
-use crate::coverage::{self, Coverage, CoverageQuery};
+use crate::coverage::{self, Coverage};
 use crate::error::StoreError;
 use crate::lease::{self, Lease};
 use crate::ledger::{self, Ledger};
-use prepare::{PreparedRow, PreparedWindow, Stamp};
+use crate::pricing::{self, PriceColumns, Pricing, PricingNotes, RowPricer};
+use compare::Updated;
+use prepare::{PreparedRow, PreparedWindow, PricedRow};
+use read::Read;
 
 /// Complete windows of one read, to stand in the ledger instead of what it has of their scope.
 #[derive(Clone, Debug)]
@@ -60,6 +64,19 @@ pub struct WindowOutcome {
     pub window: Window,
     /// What was written, or why the ledger kept what it had.
     pub result: Result<WindowCounts, Issue>,
+    /// What must be told about the prices of the rows that were written, and of how many.
+    pub pricing: PricingNotes,
+}
+
+impl WindowOutcome {
+    /// A window of which the ledger kept what it had.
+    pub(crate) const fn refused(window: Window, issue: Issue) -> Self {
+        Self {
+            window,
+            result: Err(issue),
+            pricing: PricingNotes::new(),
+        }
+    }
 }
 
 /// What replacing one window wrote.
@@ -138,14 +155,17 @@ impl Ledger {
         while let Some(Prepared { windows, failed }) = prepared {
             outcomes.extend(failed);
             let batch = Batch {
-                scope: scope.clone(),
-                refused: read.refused,
-                empty: read.empty,
-                read_started_at: read.read_started_at,
-                now: self.now_unix(),
-                run_id: read.run_id,
-                accept_retractions: read.accept_retractions,
-                lease: lease.clone(),
+                read: Read {
+                    scope: scope.clone(),
+                    refused: read.refused,
+                    empty: read.empty,
+                    read_started_at: read.read_started_at,
+                    now: self.now_unix(),
+                    run_id: read.run_id,
+                    accept_retractions: read.accept_retractions,
+                    lease: lease.clone(),
+                },
+                pricer: self.pricer.clone(),
                 windows,
             };
             // The next batch is prepared while the database works on this one.
@@ -210,43 +230,27 @@ fn next_batch(windows: &mut Peekable<impl Iterator<Item = WindowRows>>) -> Vec<W
 
 /// The windows of one transaction.
 struct Batch {
-    scope: Scope,
-    refused: DimensionSet,
-    empty: DimensionSet,
-    read_started_at: DateTime<Utc>,
-    now: i64,
-    run_id: i64,
-    accept_retractions: bool,
-    lease: Lease,
+    read: Read,
+    pricer: Option<Arc<dyn RowPricer>>,
     windows: Vec<PreparedWindow>,
 }
 
 impl Batch {
     fn apply(&self, connection: &mut AnyConnection) -> Result<Vec<WindowOutcome>, StoreError> {
-        lease::check(connection, &self.lease)?;
+        let read = &self.read;
+        lease::check(connection, &read.lease)?;
         let path = bucket_index::write_path(connection)?;
         if path == WritePath::Manual {
             bucket_index::exclude_writers(connection)?;
         }
-        let covered = self.covered(connection)?;
+        let windows = self.windows.iter().map(|window| window.window);
+        let mut overlapping = read.overlapping(connection, windows)?;
         let mut outcomes = Vec::with_capacity(self.windows.len());
         let mut admitted = Vec::with_capacity(self.windows.len());
-        let mut by_window: BTreeMap<Window, Vec<&Coverage>> = BTreeMap::new();
-        for coverage in &covered {
-            by_window.entry(coverage.window).or_default().push(coverage);
-        }
         for window in &self.windows {
-            let overlapping: Vec<&Coverage> = by_window
-                .remove(&window.window)
-                .unwrap_or_default()
-                .into_iter()
-                .filter(|coverage| coverage.filter.overlaps(&self.scope.filter))
-                .collect();
-            match self.objection(window, &overlapping) {
-                Some(issue) => outcomes.push(WindowOutcome {
-                    window: window.window,
-                    result: Err(issue),
-                }),
+            let overlapping = overlapping.remove(&window.window).unwrap_or_default();
+            match read.objection(window.window, &overlapping) {
+                Some(issue) => outcomes.push(WindowOutcome::refused(window.window, issue)),
                 None => admitted.push((window, overlapping)),
             }
         }
@@ -255,11 +259,14 @@ impl Batch {
         let mut changes = compare::compare(&admitted, &standing);
         guard::hold_mass_retractions(connection, self, &mut changes, &mut outcomes)?;
 
-        let coverage: Vec<Coverage> = changes.iter().map(|change| self.coverage_after(change)).collect();
-        for (change, coverage) in changes.iter().zip(&coverage) {
+        let (inserted, updated, notes) = self.priced(connection, &changes)?;
+        let mut covered: Vec<Coverage> = Vec::with_capacity(changes.len());
+        for (change, pricing) in changes.iter().zip(notes) {
+            let window = change.window.window;
+            let coverage = read.coverage_after(window, change.window.rows.len(), change.overlapping);
             let revisions = write::revisions(connection, self, change)?;
             outcomes.push(WindowOutcome {
-                window: change.window.window,
+                window,
                 result: Ok(WindowCounts {
                     inserted: change.inserted.len() as u64,
                     updated: change.updated.len() as u64,
@@ -270,103 +277,83 @@ impl Batch {
                     state: coverage.state,
                     path,
                 }),
+                pricing,
             });
+            covered.push(coverage);
         }
-        let inserted: Vec<&PreparedRow> = changes
-            .iter()
-            .flat_map(|change| change.inserted.iter().copied())
-            .collect();
-        let updated: Vec<&PreparedRow> = changes
-            .iter()
-            .flat_map(|change| change.updated.iter().copied())
-            .collect();
-        write::insert(connection, self.stamp(), &inserted)?;
+        write::insert(connection, read.stamp(), &inserted)?;
         match path {
-            WritePath::Constraint => write::update(connection, self, &updated)?,
-            WritePath::Manual => manual::update(connection, self, &updated)?,
+            WritePath::Constraint => write::update(connection, read.stamp(), &updated)?,
+            WritePath::Manual => manual::update(connection, read.stamp(), &updated)?,
         }
         for change in &changes {
             write::retract(connection, change)?;
         }
-        coverage::save(connection, &coverage)?;
-        lease::extend(connection, &self.lease)?;
+        coverage::save(connection, &covered)?;
+        lease::extend(connection, &read.lease)?;
         Ok(outcomes)
     }
 
-    fn stamp(&self) -> Stamp {
-        Stamp {
-            now: self.now,
-            run_id: self.run_id,
-        }
-    }
-
-    /// The coverage of the batch's windows, whatever its filter.
-    fn covered(&self, connection: &mut AnyConnection) -> Result<Vec<Coverage>, StoreError> {
-        let mut covered = Vec::new();
-        for windows in WindowRange::join(self.windows.iter().map(|window| window.window)) {
-            let query = CoverageQuery {
-                scope: AccountScope::Only(vec![self.lease.account_id]),
-                endpoint: Some(self.scope.endpoint),
-                windows: Some(windows),
-            };
-            covered.extend(coverage::load(connection, &query)?);
-        }
-        Ok(covered)
-    }
-
-    /// Why a window may not be written, judged by what coverage says of reads that could see the same rows.
-    fn objection(&self, window: &PreparedWindow, overlapping: &[&Coverage]) -> Option<Issue> {
-        let place = format!("{} {} {}", self.scope.account, self.scope.endpoint, window.window);
-        if let Some(newer) = overlapping
+    /// The rows to be written with their prices, and what must be told of each window's: a new row is priced by the
+    /// price list as it is, a changed one by the price that it had.
+    fn priced<'a>(
+        &self,
+        connection: &mut AnyConnection,
+        changes: &[compare::Change<'a>],
+    ) -> Result<(Vec<PricedRow<'a>>, Vec<PricedRow<'a>>, Vec<PricingNotes>), StoreError> {
+        let had: BTreeSet<i64> = changes
             .iter()
-            .find(|coverage| coverage.read_started_at > self.read_started_at)
-        {
-            return Some(Issue::new(
-                IssueCode::StaleRead,
-                format!(
-                    "{place}: the read began before the one of run {} in the ledger and was dropped",
-                    newer.run_id
-                ),
-            ));
-        }
-        let missing = overlapping
-            .iter()
-            .map(|coverage| coverage.grouped_by.difference(self.scope.grouped_by))
-            .find(|missing| !missing.is_empty())?;
-        let reason = if missing.is_subset(self.refused) {
-            "the provider refuses to group by it now, so the ledger keeps what it has"
-        } else {
-            "group by at least as much"
+            .flat_map(|change| change.updated.iter().filter_map(|updated| updated.price_ref))
+            .collect();
+        let records = match (had.is_empty(), &self.pricer) {
+            (false, Some(_)) => pricing::load(connection, Some(had.into_iter().collect()))?,
+            _ => BTreeMap::new(),
         };
-        Some(Issue::new(
-            IssueCode::GroupingCoarser,
-            format!("{place}: the ledger is grouped by {missing} too, this read is not; {reason}"),
-        ))
-    }
-
-    fn coverage_after(&self, change: &compare::Change<'_>) -> Coverage {
-        let window = change.window.window;
-        let state = WindowState::of(window, self.read_started_at, self.scope.account.provider());
-        let first_closed_at = change
-            .overlapping
-            .iter()
-            .filter(|coverage| coverage.filter == self.scope.filter)
-            .find_map(|coverage| coverage.first_closed_at)
-            .or_else(|| (state != WindowState::Open).then_some(self.read_started_at));
-        Coverage {
-            account_id: self.lease.account_id,
-            endpoint: self.scope.endpoint,
-            window,
-            filter: self.scope.filter.clone(),
-            grouped_by: self.scope.grouped_by,
-            refused: self.refused,
-            empty: self.empty,
-            state,
-            event_count: i64::try_from(change.window.rows.len()).unwrap_or(i64::MAX),
-            read_started_at: self.read_started_at,
-            stored_at: DateTime::from_timestamp(self.now, 0).unwrap_or(self.read_started_at),
-            first_closed_at,
-            run_id: self.run_id,
+        let (mut of_inserted, mut of_updated) = (Pricing::default(), Pricing::default());
+        let mut notes = Vec::with_capacity(changes.len());
+        for change in changes {
+            let mut noted = PricingNotes::new();
+            let to_price = |row: &'a PreparedRow| {
+                row.to_price(
+                    self.read.scope.endpoint,
+                    change.window.window,
+                    self.read.scope.grouped_by,
+                )
+            };
+            for row in &change.inserted {
+                let price = self.pricer.as_ref().map(|pricer| pricer.price(&to_price(row)));
+                price.iter().for_each(|price| pricing::count(&mut noted, price));
+                of_inserted.push(price);
+            }
+            for Updated { row, price_ref } in &change.updated {
+                let had = price_ref.and_then(|number| records.get(&number));
+                let price = match (&self.pricer, had) {
+                    (None, _) => None,
+                    (Some(pricer), None) => Some(pricer.price(&to_price(row))),
+                    (Some(pricer), Some(record)) => Some(
+                        pricer
+                            .price_again(record, &to_price(row))
+                            .map_err(|reason| StoreError::corrupt("price", reason))?,
+                    ),
+                };
+                price.iter().for_each(|price| pricing::count(&mut noted, price));
+                of_updated.push(price);
+            }
+            notes.push(noted);
         }
+        let with_price = |rows: Vec<&'a PreparedRow>, prices: Vec<PriceColumns>| {
+            rows.into_iter()
+                .zip(prices)
+                .map(|(row, price)| PricedRow { row, price })
+                .collect()
+        };
+        let inserted = changes.iter().flat_map(|change| change.inserted.iter().copied());
+        let inserted = with_price(inserted.collect(), of_inserted.columns(connection)?);
+        let updated = changes.iter().flat_map(|change| &change.updated);
+        let updated = with_price(
+            updated.map(|updated| updated.row).collect(),
+            of_updated.columns(connection)?,
+        );
+        Ok((inserted, updated, notes))
     }
 }

@@ -2,11 +2,12 @@
 
 use diesel::result::QueryResult;
 use usage_core::{
-    DedupeKey, DedupeKeys, Dimension, Dimensions, Endpoint, Issue, IssueCode, Metric, Metrics, Scope,
-    UsageRow, Window,
+    DedupeKey, DedupeKeys, Dimension, DimensionSet, Dimensions, Endpoint, Issue, IssueCode, Metric, Metrics,
+    Scope, UsageRow, Window,
 };
 
 use super::{WindowOutcome, WindowRows};
+use crate::pricing::{PriceColumns, RowToPrice};
 use crate::sql::{Row, Value};
 
 /// How many metric columns a row has.
@@ -26,9 +27,9 @@ pub(crate) struct PreparedRow {
     pub(super) account_id: i64,
     pub(super) endpoint: &'static str,
     pub(crate) window_start: i64,
-    pub(super) window_end: i64,
+    pub(crate) window_end: i64,
     /// Empty texts are stored as absent: they have the same identity.
-    pub(super) dimensions: Dimensions,
+    pub(crate) dimensions: Dimensions,
     pub(super) metrics: Metrics,
     pub(crate) content_hash: i64,
 }
@@ -41,6 +42,22 @@ pub(crate) struct Stamp {
 }
 
 impl PreparedRow {
+    /// The row as somebody who prices it sees it.
+    pub(crate) fn to_price(
+        &self,
+        endpoint: Endpoint,
+        window: Window,
+        grouped_by: DimensionSet,
+    ) -> RowToPrice<'_> {
+        RowToPrice {
+            endpoint,
+            window,
+            dimensions: &self.dimensions,
+            metrics: &self.metrics,
+            grouped_by,
+        }
+    }
+
     /// The row as it would stand alone; `keys` are those of its window.
     pub(crate) fn new(
         keys: &mut DedupeKeys,
@@ -70,6 +87,13 @@ impl PreparedRow {
     }
 }
 
+/// A row with its price.
+#[derive(Clone, Copy)]
+pub(crate) struct PricedRow<'a> {
+    pub(crate) row: &'a PreparedRow,
+    pub(crate) price: PriceColumns,
+}
+
 /// A row with what the transaction adds to it.
 pub(super) struct StampedRow<'a> {
     pub(super) row: &'a PreparedRow,
@@ -78,13 +102,16 @@ pub(super) struct StampedRow<'a> {
     pub(super) first_stored_at: i64,
     pub(super) now: i64,
     pub(super) run_id: i64,
+    pub(super) price: PriceColumns,
 }
 
 impl<'a> StampedRow<'a> {
-    pub(super) fn new(row: &'a PreparedRow, stamp: Stamp) -> Self {
+    pub(super) fn new(row: &PricedRow<'a>, stamp: Stamp) -> Self {
         let Stamp { now, run_id } = stamp;
+        let PricedRow { row, price } = *row;
         Self {
             row,
+            price,
             metrics: Metric::ALL.map(|metric| row.metrics.get(metric)),
             revision: 1,
             first_stored_at: now,
@@ -121,7 +148,9 @@ impl Row for StampedRow<'_> {
         each(Value::Integer(&self.revision))?;
         each(Value::Integer(&self.first_stored_at))?;
         each(Value::Integer(&self.now))?;
-        each(Value::Integer(&self.run_id))
+        each(Value::Integer(&self.run_id))?;
+        each(Value::OptionalInteger(&self.price.cost_nano_usd))?;
+        each(Value::OptionalInteger(&self.price.price_ref))
     }
 }
 
@@ -132,12 +161,9 @@ pub(super) fn prepare(
     read: WindowRows,
 ) -> Result<PreparedWindow, WindowOutcome> {
     let window = read.window;
-    let fail = |code, what: String| WindowOutcome {
-        window,
-        result: Err(Issue::new(
-            code,
-            format!("{} {} {window}: {what}", scope.account, scope.endpoint),
-        )),
+    let fail = |code, what: String| {
+        let message = format!("{} {} {window}: {what}", scope.account, scope.endpoint);
+        WindowOutcome::refused(window, Issue::new(code, message))
     };
     // A row outside the filter could never be compared with what stands, which is read by the same filter.
     if let Some(stranger) = read

@@ -10,10 +10,11 @@ use usage_core::{DedupeKey, Dimension, Metric};
 
 use super::Batch;
 use super::compare::Change;
-use super::prepare::{PreparedRow, Stamp, StampedRow};
+use super::prepare::{PreparedRow, PricedRow, Stamp, StampedRow};
 use crate::connection::AnyConnection;
 use crate::error::{Retry, StoreError};
 use crate::events::RevisionKind;
+use crate::pricing::PriceColumns;
 use crate::schema::usage_events;
 use crate::sql::{InsertRows, Row, Value};
 
@@ -40,6 +41,8 @@ static COLUMNS: LazyLock<String> = LazyLock::new(|| {
         "first_stored_at",
         "changed_at",
         "run_id",
+        "cost_nano_usd",
+        "price_ref",
     ];
     let metrics = Metric::ALL.into_iter().map(Metric::as_str);
     before
@@ -60,7 +63,13 @@ static TAIL: LazyLock<String> = LazyLock::new(|| {
     let set: Vec<String> = Metric::ALL
         .into_iter()
         .map(Metric::as_str)
-        .chain(["content_hash", "changed_at", "run_id"])
+        .chain([
+            "content_hash",
+            "changed_at",
+            "run_id",
+            "cost_nano_usd",
+            "price_ref",
+        ])
         .map(|column| format!("{column} = excluded.{column}"))
         .collect();
     format!(
@@ -81,7 +90,7 @@ struct FullInsert;
 pub(crate) fn insert(
     connection: &mut AnyConnection,
     stamp: Stamp,
-    rows: &[&PreparedRow],
+    rows: &[PricedRow<'_>],
 ) -> Result<(), StoreError> {
     match connection {
         AnyConnection::Postgres(inner) if rows.len() >= COPY_FROM => copy(inner, stamp, rows),
@@ -92,7 +101,7 @@ pub(crate) fn insert(
 fn insert_through_statements(
     connection: &mut AnyConnection,
     stamp: Stamp,
-    rows: &[&PreparedRow],
+    rows: &[PricedRow<'_>],
 ) -> Result<(), StoreError> {
     for rows in rows.chunks(ROWS_A_STATEMENT) {
         insert_stamped(connection, &stamped(stamp, rows))?;
@@ -125,11 +134,11 @@ pub(super) fn insert_stamped(
 /// otherwise than the comparison did: then somebody wrote without the lease, and the transaction runs again.
 pub(super) fn update(
     connection: &mut AnyConnection,
-    batch: &Batch,
-    rows: &[&PreparedRow],
+    stamp: Stamp,
+    rows: &[PricedRow<'_>],
 ) -> Result<(), StoreError> {
     for rows in rows.chunks(ROWS_A_STATEMENT) {
-        let rows = stamped(batch.stamp(), rows);
+        let rows = stamped(stamp, rows);
         let revisions: Vec<i64> = InsertRows {
             head: &HEAD,
             rows: &rows,
@@ -153,7 +162,7 @@ pub(super) fn intruder() -> StoreError {
     }
 }
 
-fn stamped<'a>(stamp: Stamp, rows: &[&'a PreparedRow]) -> Vec<StampedRow<'a>> {
+fn stamped<'a>(stamp: Stamp, rows: &[PricedRow<'a>]) -> Vec<StampedRow<'a>> {
     rows.iter().map(|row| StampedRow::new(row, stamp)).collect()
 }
 
@@ -220,8 +229,8 @@ pub(super) fn revisions(
     let changed = change
         .updated
         .iter()
-        .filter(|row| is_kept(row.dimensions.project_id.as_deref()))
-        .map(|row| row.key);
+        .filter(|updated| is_kept(updated.row.dimensions.project_id.as_deref()))
+        .map(|updated| updated.row.key);
     let retracted = change
         .retracted
         .iter()
@@ -239,7 +248,7 @@ pub(super) fn revisions(
     ] {
         let mut keys = keys;
         keys.dedup();
-        written += keep(connection, kind, batch.stamp(), start, &keys)?;
+        written += keep(connection, kind, batch.read.stamp(), start, &keys)?;
     }
     let added: Vec<AddedRow<'_>> = added.map(|row| AddedRow::new(row, batch)).collect();
     for rows in added.chunks(ROWS_A_STATEMENT) {
@@ -328,7 +337,11 @@ struct AddedRow<'a> {
 
 impl<'a> AddedRow<'a> {
     fn new(row: &'a PreparedRow, batch: &Batch) -> Self {
-        let stamped = StampedRow::new(row, batch.stamp());
+        let row = PricedRow {
+            row,
+            price: PriceColumns::default(),
+        };
+        let stamped = StampedRow::new(&row, batch.read.stamp());
         Self {
             stamped: StampedRow {
                 metrics: [None; super::prepare::METRICS],
@@ -348,7 +361,7 @@ impl Row for AddedRow<'_> {
     }
 }
 
-fn copy(connection: &mut PgConnection, stamp: Stamp, rows: &[&PreparedRow]) -> Result<(), StoreError> {
+fn copy(connection: &mut PgConnection, stamp: Stamp, rows: &[PricedRow<'_>]) -> Result<(), StoreError> {
     diesel::copy_from(usage_events::table)
         .from_raw_data(
             usage_events::table,
@@ -379,7 +392,7 @@ enum CopyError {
 }
 
 /// PostgreSQL's binary COPY format: a signature, then for each row the number of fields and each with its length.
-fn write_binary(out: &mut impl Write, stamp: Stamp, rows: &[&PreparedRow]) -> io::Result<()> {
+fn write_binary(out: &mut impl Write, stamp: Stamp, rows: &[PricedRow<'_>]) -> io::Result<()> {
     const SIGNATURE: &[u8] = b"PGCOPY\n\xff\r\n\0";
     out.write_all(SIGNATURE)?;
     out.write_all(&[0; 8])?; // No flags, no header extension.

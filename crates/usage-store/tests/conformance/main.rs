@@ -3,6 +3,7 @@
 
 mod backup;
 mod cleanup;
+mod costs;
 mod erasure;
 mod fixture;
 mod imports;
@@ -10,6 +11,7 @@ mod integrity;
 mod keys;
 mod leases;
 mod manual;
+mod prices;
 mod replace;
 mod rest;
 mod restatement;
@@ -134,4 +136,18 @@ on_both_databases!(
     crate::cleanup::without_the_lease_nothing_is_deleted as without_the_lease_nothing_is_deleted,
     crate::cleanup::an_identity_that_stands_twice_is_deleted_with_all_its_rows
         as an_identity_that_stands_twice_is_deleted_with_all_its_rows,
+    crate::costs::amounts_are_kept_verbatim_and_sums_are_exact
+        as amounts_are_kept_verbatim_and_sums_are_exact,
+    crate::costs::the_same_costs_again_change_nothing as the_same_costs_again_change_nothing,
+    crate::costs::a_restated_cost_keeps_the_old_amount as a_restated_cost_keeps_the_old_amount,
+    crate::costs::costs_of_an_open_day_grow_without_revisions as costs_of_an_open_day_grow_without_revisions,
+    crate::costs::losing_most_of_a_days_charges_is_held as losing_most_of_a_days_charges_is_held,
+    crate::costs::what_cannot_be_stored_fails_its_day_only as what_cannot_be_stored_fails_its_day_only,
+    crate::costs::costs_of_other_currencies_projects_and_accounts_stand_apart
+        as costs_of_other_currencies_projects_and_accounts_stand_apart,
+    crate::prices::a_changed_row_keeps_its_price_list_and_an_unchanged_one_its_price
+        as a_changed_row_keeps_its_price_list_and_an_unchanged_one_its_price,
+    crate::prices::an_unpriced_row_is_counted_and_never_free as an_unpriced_row_is_counted_and_never_free,
+    crate::prices::rows_from_before_prices_are_priced_when_asked
+        as rows_from_before_prices_are_priced_when_asked,
 );

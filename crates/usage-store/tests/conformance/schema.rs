@@ -93,6 +93,8 @@ pub(crate) async fn tables_hold_exactly_the_columns_the_program_knows(fixture: &
         "first_stored_at",
         "changed_at",
         "run_id",
+        "cost_nano_usd",
+        "price_ref",
     ])
     .map(str::to_owned)
     .collect();
@@ -105,10 +107,13 @@ pub(crate) async fn tables_hold_exactly_the_columns_the_program_knows(fixture: &
 
     let all: Vec<String> = [
         "accounts",
+        "cost_events",
+        "cost_revisions",
         "directory_names",
         "erased_names",
         "erasure_traces",
         "leases",
+        "prices",
         "provider_keys",
         "runs",
         "usage_coverage",

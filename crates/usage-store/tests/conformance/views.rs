@@ -212,7 +212,7 @@ pub(crate) async fn coverage_says_what_was_read_and_when(fixture: &Fixture) {
         )
     );
     fixture.sql("UPDATE usage_coverage SET grouped_by = 4095");
-    let every = Dimension::USAGE.map(Dimension::as_str).join(",");
+    let every = Dimension::ALL.map(Dimension::as_str).join(",");
     let shown = fixture.sql("SELECT DISTINCT grouped_by FROM coverage_daily");
     assert_eq!(shown, every, "a new dimension needs its place in the view");
 }
@@ -268,6 +268,7 @@ pub(crate) async fn the_queries_of_the_page_answer(fixture: &Fixture) {
         answers,
         [
             "Search|gpt-5|70|3|3\nproj_b|gpt-4.1|5|1|1",
+            "2025-09-01|||2\n2025-09-02|||1\n2025-09-04|||1",
             "Ada|ada@example.com|75|4|4",
             "2025-09-01|settled|2\n2025-09-02|settled|1\n2025-09-04|settled|1",
         ]

@@ -1,0 +1,312 @@
+//! Costs: what the provider says it charged, and what it said before.
+
+mod replace;
+mod rows;
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use diesel::prelude::*;
+use usage_core::{Account, CostGroup, CostRow, DecimalText, DedupeKey, Endpoint, Window, WindowRange};
+
+pub use self::replace::{CostReplacement, CostWindowRows};
+use crate::accounts::{self, AccountScope};
+use crate::connection::AnyConnection;
+use crate::error::StoreError;
+use crate::events::{RevisionKind, instant, parse_key};
+use crate::ledger::Ledger;
+use crate::schema::{cost_events, cost_revisions};
+use rows::{CostColumns, RevisedCost};
+
+/// One cost of the ledger with its history.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredCost {
+    /// Who was charged.
+    pub account: Account,
+    /// The account's number in the ledger.
+    pub account_id: i64,
+    /// The identity under which it stands.
+    pub key: DedupeKey,
+    /// Which surface said so.
+    pub endpoint: Endpoint,
+    /// When; a UTC day.
+    pub window: Window,
+    /// What for, and how much. Numbers keep the provider's own text.
+    pub row: CostRow,
+    /// 1 as first stored; grows with every change.
+    pub revision: i64,
+    /// When it was first stored, UTC.
+    pub first_stored_at: DateTime<Utc>,
+    /// When its amount or quantity last changed, UTC.
+    pub changed_at: DateTime<Utc>,
+    /// The run that last changed it.
+    pub run_id: i64,
+}
+
+/// A cost that was restated.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CostRevision {
+    /// What happened to it: changed, retracted, or added (then `before` has no amount).
+    pub kind: RevisionKind,
+    /// As it stood.
+    pub before: StoredCost,
+    /// When it was replaced, UTC.
+    pub replaced_at: DateTime<Utc>,
+    /// The run that replaced it.
+    pub replaced_by_run: i64,
+}
+
+/// What one restatement did to one cost.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CostChange {
+    /// Which cost of the window.
+    pub group: CostGroup,
+    /// As it stood before; `None` if there was no such cost.
+    pub before: Option<CostRow>,
+    /// As it stood after; `None` if it was taken away.
+    pub after: Option<CostRow>,
+    /// When, UTC.
+    pub changed_at: DateTime<Utc>,
+    /// By which run.
+    pub run_id: i64,
+}
+
+/// Which costs to read.
+#[derive(Clone, Debug)]
+pub struct CostQuery {
+    /// Whose.
+    pub scope: AccountScope,
+    /// On which days; all of them if none are given.
+    pub windows: Option<WindowRange>,
+}
+
+/// A page of costs in the order of window and key.
+#[derive(Clone, Debug)]
+pub struct CostPage {
+    /// The costs.
+    pub costs: Vec<StoredCost>,
+    /// Where the next page begins; `None` on the last.
+    pub next: Option<(i64, DedupeKey)>,
+}
+
+/// How many costs are in memory at once when many are read.
+const PAGE: usize = 5_000;
+
+impl Ledger {
+    /// One page of costs; `after` is the `next` of the page before.
+    pub async fn costs(
+        &self,
+        query: CostQuery,
+        after: Option<(i64, DedupeKey)>,
+        limit: usize,
+    ) -> Result<CostPage, StoreError> {
+        self.run(move |connection| page(connection, &query, after, limit))
+            .await
+    }
+
+    /// Every cost of the query at once: a day has a few for each project, key and model.
+    pub async fn all_costs(&self, query: CostQuery) -> Result<Vec<StoredCost>, StoreError> {
+        self.run(move |connection| {
+            let mut costs = Vec::new();
+            let mut after = None;
+            loop {
+                let page = page(connection, &query, after, PAGE)?;
+                costs.extend(page.costs);
+                match page.next {
+                    Some(next) => after = Some(next),
+                    None => return Ok(costs),
+                }
+            }
+        })
+        .await
+    }
+
+    /// What was restated, oldest first.
+    pub async fn cost_revisions(&self, query: CostQuery) -> Result<Vec<CostRevision>, StoreError> {
+        self.run(move |connection| load_revisions(connection, &query))
+            .await
+    }
+
+    /// What restatements did to the costs of a window, oldest first.
+    pub async fn cost_changes(
+        &self,
+        scope: AccountScope,
+        window: Window,
+    ) -> Result<Vec<CostChange>, StoreError> {
+        let query = CostQuery {
+            scope,
+            windows: Some(WindowRange::of(window)),
+        };
+        self.run(move |connection| {
+            let revisions = load_revisions(connection, &query)?;
+            if revisions.is_empty() {
+                return Ok(Vec::new());
+            }
+            let standing = page(connection, &query, None, usize::MAX)?.costs;
+            Ok(changes(revisions, standing))
+        })
+        .await
+    }
+}
+
+/// Each revision with what came after it: what the next one of the same cost found, or what stands now.
+fn changes(revisions: Vec<CostRevision>, standing: Vec<StoredCost>) -> Vec<CostChange> {
+    let mut after: BTreeMap<DedupeKey, CostRow> =
+        standing.into_iter().map(|cost| (cost.key, cost.row)).collect();
+    let mut changes: Vec<CostChange> = revisions
+        .into_iter()
+        .rev()
+        .map(|revision| {
+            let key = revision.before.key;
+            let row = revision.before.row;
+            let group = row.group.clone();
+            let before = (revision.kind != RevisionKind::Added).then_some(row);
+            let came = match &before {
+                Some(before) => after.insert(key, before.clone()),
+                None => after.remove(&key),
+            };
+            CostChange {
+                group,
+                before,
+                after: came,
+                changed_at: revision.replaced_at,
+                run_id: revision.replaced_by_run,
+            }
+        })
+        .collect();
+    changes.reverse();
+    changes
+}
+
+fn page(
+    connection: &mut AnyConnection,
+    query: &CostQuery,
+    after: Option<(i64, DedupeKey)>,
+    limit: usize,
+) -> Result<CostPage, StoreError> {
+    let owners = accounts::load(connection, &AccountScope::All)?;
+    let (rows, next) = raw_page(connection, query, after, limit)?;
+    let costs = rows.into_iter().map(|row| row.into_cost(&owners));
+    Ok(CostPage {
+        costs: costs.collect::<Result<_, _>>()?,
+        next,
+    })
+}
+
+/// Rows as they stand, and where the next page begins.
+type RawPage = (Vec<CostColumns>, Option<(i64, DedupeKey)>);
+
+fn raw_page(
+    connection: &mut AnyConnection,
+    query: &CostQuery,
+    after: Option<(i64, DedupeKey)>,
+    limit: usize,
+) -> Result<RawPage, StoreError> {
+    let mut select = cost_events::table
+        .select(CostColumns::as_select())
+        .order((cost_events::window_start, cost_events::dedupe_key))
+        .limit(i64::try_from(limit).unwrap_or(i64::MAX).saturating_add(1))
+        .into_boxed();
+    if let AccountScope::Only(ids) = &query.scope {
+        select = select.filter(cost_events::account_id.eq_any(ids.clone()));
+    }
+    if let Some(windows) = query.windows {
+        select = select.filter(cost_events::window_start.lt(windows.end().timestamp()));
+        if after.is_none() {
+            select = select.filter(cost_events::window_start.ge(windows.start().timestamp()));
+        }
+    }
+    if let Some((window_start, key)) = after {
+        let key = key.as_bytes().to_vec();
+        select = select.filter(cost_events::window_start.ge(window_start)).filter(
+            cost_events::window_start
+                .gt(window_start)
+                .or(cost_events::window_start
+                    .eq(window_start)
+                    .and(cost_events::dedupe_key.gt(key))),
+        );
+    }
+    let mut rows: Vec<CostColumns> = select
+        .load(connection)
+        .map_err(StoreError::query("reading costs"))?;
+    let more = rows.len() > limit;
+    rows.truncate(limit);
+    let next = match rows.last() {
+        Some(last) if more => Some((last.window_start, parse_key(&last.dedupe_key)?)),
+        _ => None,
+    };
+    Ok((rows, next))
+}
+
+/// Every cost with the hash and the billionths that stand beside it, in bounded memory.
+pub(crate) fn each(
+    connection: &mut AnyConnection,
+    mut each: impl FnMut(&StoredCost, i64, Option<i64>),
+) -> Result<(), StoreError> {
+    let query = CostQuery {
+        scope: AccountScope::All,
+        windows: None,
+    };
+    let owners = accounts::load(connection, &AccountScope::All)?;
+    let mut after = None;
+    loop {
+        let (rows, next) = raw_page(connection, &query, after, PAGE)?;
+        for row in rows {
+            let (content_hash, amount_nano) = (row.content_hash, row.amount_nano);
+            each(&row.into_cost(&owners)?, content_hash, amount_nano);
+        }
+        match next {
+            Some(next) => after = Some(next),
+            None => return Ok(()),
+        }
+    }
+}
+
+fn load_revisions(
+    connection: &mut AnyConnection,
+    query: &CostQuery,
+) -> Result<Vec<CostRevision>, StoreError> {
+    let owners = accounts::load(connection, &AccountScope::All)?;
+    let mut select = cost_revisions::table
+        .select((
+            cost_revisions::kind,
+            cost_revisions::replaced_at,
+            cost_revisions::replaced_by_run,
+            RevisedCost::as_select(),
+        ))
+        .order((
+            cost_revisions::replaced_at,
+            cost_revisions::replaced_by_run,
+            cost_revisions::window_start,
+            cost_revisions::dedupe_key,
+            cost_revisions::revision,
+        ))
+        .into_boxed();
+    if let AccountScope::Only(ids) = &query.scope {
+        select = select.filter(cost_revisions::account_id.eq_any(ids.clone()));
+    }
+    if let Some(windows) = query.windows {
+        select = select
+            .filter(cost_revisions::window_start.ge(windows.start().timestamp()))
+            .filter(cost_revisions::window_start.lt(windows.end().timestamp()));
+    }
+    let rows: Vec<(String, i64, i64, RevisedCost)> = select
+        .load(connection)
+        .map_err(StoreError::query("reading the revisions of costs"))?;
+    rows.into_iter()
+        .map(|(kind, replaced_at, replaced_by_run, before)| {
+            Ok(CostRevision {
+                kind: RevisionKind::parse(&kind)?,
+                before: before.into_cost(&owners)?,
+                replaced_at: instant(replaced_at)?,
+                replaced_by_run,
+            })
+        })
+        .collect()
+}
+
+/// A number as it was stored.
+fn parse_decimal(text: Option<String>) -> Result<Option<DecimalText>, StoreError> {
+    text.map(|text| text.parse().map_err(|error| StoreError::corrupt("amount", error)))
+        .transpose()
+}
