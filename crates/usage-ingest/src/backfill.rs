@@ -6,7 +6,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde::Serialize;
 use tokio::sync::watch;
 use usage_core::{Issue, IssueCode, Severity};
-use usage_store::{Ledger, NewRun, RunStatus, StoreError, StoredAccount};
+use usage_store::{Ledger, NewRun, PricingNote, PricingNotes, RunStatus, StoreError, StoredAccount};
 
 use crate::lease::HeldLease;
 use crate::plan::{Plan, PlannedChunk};
@@ -90,6 +90,7 @@ pub async fn run(backfill: Backfill<'_>, plan: &Plan) -> Result<RunReport, Store
         run_id,
         windows: plan.windows(),
         telemetry: Telemetry::default(),
+        pricing: PricingNotes::new(),
         issues: Vec::new(),
     };
     let worked = work.every_account().await;
@@ -136,6 +137,34 @@ pub async fn mark_dead_runs(ledger: &Ledger, us: &ProcessIdentity) -> Result<(),
     Ok(())
 }
 
+/// What must be told about prices, as warnings: one for each reason, and one for the reasons beyond the first twenty.
+pub fn price_issues(notes: &PricingNotes) -> Vec<Issue> {
+    const MOST: usize = 20;
+    let mut issues: Vec<Issue> = notes
+        .iter()
+        .take(MOST)
+        .map(|(note, events)| match note {
+            PricingNote::Unpriced(reason) => Issue::new(
+                IssueCode::Unpriced,
+                format!("{events} events have no price: {reason}; see `usage prices check`"),
+            ),
+            PricingNote::Fallback(what) => Issue::new(
+                IssueCode::PricingFallback,
+                format!("{events} events priced: {what}"),
+            ),
+        })
+        .collect();
+    let rest: u64 = notes.values().skip(MOST).sum();
+    if rest > 0 {
+        let reasons = notes.len() - MOST;
+        issues.push(Issue::new(
+            IssueCode::Unpriced,
+            format!("{rest} more events have no price of their own, for {reasons} more reasons; see `usage prices check`"),
+        ));
+    }
+    issues
+}
+
 fn to_json(value: &impl Serialize) -> String {
     // Only maps with keys that are no text can fail, and there are none.
     serde_json::to_string(value).unwrap_or_else(|error| format!("{{\"unserializable\":\"{error}\"}}"))
@@ -150,6 +179,8 @@ struct Work<'a> {
     /// Windows to be read, as far as is known.
     windows: usize,
     telemetry: Telemetry,
+    /// What must be told about the prices of what was written.
+    pricing: PricingNotes,
     issues: Vec<Issue>,
 }
 
@@ -193,6 +224,7 @@ impl Work<'_> {
             }
         }
         self.warn_of_manual_path();
+        self.tell_about_prices();
         let done = self.telemetry.windows_processed + self.telemetry.windows_failed;
         let left = (self.windows as u64).saturating_sub(done);
         let told = self.issues.iter().any(|issue| issue.code == IssueCode::Stopped);
@@ -216,6 +248,14 @@ impl Work<'_> {
                      `usage migrate` makes the index"
                 ),
             ));
+        }
+    }
+
+    /// One warning for each reason, however many events have it.
+    fn tell_about_prices(&mut self) {
+        let notes = std::mem::take(&mut self.pricing);
+        for issue in price_issues(&notes) {
+            self.note(issue);
         }
     }
 

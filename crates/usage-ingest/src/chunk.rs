@@ -4,17 +4,21 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 use usage_core::{
-    DimensionSet, Dimensions, Drift, Issue, IssueCode, Metrics, Scope, UsageRow, Window, WindowRange,
+    DimensionSet, Dimensions, Drift, Endpoint, Issue, IssueCode, Metrics, Scope, UsageRow, Window,
+    WindowRange,
 };
 use usage_providers::{ReadError, UsageQuery, UsageRead, WindowRead};
 use usage_store::{Lease, Ledger, ReplaceError, Replacement, StoreError, WindowOutcome, WindowRows};
 
 use crate::control;
+use crate::costs;
 use crate::plan::PlannedChunk;
 use crate::reader::Reader;
 
 /// What became of a chunk.
 pub(crate) struct ChunkResult {
+    /// The surface.
+    pub(crate) endpoint: Endpoint,
     /// Every window of the chunk that was read, stored or not.
     pub(crate) outcomes: Vec<WindowOutcome>,
     /// Issues of the read as a whole, and of windows that failed before they reached the ledger.
@@ -58,8 +62,12 @@ pub(crate) async fn process(
     run_id: i64,
     accept_retractions: bool,
 ) -> Result<ChunkResult, ChunkError> {
+    if chunk.endpoint.is_costs() {
+        return costs::process(ledger, lease, reader, chunk, run_id, accept_retractions).await;
+    }
     let checked = read_and_check(reader, chunk).await?;
     let mut result = ChunkResult {
+        endpoint: chunk.endpoint,
         outcomes: Vec::new(),
         issues: checked.issues,
         failed_windows: 0,

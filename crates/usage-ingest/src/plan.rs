@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
-use usage_core::{DimensionSet, Endpoint, ProjectFilter, Window, WindowRange, WindowState, format_instant};
+use usage_core::{
+    DimensionSet, Endpoint, ProjectFilter, Width, Window, WindowRange, WindowState, format_instant,
+};
 use usage_store::{AccountScope, Coverage, CoverageQuery, Ledger, StoreError, StoredAccount};
 
 use crate::reader::Reader;
@@ -81,6 +83,14 @@ pub enum PlanError {
         offered: DimensionSet,
         /// How many of them fit into one query.
         at_once: usize,
+    },
+    /// The endpoint has no windows of this width.
+    #[error("{endpoint} has no windows of {width}; ask for it by the day, --bucket-width 1d")]
+    Width {
+        /// The surface.
+        endpoint: Endpoint,
+        /// What was asked.
+        width: Width,
     },
     /// Coverage could not be read.
     #[error(transparent)]
@@ -223,7 +233,10 @@ impl Plan {
 
 impl Surface {
     fn chunks(self, reader: &Reader, request: &PlanRequest, needed: &[Window]) -> Vec<PlannedChunk> {
-        let page = reader.key.source.windows_per_page(request.windows.width()).max(1);
+        let source = &reader.key.source;
+        let page = source
+            .windows_per_page(self.endpoint, request.windows.width())
+            .max(1);
         let chunk = request.chunk_windows.unwrap_or(page).max(1);
         let ranges = chunks(needed, chunk, page).into_iter();
         ranges
@@ -251,6 +264,10 @@ fn surfaces(readers: &[Reader], request: &PlanRequest) -> Result<Vec<Surface>, P
     let mut surfaces = Vec::new();
     for (index, reader) in readers.iter().enumerate() {
         for endpoint in request.endpoints.iter().copied() {
+            let width = request.windows.width();
+            if !endpoint.has_width(width) {
+                return Err(PlanError::Width { endpoint, width });
+            }
             if reader.key.source.endpoints().contains(&endpoint) {
                 surfaces.push(Surface {
                     reader: index,

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use usage_core::Issue;
 use usage_providers::Traffic;
-use usage_store::{WindowCounts, WritePath};
+use usage_store::{PricingNote, PricingNotes, WindowCounts, WritePath};
 
 /// The counters of a run. Serialises to the JSON that runs, artefacts and `--format json` share.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -36,6 +36,18 @@ pub struct Telemetry {
     pub merged_events: u64,
     /// Revisions kept of what restatements replaced.
     pub revisions: u64,
+    /// Costs inserted.
+    pub stored_costs: u64,
+    /// Costs whose amount or quantity changed.
+    pub updated_costs: u64,
+    /// Costs that stood as they were read.
+    pub unchanged_costs: u64,
+    /// Costs retracted.
+    pub retracted_costs: u64,
+    /// Events written that the price list has no price for.
+    pub unpriced_events: u64,
+    /// Events written that were priced by a default.
+    pub fallback_priced_events: u64,
     /// Inserts through the unique index.
     pub constraint_inserts: u64,
     /// Updates through the unique index.
@@ -76,6 +88,26 @@ impl Telemetry {
                 self.manual_fallback_inserts += counts.inserted;
                 self.manual_fallback_updates += counts.updated;
                 self.manual_fallback_windows += 1;
+            }
+        }
+    }
+
+    /// As [`Telemetry::count_window`], of a window of costs.
+    pub(crate) fn count_costs(&mut self, counts: &WindowCounts) {
+        self.windows_processed += 1;
+        self.stored_costs += counts.inserted;
+        self.updated_costs += counts.updated;
+        self.unchanged_costs += counts.unchanged;
+        self.retracted_costs += counts.retracted;
+        self.merged_events += counts.merged;
+        self.revisions += counts.revisions;
+    }
+
+    pub(crate) fn count_pricing(&mut self, notes: &PricingNotes) {
+        for (note, rows) in notes {
+            match note {
+                PricingNote::Unpriced(_) => self.unpriced_events += rows,
+                PricingNote::Fallback(_) => self.fallback_priced_events += rows,
             }
         }
     }

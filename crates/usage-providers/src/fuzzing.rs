@@ -1,17 +1,17 @@
 //! What `crates/fuzz` calls: the pure functions that read what a provider sends. No part of the contract.
 
-use usage_core::{DimensionSet, Endpoint, IssueCode, UsageRow, Window, WindowRange};
+use usage_core::{CostRow, DimensionSet, Endpoint, IssueCode, UsageRow, Window, WindowRange};
 
-use crate::openai::{self, Asked, CursorChain, Surface};
+use crate::openai::{self, Asked, CursorChain, Row, Surface};
 
 /// The longest cursor that is sent back, in bytes.
 pub const LONGEST_CURSOR: usize = openai::LONGEST_CURSOR;
 
-/// A page of usage that was accepted.
+/// A page of usage or costs that was accepted.
 #[derive(Debug)]
-pub struct Page {
+pub struct Page<R> {
     /// Its buckets in the order they came, with their rows or the code of the first fault in them.
-    pub buckets: Vec<(Window, Result<Vec<UsageRow>, IssueCode>)>,
+    pub buckets: Vec<(Window, Result<Vec<R>, IssueCode>)>,
     /// Whether it announces another page.
     pub has_more: bool,
     /// Its `next_page`, unchecked.
@@ -22,19 +22,37 @@ pub struct Page {
     pub present: DimensionSet,
 }
 
-/// Reads one page of an endpoint, asked for with these windows and this grouping.
+/// Reads one page of a usage endpoint, asked for with these windows and this grouping.
 pub fn decode_page(
     endpoint: Endpoint,
     windows: WindowRange,
     grouped_by: DimensionSet,
     body: &[u8],
-) -> Result<Page, IssueCode> {
+) -> Result<Page<UsageRow>, IssueCode> {
+    decode(endpoint, windows, grouped_by, body)
+}
+
+/// Reads one page of costs, asked for with these windows and this grouping.
+pub fn decode_costs_page(
+    windows: WindowRange,
+    grouped_by: DimensionSet,
+    body: &[u8],
+) -> Result<Page<CostRow>, IssueCode> {
+    decode(Endpoint::Costs, windows, grouped_by, body)
+}
+
+fn decode<R: Row>(
+    endpoint: Endpoint,
+    windows: WindowRange,
+    grouped_by: DimensionSet,
+    body: &[u8],
+) -> Result<Page<R>, IssueCode> {
     let asked = Asked {
         surface: Surface::of(endpoint).ok_or(IssueCode::RequestRefused)?,
         windows,
         grouped_by,
     };
-    let page = openai::decode_page(body, &asked).map_err(|error| error.code)?;
+    let page = openai::decode_page::<R>(body, &asked).map_err(|error| error.code)?;
     Ok(Page {
         buckets: page
             .buckets

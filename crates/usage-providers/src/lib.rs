@@ -14,7 +14,7 @@ pub use base_url::{BaseUrl, InvalidBaseUrl};
 pub use openai::OpenAi;
 pub use options::{ArrayEncoding, InvalidOptions, Limits, OpenAiOptions, Pace, RetryPolicy};
 pub use source::{
-    Access, EndpointAccess, GroupingLimit, KeyReport, RawUsageRead, ReadError, Traffic, UsageQuery,
-    UsageRead, UsageSource, WindowRead,
+    Access, CostsRead, CostsWindow, EndpointAccess, GroupingLimit, KeyReport, RawUsageRead, ReadError,
+    Traffic, UsageQuery, UsageRead, UsageSource, WindowRead,
 };
 pub use transport::Pacer;

@@ -5,8 +5,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use usage_core::{
-    Dimension, DimensionSet, Directory, Endpoint, Issue, IssueCode, ProjectFilter, Provider, Severity,
-    UsageRow, Width, Window, WindowRange,
+    CostRow, Dimension, DimensionSet, Directory, Endpoint, Issue, IssueCode, ProjectFilter, Provider,
+    Severity, UsageRow, Width, Window, WindowRange,
 };
 
 /// A provider's admin API as the ledger sees it: complete windows, or a named reason why not.
@@ -23,13 +23,13 @@ pub trait UsageSource: Send + Sync {
     /// The endpoints this source can read.
     fn endpoints(&self) -> &[Endpoint];
 
-    /// How many windows one page can hold; what the planner counts requests with.
-    fn windows_per_page(&self, width: Width) -> usize;
+    /// How many windows of this width one page of the endpoint can hold; what the planner counts requests with.
+    fn windows_per_page(&self, endpoint: Endpoint, width: Width) -> usize;
 
     /// What one query can be grouped by.
     fn grouping_limit(&self, endpoint: Endpoint) -> GroupingLimit;
 
-    /// Reads every window of the query, all pages of it.
+    /// Reads every window of the query, all pages of it. Costs are read by [`UsageSource::read_costs`].
     ///
     /// A fault of one bucket fails its window; a fault of the transport, the cursor or the grouping fails the read,
     /// since then no window can be known to be complete.
@@ -43,6 +43,24 @@ pub trait UsageSource: Send + Sync {
             IssueCode::RequestRefused,
             format!(
                 "{} {} {}: this client hands out no raw pages",
+                self.provider(),
+                query.endpoint,
+                query.windows
+            ),
+        ))
+    }
+
+    /// Reads what was charged: one read for each part of the range that was grouped alike, in time order, together
+    /// exactly the windows of the query.
+    ///
+    /// The query's endpoint must be a costs endpoint, its windows days. A provider may group by a dimension only from
+    /// some day on: the days before it are then read without the dimension, those from it on with it. Faults are
+    /// handled as in [`UsageSource::read_usage`]; one that fails a part of the range fails the whole.
+    async fn read_costs(&self, query: &UsageQuery) -> Result<Vec<CostsRead>, ReadError> {
+        Err(ReadError::new(
+            IssueCode::RequestRefused,
+            format!(
+                "{} {} {}: this client reads no costs",
                 self.provider(),
                 query.endpoint,
                 query.windows
@@ -114,6 +132,32 @@ pub struct WindowRead {
     pub rows: Result<Vec<UsageRow>, Issue>,
 }
 
+/// The answer to a query of costs, or to the part of it that was grouped alike.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CostsRead {
+    /// Its windows, neighbours in time order.
+    pub windows: Vec<CostsWindow>,
+    /// What the rows are grouped by: the query's dimensions less those the provider refused for these windows.
+    pub grouped_by: DimensionSet,
+    /// Dimensions that were asked for and are null in every row; worth a warning, kept in coverage.
+    pub empty_dimensions: DimensionSet,
+    /// Warnings and notes about the read as a whole. A dimension's refusal is told by the read that met with it; later
+    /// reads only lack the dimension in `grouped_by`.
+    pub issues: Vec<Issue>,
+    /// The time just before the first request of the pages that count: everything here was read at or after it.
+    pub started_at: DateTime<Utc>,
+}
+
+/// One window of a read of costs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CostsWindow {
+    /// The window.
+    pub window: Window,
+    /// Its rows as the provider sent them (identical groups not yet summed), or why it cannot be trusted. A window that
+    /// the answer lacks is `BUCKET_MISSING`: an error if it was over when the read began, else a warning.
+    pub rows: Result<Vec<CostRow>, Issue>,
+}
+
 /// What one query can be grouped by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct GroupingLimit {
@@ -156,7 +200,7 @@ impl ReadError {
 /// What a key may do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeyReport {
-    /// The answer of each usage endpoint.
+    /// The answer of each endpoint, of costs too if the source reads them.
     pub endpoints: Vec<EndpointAccess>,
     /// The answer of the directory.
     pub directory: Access,

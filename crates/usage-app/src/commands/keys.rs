@@ -341,10 +341,10 @@ impl fmt::Display for KeyReport {
             }
         }
         if !allowed.is_empty() {
-            writeln!(f, "  it may read the usage of {}", allowed.join(", "))?;
+            writeln!(f, "  it may read {}", allowed.join(", "))?;
         }
         for (error, names) in refused {
-            writeln!(f, "  it may not read the usage of {}: {error}", names.join(", "))?;
+            writeln!(f, "  it may not read {}: {error}", names.join(", "))?;
         }
         match &check.report.directory {
             Access::Allowed => {

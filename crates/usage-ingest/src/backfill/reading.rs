@@ -212,10 +212,19 @@ impl Work<'_> {
             self.note(issue.clone());
         }
         let mut events = 0;
-        for WindowOutcome { result, .. } in &result.outcomes {
+        let is_costs = result.endpoint.is_costs();
+        for WindowOutcome { result, pricing, .. } in &result.outcomes {
+            self.telemetry.count_pricing(pricing);
+            for (note, rows) in pricing {
+                *self.pricing.entry(note.clone()).or_default() += rows;
+            }
             match result {
                 Ok(counts) => {
-                    self.telemetry.count_window(counts);
+                    if is_costs {
+                        self.telemetry.count_costs(counts);
+                    } else {
+                        self.telemetry.count_window(counts);
+                    }
                     events += counts.inserted + counts.updated + counts.unchanged;
                 }
                 Err(issue) => {

@@ -36,8 +36,8 @@ where
         self.inner.endpoints()
     }
 
-    fn windows_per_page(&self, width: Width) -> usize {
-        self.inner.windows_per_page(width)
+    fn windows_per_page(&self, endpoint: Endpoint, width: Width) -> usize {
+        self.inner.windows_per_page(endpoint, width)
     }
 
     fn grouping_limit(&self, endpoint: Endpoint) -> GroupingLimit {

@@ -1,7 +1,7 @@
 //! What a key may do.
 
 use chrono::TimeDelta;
-use usage_core::{DimensionSet, Directory, ProjectFilter, Width, Window, WindowRange};
+use usage_core::{DimensionSet, Directory, Endpoint, ProjectFilter, Width, Window, WindowRange};
 
 use super::OpenAi;
 use super::surface::ENDPOINTS;
@@ -17,15 +17,7 @@ impl OpenAi {
         for endpoint in ENDPOINTS {
             let answer = match &rejected {
                 Some(error) => Err(error.clone()),
-                None => self
-                    .read_usage(&UsageQuery {
-                        endpoint,
-                        windows: WindowRange::of(yesterday),
-                        filter: filter.clone(),
-                        group_by: DimensionSet::EMPTY,
-                    })
-                    .await
-                    .map(|_| ()),
+                None => self.try_endpoint(endpoint, yesterday, filter).await,
             };
             if let Err(error) = &answer
                 && error.is_key_refused()
@@ -49,6 +41,26 @@ impl OpenAi {
             endpoints,
             directory,
             names,
+        }
+    }
+
+    /// Reads one window's total of usage or costs.
+    async fn try_endpoint(
+        &self,
+        endpoint: Endpoint,
+        window: Window,
+        filter: &ProjectFilter,
+    ) -> Result<(), ReadError> {
+        let query = UsageQuery {
+            endpoint,
+            windows: WindowRange::of(window),
+            filter: filter.clone(),
+            group_by: DimensionSet::EMPTY,
+        };
+        if endpoint.is_costs() {
+            self.read_costs(&query).await.map(|_| ())
+        } else {
+            self.read_usage(&query).await.map(|_| ())
         }
     }
 }

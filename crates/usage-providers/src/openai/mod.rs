@@ -1,6 +1,9 @@
 //! `OpenAI`'s admin API.
 
+mod amount;
 mod check;
+mod cost_row;
+mod costs;
 mod count;
 mod cursor;
 mod directory;
@@ -10,27 +13,29 @@ mod page_tests;
 mod query;
 mod read;
 mod refusal;
+mod refused;
 mod replay;
 mod row;
 mod scalar;
 mod surface;
 mod unknown;
+mod usage_row;
 
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use usage_core::{
-    Clock, Dimension, DimensionSet, Directory, Endpoint, Issue, IssueCode, ProjectFilter, Provider, Width,
-    WindowRange,
+    Clock, Dimension, Directory, Endpoint, Issue, IssueCode, ProjectFilter, Provider, UsageRow, Width,
 };
 
 use self::read::Bodies;
-use self::refusal::{RefusedDimension, refused_dimension};
+use self::refusal::refused_dimension;
+use self::refused::RefusedGroupings;
 use self::surface::{ENDPOINTS, most_buckets};
 use crate::options::{ArrayEncoding, InvalidOptions, OpenAiOptions};
 use crate::source::{
-    GroupingLimit, KeyReport, RawUsageRead, ReadError, Traffic, UsageQuery, UsageRead, UsageSource,
+    CostsRead, GroupingLimit, KeyReport, RawUsageRead, ReadError, Traffic, UsageQuery, UsageRead, UsageSource,
 };
 use crate::transport::{Failure, Transport};
 
@@ -39,10 +44,11 @@ pub(crate) use self::page::Asked;
 pub(crate) use self::{
     cursor::{CursorChain, LONGEST as LONGEST_CURSOR, check_cursor},
     page::decode_page,
+    row::Row,
     surface::Surface,
 };
 
-/// A client of `OpenAI`'s usage endpoints and directory.
+/// A client of `OpenAI`'s usage endpoints, costs and directory.
 ///
 /// It remembers which groupings the provider refused, so one client should serve a whole run. Several reads may run
 /// at once; they share its pace.
@@ -50,7 +56,7 @@ pub struct OpenAi {
     transport: Transport,
     array_encoding: ArrayEncoding,
     clock: Arc<dyn Clock>,
-    refused: Mutex<Vec<(Endpoint, RefusedDimension)>>,
+    refused: RefusedGroupings,
 }
 
 impl OpenAi {
@@ -60,57 +66,42 @@ impl OpenAi {
             transport: Transport::new(&options)?,
             array_encoding: options.array_encoding,
             clock: options.clock,
-            refused: Mutex::new(Vec::new()),
+            refused: RefusedGroupings::default(),
         })
     }
 
-    /// Reads a query, leaving out the dimensions that the provider refuses.
+    /// Reads usage, leaving out the dimensions that the provider refuses.
     async fn read(&self, query: &UsageQuery, bodies: Bodies) -> Result<RawUsageRead, ReadError> {
-        let mut asked = Asked::by(query)?;
+        let mut asked = Asked::by::<UsageRow>(query)?;
         asked.grouped_by = asked
             .grouped_by
-            .difference(self.refused(query.endpoint, query.windows));
+            .difference(self.refused.dimensions(query.endpoint, query.windows));
         let mut issues = Vec::new();
         loop {
             let started_at = self.clock.now();
-            match self.read_pages(query, asked, bodies).await {
+            match self.read_pages::<UsageRow>(&query.filter, asked, bodies).await {
                 Ok((pages, bodies)) => {
                     return Ok(RawUsageRead {
-                        read: pages.into_read(&asked, started_at, issues)?,
+                        read: pages.into_answer(&asked, started_at, issues)?.into(),
                         pages: bodies,
                     });
                 }
                 Err(failure) => {
                     // Each turn leaves out one more dimension, so this ends.
-                    let (dimension, issue) = self.learn(&asked, failure)?;
+                    let (dimension, refusal) = self.learn(&asked, failure)?;
                     asked.grouped_by = asked.grouped_by.without(dimension);
-                    issues.push(issue);
+                    issues.push(Issue::new(
+                        IssueCode::DimensionRefused,
+                        format!("{refusal}; reading without {dimension}"),
+                    ));
                 }
             }
         }
     }
 
-    /// The dimensions that the provider is known to refuse for a query of these windows.
-    fn refused(&self, endpoint: Endpoint, windows: WindowRange) -> DimensionSet {
-        let start = windows.start().timestamp();
-        let refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
-        refused
-            .iter()
-            .filter(|(of, refused)| *of == endpoint && refused.reach.covers(start))
-            .map(|(_, refused)| refused.dimension)
-            .collect()
-    }
-
-    fn remember_refused(&self, endpoint: Endpoint, refused: RefusedDimension) {
-        let mut known = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
-        if !known.contains(&(endpoint, refused)) {
-            known.push((endpoint, refused));
-        }
-    }
-
-    /// Learns from a refusal which dimension to leave out; any other failure, and one that a read cannot do without,
-    /// is handed back.
-    fn learn(&self, asked: &Asked, failure: Failure) -> Result<(Dimension, Issue), ReadError> {
+    /// Learns from a refusal which dimension to leave out, and repeats its words; any other failure, and one that a
+    /// read cannot do without, is handed back.
+    fn learn(&self, asked: &Asked, failure: Failure) -> Result<(Dimension, String), ReadError> {
         let Failure { mut error, refusal } = failure;
         if error.status != Some(400) {
             return Err(error);
@@ -123,12 +114,8 @@ impl OpenAi {
         if !read::is_dispensable(refused.dimension) {
             return Err(error);
         }
-        self.remember_refused(asked.surface.endpoint, refused);
-        let issue = Issue::new(
-            IssueCode::DimensionRefused,
-            format!("{}; reading without {}", error.issue.message, refused.dimension),
-        );
-        Ok((refused.dimension, issue))
+        self.refused.remember(asked.surface.endpoint, refused);
+        Ok((refused.dimension, error.issue.message))
     }
 }
 
@@ -142,8 +129,8 @@ impl UsageSource for OpenAi {
         &ENDPOINTS
     }
 
-    fn windows_per_page(&self, width: Width) -> usize {
-        most_buckets(width)
+    fn windows_per_page(&self, endpoint: Endpoint, width: Width) -> usize {
+        most_buckets(endpoint, width)
     }
 
     fn grouping_limit(&self, endpoint: Endpoint) -> GroupingLimit {
@@ -160,6 +147,10 @@ impl UsageSource for OpenAi {
 
     async fn read_usage_raw(&self, query: &UsageQuery) -> Result<RawUsageRead, ReadError> {
         self.read(query, Bodies::Kept).await
+    }
+
+    async fn read_costs(&self, query: &UsageQuery) -> Result<Vec<CostsRead>, ReadError> {
+        self.costs(query).await
     }
 
     async fn read_directory(&self) -> Result<Directory, ReadError> {

@@ -1,4 +1,4 @@
-//! One page of usage, from bytes to windows.
+//! One page of usage or costs, from bytes to windows.
 
 use std::fmt;
 
@@ -7,7 +7,7 @@ use serde_json::error::Category;
 use usage_core::{DimensionSet, IssueCode, Window, WindowRange, format_instant, parse_instant};
 
 use super::count::Count;
-use super::row::{RowFault, RowShape, Rows, RowsSeed, Tally};
+use super::row::{Row, RowFault, RowShape, Rows, RowsSeed, Tally};
 use super::scalar::Scalar;
 use super::surface::Surface;
 use crate::source::{ReadError, UsageQuery};
@@ -22,8 +22,8 @@ pub(crate) struct Asked {
 }
 
 impl Asked {
-    /// What the query asks for, if this client can ask it.
-    pub(crate) fn by(query: &UsageQuery) -> Result<Self, ReadError> {
+    /// What the query asks for, if this client can ask it and the results are such rows.
+    pub(crate) fn by<R: Row>(query: &UsageQuery) -> Result<Self, ReadError> {
         let impossible = |reason: String| {
             let about = format!(
                 "{} {} {}",
@@ -35,6 +35,13 @@ impl Asked {
         };
         let surface = Surface::of(query.endpoint)
             .ok_or_else(|| impossible("this client does not read the endpoint".to_owned()))?;
+        if !R::comes_from(query.endpoint) {
+            return Err(impossible(format!("the endpoint reports no {}", R::SUBJECT)));
+        }
+        let width = query.windows.width();
+        if !query.endpoint.has_width(width) {
+            return Err(impossible(format!("the endpoint has no windows of {width}")));
+        }
         let foreign = query.group_by.difference(query.endpoint.dimensions());
         if !foreign.is_empty() {
             return Err(impossible(format!("the endpoint cannot be grouped by {foreign}")));
@@ -49,8 +56,8 @@ impl Asked {
 
 /// A page as it came: its buckets lie in the asked range, but may come in any order, twice, or not at all.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Page {
-    pub(crate) buckets: Vec<Bucket>,
+pub(crate) struct Page<R> {
+    pub(crate) buckets: Vec<Bucket<R>>,
     pub(crate) has_more: bool,
     /// `next_page`, whatever it holds.
     pub(crate) cursor: Option<String>,
@@ -59,14 +66,14 @@ pub(crate) struct Page {
 
 /// One window of a page.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Bucket {
+pub(crate) struct Bucket<R> {
     pub(crate) window: Window,
-    pub(crate) rows: Rows,
+    pub(crate) rows: Rows<R>,
 }
 
 /// Reads a page. Faults of one bucket stay in the bucket, others fail the page.
-pub(crate) fn decode_page(body: &[u8], asked: &Asked) -> Result<Page, DecodeError> {
-    let shape = RowShape::new(asked.surface, asked.grouped_by);
+pub(crate) fn decode_page<R: Row>(body: &[u8], asked: &Asked) -> Result<Page<R>, DecodeError> {
+    let shape = RowShape::<R>::new(asked.surface, asked.grouped_by);
     let mut tally = Tally::default();
     let mut deserializer = serde_json::Deserializer::from_slice(body);
     let raw = PageSeed {
@@ -111,19 +118,19 @@ pub(crate) fn invalid_body(error: &serde_json::Error) -> DecodeError {
     }
 }
 
-struct RawPage {
-    buckets: Vec<RawBucket>,
+struct RawPage<R> {
+    buckets: Vec<RawBucket<R>>,
     has_more: bool,
     cursor: Option<String>,
 }
 
-struct RawBucket {
+struct RawBucket<R> {
     start: Moment,
     end: Moment,
-    rows: Rows,
+    rows: Rows<R>,
 }
 
-impl RawBucket {
+impl<R> RawBucket<R> {
     fn window(&self, asked: WindowRange) -> Result<Window, DecodeError> {
         let out_of_range = |message: String| DecodeError {
             code: IssueCode::BucketOutOfRange,
@@ -165,27 +172,27 @@ impl Moment {
     }
 }
 
-struct PageSeed<'a> {
-    shape: &'a RowShape,
+struct PageSeed<'a, R: Row> {
+    shape: &'a RowShape<R>,
     tally: &'a mut Tally,
 }
 
-impl<'de> DeserializeSeed<'de> for PageSeed<'_> {
-    type Value = RawPage;
+impl<'de, R: Row> DeserializeSeed<'de> for PageSeed<'_, R> {
+    type Value = RawPage<R>;
 
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<RawPage, D::Error> {
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<RawPage<R>, D::Error> {
         deserializer.deserialize_map(self)
     }
 }
 
-impl<'de> Visitor<'de> for PageSeed<'_> {
-    type Value = RawPage;
+impl<'de, R: Row> Visitor<'de> for PageSeed<'_, R> {
+    type Value = RawPage<R>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a page")
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<RawPage, A::Error> {
+    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<RawPage<R>, A::Error> {
         let Self { shape, tally } = self;
         let mut buckets = None;
         let mut has_more = None;
@@ -216,21 +223,21 @@ impl<'de> Visitor<'de> for PageSeed<'_> {
     }
 }
 
-struct BucketsSeed<'a> {
-    shape: &'a RowShape,
+struct BucketsSeed<'a, R: Row> {
+    shape: &'a RowShape<R>,
     tally: &'a mut Tally,
 }
 
-impl<'de> DeserializeSeed<'de> for BucketsSeed<'_> {
-    type Value = Vec<RawBucket>;
+impl<'de, R: Row> DeserializeSeed<'de> for BucketsSeed<'_, R> {
+    type Value = Vec<RawBucket<R>>;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
         deserializer.deserialize_seq(self)
     }
 }
 
-impl<'de> Visitor<'de> for BucketsSeed<'_> {
-    type Value = Vec<RawBucket>;
+impl<'de, R: Row> Visitor<'de> for BucketsSeed<'_, R> {
+    type Value = Vec<RawBucket<R>>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a list of buckets")
@@ -248,27 +255,27 @@ impl<'de> Visitor<'de> for BucketsSeed<'_> {
     }
 }
 
-struct BucketSeed<'a> {
-    shape: &'a RowShape,
+struct BucketSeed<'a, R: Row> {
+    shape: &'a RowShape<R>,
     tally: &'a mut Tally,
 }
 
-impl<'de> DeserializeSeed<'de> for BucketSeed<'_> {
-    type Value = RawBucket;
+impl<'de, R: Row> DeserializeSeed<'de> for BucketSeed<'_, R> {
+    type Value = RawBucket<R>;
 
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<RawBucket, D::Error> {
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<RawBucket<R>, D::Error> {
         deserializer.deserialize_map(self)
     }
 }
 
-impl<'de> Visitor<'de> for BucketSeed<'_> {
-    type Value = RawBucket;
+impl<'de, R: Row> Visitor<'de> for BucketSeed<'_, R> {
+    type Value = RawBucket<R>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a bucket")
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<RawBucket, A::Error> {
+    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<RawBucket<R>, A::Error> {
         let Self { shape, tally } = self;
         let mut start = Moment::default();
         let mut end = Moment::default();

@@ -6,7 +6,7 @@ use usage_core::{
     Dimension, DimensionSet, Endpoint, IssueCode, Metric, UsageRow, Width, WindowRange, parse_day,
 };
 
-use super::page::{Asked, Page, decode_page};
+use super::page::{Asked, Page};
 use super::row::Rows;
 use super::surface::Surface;
 use crate::transport::DecodeError;
@@ -24,7 +24,11 @@ fn asked() -> Asked {
     }
 }
 
-fn decode(body: &Value) -> Result<Page, DecodeError> {
+fn decode_page(body: &[u8], asked: &Asked) -> Result<Page<UsageRow>, DecodeError> {
+    super::page::decode_page(body, asked)
+}
+
+fn decode(body: &Value) -> Result<Page<UsageRow>, DecodeError> {
     decode_page(body.to_string().as_bytes(), &asked())
 }
 
@@ -37,7 +41,7 @@ fn row() -> Value {
 }
 
 /// The rows of a bucket whose only row is [`row`] with one field changed.
-fn with(field: &str, value: Value) -> Rows {
+fn with(field: &str, value: Value) -> Rows<UsageRow> {
     let mut row = row();
     row[field] = value;
     let bucket = json!({"start_time": FIRST, "end_time": FIRST + DAY, "results": [self::row(), row]});

@@ -6,16 +6,16 @@ use super::surface::{Surface, most_buckets};
 use crate::options::ArrayEncoding;
 use crate::transport::Request;
 
-/// The parameters of a usage query without its page: they stay the same from the first page to the last, since a
+/// The parameters of a query without its page: they stay the same from the first page to the last, since a
 /// cursor is bound to them.
-pub(crate) fn usage_request(
+pub(crate) fn request_for(
     surface: &Surface,
     windows: WindowRange,
     filter: &ProjectFilter,
     group_by: DimensionSet,
     encoding: ArrayEncoding,
 ) -> Request {
-    let limit = windows.len().min(most_buckets(windows.width()));
+    let limit = windows.len().min(most_buckets(surface.endpoint, windows.width()));
     let mut parameters = vec![
         ("start_time".to_owned(), windows.start().timestamp().to_string()),
         ("end_time".to_owned(), windows.end().timestamp().to_string()),
@@ -72,7 +72,7 @@ mod tests {
 
     fn text(encoding: ArrayEncoding) -> String {
         let days = WindowRange::days(parse_day("2025-09-01").unwrap(), parse_day("2025-09-03").unwrap());
-        let request = usage_request(
+        let request = request_for(
             Surface::of(Endpoint::Completions).unwrap(),
             days.unwrap(),
             &ProjectFilter::projects(["proj_b".to_owned(), "proj_a".to_owned()]),
@@ -110,16 +110,23 @@ mod tests {
 
     #[test]
     fn the_limit_is_what_is_asked_or_what_a_page_holds() {
-        for (end, width, limit) in [
-            ("2025-09-01T00:05:00Z", Width::Minute, "5"),
-            ("2025-09-03T00:00:00Z", Width::Minute, "1440"),
-            ("2025-09-30T00:00:00Z", Width::Hour, "168"),
-            ("2025-12-01T00:00:00Z", Width::Day, "31"),
+        for (endpoint, end, width, limit) in [
+            (Endpoint::Completions, "2025-09-01T00:05:00Z", Width::Minute, "5"),
+            (
+                Endpoint::Completions,
+                "2025-09-03T00:00:00Z",
+                Width::Minute,
+                "1440",
+            ),
+            (Endpoint::Completions, "2025-09-30T00:00:00Z", Width::Hour, "168"),
+            (Endpoint::Completions, "2025-12-01T00:00:00Z", Width::Day, "31"),
+            (Endpoint::Costs, "2025-12-01T00:00:00Z", Width::Day, "91"),
+            (Endpoint::Costs, "2026-12-01T00:00:00Z", Width::Day, "180"),
         ] {
             let start = parse_instant("2025-09-01T00:00:00Z").unwrap();
             let windows = WindowRange::new(start, parse_instant(end).unwrap(), width).unwrap();
-            let request = usage_request(
-                Surface::of(Endpoint::Completions).unwrap(),
+            let request = request_for(
+                Surface::of(endpoint).unwrap(),
                 windows,
                 &ProjectFilter::ALL,
                 DimensionSet::EMPTY,

@@ -1,16 +1,18 @@
-//! One read of usage: page by page, then window by window.
+//! One read of usage or costs: page by page, then window by window.
 
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
-use usage_core::{Dimension, DimensionSet, Issue, IssueCode, Severity, UsageRow, Window};
+use usage_core::{
+    CostRow, Dimension, DimensionSet, Issue, IssueCode, ProjectFilter, Severity, UsageRow, Window,
+};
 
 use super::OpenAi;
 use super::cursor::CursorChain;
 use super::page::{Asked, Bucket, Page, decode_page};
-use super::query::{at_page, usage_request};
-use super::row::Tally;
-use crate::source::{ReadError, UsageQuery, UsageRead, WindowRead};
+use super::query::{at_page, request_for};
+use super::row::{Row, Tally};
+use crate::source::{CostsRead, CostsWindow, ReadError, UsageRead, WindowRead};
 use crate::transport::{Failure, Refusal};
 
 /// Pages beyond one for each window that are put up with; a provider may end with an empty one.
@@ -20,7 +22,8 @@ const SPARE_PAGES: usize = 4;
 ///
 /// Every usage belongs to a project, if only the default one, and whatever endpoint has a model counts by it: null
 /// throughout means that the grouping was not applied, also where the project is all that an endpoint can be grouped by.
-const INDISPENSABLE: [Dimension; 2] = [Dimension::ProjectId, Dimension::Model];
+/// Of costs, some belong to no project, but each is charged for something.
+const INDISPENSABLE: [Dimension; 3] = [Dimension::ProjectId, Dimension::Model, Dimension::LineItem];
 
 /// What becomes of the bodies of a read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,29 +35,39 @@ pub(crate) enum Bodies {
 }
 
 /// Everything the pages of a read said.
-#[derive(Default)]
-pub(crate) struct Pages {
-    windows: BTreeMap<Window, Result<Vec<UsageRow>, Issue>>,
+pub(crate) struct Pages<R> {
+    windows: BTreeMap<Window, Result<Vec<R>, Issue>>,
     tally: Tally,
+    /// How many there were.
+    number: usize,
+}
+
+/// What they say together, every window of the query accounted for and the grouping verified.
+pub(crate) struct Answer<R> {
+    windows: Vec<(Window, Result<Vec<R>, Issue>)>,
+    grouped_by: DimensionSet,
+    empty_dimensions: DimensionSet,
+    issues: Vec<Issue>,
+    started_at: DateTime<Utc>,
 }
 
 impl OpenAi {
-    /// Reads all pages of a query with this grouping, and hands out their bodies if they are to be kept.
-    pub(super) async fn read_pages(
+    /// Reads all pages of what is asked, and hands out their bodies if they are to be kept.
+    pub(super) async fn read_pages<R: Row>(
         &self,
-        query: &UsageQuery,
+        filter: &ProjectFilter,
         asked: Asked,
         bodies: Bodies,
-    ) -> Result<(Pages, Vec<Vec<u8>>), Failure> {
-        let first = usage_request(
+    ) -> Result<(Pages<R>, Vec<Vec<u8>>), Failure> {
+        let first = request_for(
             asked.surface,
-            query.windows,
-            &query.filter,
+            asked.windows,
+            filter,
             asked.grouped_by,
             self.array_encoding,
         );
         let mut chain = chain_of(&asked);
-        let mut pages = Pages::default();
+        let mut pages = Pages::new();
         let mut kept = Vec::new();
         let mut request = first.clone();
         loop {
@@ -84,9 +97,18 @@ pub(super) fn chain_of(asked: &Asked) -> CursorChain {
     CursorChain::new(asked.windows.len().saturating_add(SPARE_PAGES))
 }
 
-impl Pages {
+impl<R: Row> Pages<R> {
+    pub(super) fn new() -> Self {
+        Self {
+            windows: BTreeMap::new(),
+            tally: Tally::default(),
+            number: 0,
+        }
+    }
+
     /// Takes what a page holds, and returns what it says about the next one.
-    pub(super) fn add(&mut self, page: Page, asked: &Asked) -> (bool, Option<String>) {
+    pub(super) fn add(&mut self, page: Page<R>, asked: &Asked) -> (bool, Option<String>) {
+        self.number += 1;
         self.tally.merge(&page.tally);
         for bucket in page.buckets {
             self.take(bucket, asked);
@@ -94,7 +116,7 @@ impl Pages {
         (page.has_more, page.cursor)
     }
 
-    fn take(&mut self, bucket: Bucket, asked: &Asked) {
+    fn take(&mut self, bucket: Bucket<R>, asked: &Asked) {
         let window = bucket.window;
         let place = place(asked, window);
         let rows = if self.windows.contains_key(&window) {
@@ -103,20 +125,21 @@ impl Pages {
                 format!("{place}: the bucket came twice in one read"),
             ))
         } else {
+            let page = self.number;
             bucket
                 .rows
-                .map_err(|fault| Issue::new(fault.code, format!("{place}, {}", fault.message)))
+                .map_err(|fault| Issue::new(fault.code, format!("{place}, page {page}, {}", fault.message)))
         };
         self.windows.insert(window, rows);
     }
 
-    /// The answer to the query, every window of it accounted for.
-    pub(crate) fn into_read(
+    /// The answer to the query.
+    pub(crate) fn into_answer(
         mut self,
         asked: &Asked,
         started_at: DateTime<Utc>,
         mut issues: Vec<Issue>,
-    ) -> Result<UsageRead, ReadError> {
+    ) -> Result<Answer<R>, ReadError> {
         let about = format!(
             "{} {} {}",
             asked.surface.endpoint.provider(),
@@ -160,21 +183,49 @@ impl Pages {
         let windows = asked
             .windows
             .windows()
-            .map(|window| WindowRead {
-                window,
-                rows: self
-                    .windows
-                    .remove(&window)
-                    .unwrap_or_else(|| Err(missing(asked, window, started_at))),
+            .map(|window| {
+                let rows = self.windows.remove(&window);
+                let missing = || Err(missing(asked, window, started_at));
+                (window, rows.unwrap_or_else(missing))
             })
             .collect();
-        Ok(UsageRead {
+        Ok(Answer {
             windows,
             grouped_by: asked.grouped_by,
             empty_dimensions: empty,
             issues,
             started_at,
         })
+    }
+}
+
+impl From<Answer<UsageRow>> for UsageRead {
+    fn from(answer: Answer<UsageRow>) -> Self {
+        let windows = answer.windows.into_iter();
+        Self {
+            windows: windows
+                .map(|(window, rows)| WindowRead { window, rows })
+                .collect(),
+            grouped_by: answer.grouped_by,
+            empty_dimensions: answer.empty_dimensions,
+            issues: answer.issues,
+            started_at: answer.started_at,
+        }
+    }
+}
+
+impl From<Answer<CostRow>> for CostsRead {
+    fn from(answer: Answer<CostRow>) -> Self {
+        let windows = answer.windows.into_iter();
+        Self {
+            windows: windows
+                .map(|(window, rows)| CostsWindow { window, rows })
+                .collect(),
+            grouped_by: answer.grouped_by,
+            empty_dimensions: answer.empty_dimensions,
+            issues: answer.issues,
+            started_at: answer.started_at,
+        }
     }
 }
 

@@ -16,8 +16,10 @@ pub(crate) struct RefusedDimension {
 pub(crate) enum Reach {
     /// Every query.
     Always,
-    /// Those that start before this Unix time: the provider began to record the dimension later.
+    /// Those that start before this Unix time, when the provider began to record the dimension.
     StartsBefore(i64),
+    /// Those that start at this Unix time or earlier; when the provider began to record the dimension, it did not say.
+    StartsUntil(i64),
 }
 
 impl Reach {
@@ -26,6 +28,32 @@ impl Reach {
         match self {
             Self::Always => true,
             Self::StartsBefore(floor) => start < floor,
+            Self::StartsUntil(last) => start <= last,
+        }
+    }
+
+    /// The Unix time from which on nothing is refused, if that is known.
+    pub(crate) const fn floor(self) -> Option<i64> {
+        match self {
+            Self::StartsBefore(floor) => Some(floor),
+            Self::Always | Self::StartsUntil(_) => None,
+        }
+    }
+
+    /// What both together refuse.
+    pub(crate) fn or(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Always, _) | (_, Self::Always) => Self::Always,
+            (Self::StartsBefore(one), Self::StartsBefore(other)) => Self::StartsBefore(one.max(other)),
+            (Self::StartsUntil(one), Self::StartsUntil(other)) => Self::StartsUntil(one.max(other)),
+            (Self::StartsBefore(floor), Self::StartsUntil(last))
+            | (Self::StartsUntil(last), Self::StartsBefore(floor)) => {
+                if last < floor {
+                    Self::StartsBefore(floor)
+                } else {
+                    Self::StartsUntil(last)
+                }
+            }
         }
     }
 }
@@ -41,8 +69,9 @@ pub(crate) fn refused_dimension(
     let head = before_supported_values(message);
     if let Some(dimension) = only(asked, |name| has_assignment(head, name)) {
         let reach = if head.contains("not available for this time range") {
-            let floor = number_after(message, "on or after ").filter(|floor| start < *floor);
-            Reach::StartsBefore(floor.unwrap_or(start.saturating_add(1)))
+            number_after(message, "on or after ")
+                .filter(|floor| start < *floor)
+                .map_or(Reach::StartsUntil(start), Reach::StartsBefore)
         } else {
             Reach::Always
         };
@@ -165,16 +194,38 @@ mod tests {
         assert_eq!(refused(message, Some("start_time")), until_floor);
         assert_eq!(
             refused("group_by=api_key_id is not available for this time range.", None),
-            Some((Dimension::ApiKeyId, Reach::StartsBefore(START + 1)))
+            Some((Dimension::ApiKeyId, Reach::StartsUntil(START)))
         );
         assert_eq!(
             refused(
                 "group_by=user_id is not available for this time range. Try a start_time on or after 5.",
                 None
             ),
-            Some((Dimension::UserId, Reach::StartsBefore(START + 1))),
+            Some((Dimension::UserId, Reach::StartsUntil(START))),
             "a floor that the query already keeps is none"
         );
+    }
+
+    #[test]
+    fn two_refusals_reach_as_far_as_either() {
+        use Reach::{Always, StartsBefore, StartsUntil};
+        for (one, other, both) in [
+            (Always, StartsBefore(5), Always),
+            (Always, StartsUntil(5), Always),
+            (StartsBefore(5), StartsBefore(7), StartsBefore(7)),
+            (StartsUntil(5), StartsUntil(7), StartsUntil(7)),
+            (StartsUntil(4), StartsBefore(5), StartsBefore(5)),
+            (StartsUntil(5), StartsBefore(5), StartsUntil(5)),
+        ] {
+            assert_eq!((one.or(other), other.or(one)), (both, both));
+            for start in 0..9 {
+                assert_eq!(
+                    both.covers(start),
+                    one.covers(start) || other.covers(start),
+                    "{both:?} {start}"
+                );
+            }
+        }
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Pages that are in hand already, read as if they had just come.
 
 use chrono::{DateTime, Utc};
-use usage_core::{Endpoint, IssueCode};
+use usage_core::{Endpoint, IssueCode, UsageRow};
 
 use super::OpenAi;
 use super::page::{Asked, decode_page};
@@ -38,7 +38,7 @@ impl OpenAi {
         pages: &[&[u8]],
         started_at: DateTime<Utc>,
     ) -> Result<UsageRead, ReadError> {
-        let asked = Asked::by(query)?;
+        let asked = Asked::by::<UsageRow>(query)?;
         let failed = |code, message: String| {
             let about = format!(
                 "{} {} {}",
@@ -49,7 +49,7 @@ impl OpenAi {
             ReadError::new(code, format!("{about}: {message}"))
         };
         let mut chain = chain_of(&asked);
-        let mut read = Pages::default();
+        let mut read = Pages::<UsageRow>::new();
         let mut is_complete = false;
         for (body, number) in pages.iter().zip(1_usize..) {
             if is_complete {
@@ -71,12 +71,15 @@ impl OpenAi {
             };
             return Err(failed(IssueCode::CursorMissing, message));
         }
-        read.into_read(&asked, started_at, Vec::new())
+        Ok(read.into_answer(&asked, started_at, Vec::new())?.into())
     }
 
-    /// The endpoint whose results call themselves so in `object`, for example `organization.usage.images.result`.
+    /// The usage endpoint whose results call themselves so in `object`, for example
+    /// `organization.usage.images.result`. Pages of costs cannot be replayed.
     pub fn endpoint_of_result(object: &str) -> Option<Endpoint> {
-        Surface::of_result(object).map(|surface| surface.endpoint)
+        Surface::of_result(object)
+            .map(|surface| surface.endpoint)
+            .filter(|endpoint| !endpoint.is_costs())
     }
 }
 

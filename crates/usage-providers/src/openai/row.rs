@@ -1,42 +1,78 @@
-//! The rows of a bucket, read straight into [`UsageRow`]s: a page may hold a hundred thousand of them.
+//! The rows of a bucket, read straight into what they are kept as: a page may hold a hundred thousand of them.
 
 use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
-use usage_core::{Dimension, DimensionSet, Dimensions, IssueCode, Metric, UsageRow};
+use usage_core::{DimensionSet, Endpoint, IssueCode};
 
-use super::count::Count;
 use super::scalar::Scalar;
 use super::surface::Surface;
 use super::unknown::UnknownFields;
-use crate::text::is_storable;
 
-// Each field of a row has a bit of its own, see `Found`.
-const _: () = assert!(1 + Metric::ALL.len() + Dimension::USAGE.len() <= u64::BITS as usize);
+/// What the results of an endpoint are read into: usage or costs.
+pub(crate) trait Row: Default + Send + 'static {
+    /// A field that is kept.
+    type Field: Copy;
 
-/// What a row can hold, and what was asked for. A dimension or metric of other endpoints is as unknown as any.
-pub(crate) struct RowShape {
-    surface: &'static Surface,
-    grouped_by: DimensionSet,
-    fields: Vec<(&'static str, Field)>,
+    /// What such rows report, in a word.
+    const SUBJECT: &'static str;
+
+    /// What it is called that a field comes twice or is missing.
+    const FIELD_FAULT: IssueCode;
+
+    /// Whether the results of the endpoint are such rows.
+    fn comes_from(endpoint: Endpoint) -> bool;
+
+    /// Every field that a result may have besides `object`. A field of other endpoints is as unknown as any.
+    fn fields(endpoint: Endpoint, grouped_by: DimensionSet) -> Vec<(&'static str, Known<Self::Field>)>;
+
+    /// Reads the value of a field and keeps it.
+    fn read_field<'de, A: MapAccess<'de>>(
+        &mut self,
+        field: Self::Field,
+        entries: &mut A,
+        unknown: &mut UnknownFields,
+    ) -> Result<Told, A::Error>;
+
+    /// The field that a complete row must have and this one lacks.
+    fn missing_field(&self, endpoint: Endpoint) -> Option<&'static str>;
+
+    /// The dimensions that have a value.
+    fn present(&self) -> DimensionSet;
 }
 
-impl RowShape {
+/// What becomes of a field that is known.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Known<F> {
+    /// It is kept.
+    Kept(F),
+    /// It was not asked for, or the ledger has no place for it. Identity depends on what was asked only, whatever else
+    /// comes along.
+    ReadPast,
+}
+
+/// What was wrong with the value of a field, if anything.
+pub(crate) type Told = Result<(), (IssueCode, &'static str)>;
+
+/// What a row can hold, and what was asked for.
+pub(crate) struct RowShape<R: Row> {
+    surface: &'static Surface,
+    fields: Vec<(&'static str, Field<R::Field>)>,
+}
+
+#[derive(Clone, Copy)]
+enum Field<F> {
+    Object,
+    Known(Known<F>),
+}
+
+impl<R: Row> RowShape<R> {
     pub(crate) fn new(surface: &'static Surface, grouped_by: DimensionSet) -> Self {
-        let metrics = surface.endpoint.metrics().iter();
-        let metrics = metrics.map(|metric| (metric.as_str(), Field::Metric(*metric)));
-        let dimensions = surface.endpoint.dimensions();
-        let dimensions = dimensions
-            .iter()
-            .map(|dimension| (dimension.as_str(), Field::Dimension(dimension)));
-        let fields = std::iter::once(("object", Field::Object))
-            .chain(metrics)
-            .chain(dimensions)
-            .collect();
+        let known = R::fields(surface.endpoint, grouped_by).into_iter();
+        let known = known.map(|(name, known)| (name, Field::Known(known)));
         Self {
             surface,
-            grouped_by,
-            fields,
+            fields: std::iter::once(("object", Field::Object)).chain(known).collect(),
         }
     }
 }
@@ -54,7 +90,7 @@ pub(crate) struct Tally {
 impl Tally {
     pub(crate) fn merge(&mut self, other: &Self) {
         self.rows += other.rows;
-        self.present = union(self.present, other.present);
+        self.present = self.present.union(other.present);
         self.unknown.merge(&other.unknown);
     }
 }
@@ -68,30 +104,30 @@ pub(crate) struct RowFault {
 }
 
 /// All rows of a bucket, or the first fault; the rest is read past.
-pub(crate) type Rows = Result<Vec<UsageRow>, RowFault>;
+pub(crate) type Rows<R> = Result<Vec<R>, RowFault>;
 
 /// Reads the list of rows.
-pub(crate) struct RowsSeed<'a> {
-    pub(crate) shape: &'a RowShape,
+pub(crate) struct RowsSeed<'a, R: Row> {
+    pub(crate) shape: &'a RowShape<R>,
     pub(crate) tally: &'a mut Tally,
 }
 
-impl<'de> DeserializeSeed<'de> for RowsSeed<'_> {
-    type Value = Rows;
+impl<'de, R: Row> DeserializeSeed<'de> for RowsSeed<'_, R> {
+    type Value = Rows<R>;
 
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Rows, D::Error> {
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
         deserializer.deserialize_seq(self)
     }
 }
 
-impl<'de> Visitor<'de> for RowsSeed<'_> {
-    type Value = Rows;
+impl<'de, R: Row> Visitor<'de> for RowsSeed<'_, R> {
+    type Value = Rows<R>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a list of results")
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Rows, A::Error> {
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Self::Value, A::Error> {
         let mut rows = Ok(Vec::new());
         let mut number = 0;
         while let Some(row) = items.next_element_seed(RowSeed {
@@ -115,28 +151,21 @@ impl<'de> Visitor<'de> for RowsSeed<'_> {
     }
 }
 
-#[derive(Clone, Copy)]
-enum Field {
-    Object,
-    Dimension(Dimension),
-    Metric(Metric),
-}
-
-struct RowSeed<'a> {
-    shape: &'a RowShape,
+struct RowSeed<'a, R: Row> {
+    shape: &'a RowShape<R>,
     tally: &'a mut Tally,
 }
 
-impl<'de> DeserializeSeed<'de> for RowSeed<'_> {
-    type Value = Result<UsageRow, RowFault>;
+impl<'de, R: Row> DeserializeSeed<'de> for RowSeed<'_, R> {
+    type Value = Result<R, RowFault>;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
         deserializer.deserialize_map(self)
     }
 }
 
-impl<'de> Visitor<'de> for RowSeed<'_> {
-    type Value = Result<UsageRow, RowFault>;
+impl<'de, R: Row> Visitor<'de> for RowSeed<'_, R> {
+    type Value = Result<R, RowFault>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a result")
@@ -144,7 +173,7 @@ impl<'de> Visitor<'de> for RowSeed<'_> {
 
     fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Self::Value, A::Error> {
         let Self { shape, tally } = self;
-        let mut row = UsageRow::default();
+        let mut row = R::default();
         let mut fault = None;
         let mut seen = 0_u64;
         while let Some(found) = entries.next_key_seed(FieldSeed {
@@ -164,20 +193,18 @@ impl<'de> Visitor<'de> for RowSeed<'_> {
                     }
                     Ok(())
                 }
-                Field::Dimension(dimension) if !shape.grouped_by.contains(dimension) => {
-                    // Identity depends on what was asked only, whatever else comes along.
+                Field::Known(Known::ReadPast) => {
                     entries.next_value::<IgnoredAny>()?;
                     Ok(())
                 }
-                Field::Dimension(dimension) => {
-                    set_dimension(&mut row.dimensions, dimension, entries.next_value()?)
+                Field::Known(Known::Kept(field)) => {
+                    row.read_field(field, &mut entries, &mut tally.unknown)?
                 }
-                Field::Metric(metric) => set_metric(row.metrics.get_mut(metric), entries.next_value()?),
             };
             let told = if seen & bit == 0 {
                 told
             } else {
-                Err((IssueCode::CountInvalid, "comes twice"))
+                Err((R::FIELD_FAULT, "comes twice"))
             };
             seen |= bit;
             if let Err((code, reason)) = told {
@@ -187,12 +214,11 @@ impl<'de> Visitor<'de> for RowSeed<'_> {
                 });
             }
         }
-        tally.present = union(tally.present, row.dimensions.present());
-        let missing = shape.surface.endpoint.required_metrics().iter();
-        if let Some(metric) = missing.copied().find(|metric| row.metrics.get(*metric).is_none()) {
+        tally.present = tally.present.union(row.present());
+        if let Some(name) = row.missing_field(shape.surface.endpoint) {
             fault.get_or_insert(RowFault {
-                code: IssueCode::CountInvalid,
-                message: format!("{metric} is missing"),
+                code: R::FIELD_FAULT,
+                message: format!("{name} is missing"),
             });
         }
         Ok(fault.map_or(Ok(row), Err))
@@ -200,29 +226,29 @@ impl<'de> Visitor<'de> for RowSeed<'_> {
 }
 
 /// A key of the shape.
-struct Found {
+struct Found<F> {
     name: &'static str,
-    field: Field,
+    field: Field<F>,
     /// The field's own bit, to tell whether it came before.
     bit: u64,
 }
 
 /// Finds a key in the shape; none if it is unknown.
-struct FieldSeed<'a> {
-    shape: &'a RowShape,
+struct FieldSeed<'a, R: Row> {
+    shape: &'a RowShape<R>,
     unknown: &'a mut UnknownFields,
 }
 
-impl<'de> DeserializeSeed<'de> for FieldSeed<'_> {
-    type Value = Option<Found>;
+impl<'de, R: Row> DeserializeSeed<'de> for FieldSeed<'_, R> {
+    type Value = Option<Found<R::Field>>;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
         deserializer.deserialize_identifier(self)
     }
 }
 
-impl Visitor<'_> for FieldSeed<'_> {
-    type Value = Option<Found>;
+impl<R: Row> Visitor<'_> for FieldSeed<'_, R> {
+    type Value = Option<Found<R::Field>>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("the name of a field")
@@ -243,43 +269,4 @@ impl Visitor<'_> for FieldSeed<'_> {
         }
         Ok(found)
     }
-}
-
-type Told = Result<(), (IssueCode, &'static str)>;
-
-fn set_metric(place: &mut Option<i64>, count: Count) -> Told {
-    match count {
-        Count::Null => Ok(()),
-        Count::Whole(number) => {
-            *place = Some(number);
-            Ok(())
-        }
-        Count::Invalid(reason) => Err((IssueCode::CountInvalid, reason)),
-    }
-}
-
-fn set_dimension(dimensions: &mut Dimensions, dimension: Dimension, value: Scalar) -> Told {
-    let invalid = |reason| Err((IssueCode::TextInvalid, reason));
-    let Some(place) = dimensions.text_mut(dimension) else {
-        match value {
-            Scalar::Null => {}
-            Scalar::Boolean(batch) => dimensions.batch = Some(batch),
-            _ => return invalid("is neither true nor false"),
-        }
-        return Ok(());
-    };
-    match value {
-        Scalar::Null => Ok(()),
-        Scalar::Text(text) if !is_storable(&text) => invalid("holds a control character"),
-        Scalar::Text(text) => {
-            // The vocabulary counts an empty text as none.
-            *place = Some(text).filter(|text| !text.is_empty());
-            Ok(())
-        }
-        _ => invalid("is not a text"),
-    }
-}
-
-fn union(left: DimensionSet, right: DimensionSet) -> DimensionSet {
-    DimensionSet::from_bits(left.bits() | right.bits())
 }

@@ -4,7 +4,9 @@ use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-/// A JSON value, as far as a usage row can use it where no count is expected. Reading one never fails on its type, so that
+use crate::text::is_storable;
+
+/// A JSON value, as far as a row can use it where neither a count nor an amount is expected. Reading one never fails on its type, so that
 /// a value of the wrong type costs its window and not the page.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Scalar {
@@ -13,6 +15,19 @@ pub(crate) enum Scalar {
     Text(String),
     /// A number, an object or a list.
     Other,
+}
+
+impl Scalar {
+    /// The text that a database can store; what is wrong with it if there is another value. The vocabulary counts an
+    /// empty text as none.
+    pub(crate) fn into_text(self) -> Result<Option<String>, &'static str> {
+        match self {
+            Self::Null => Ok(None),
+            Self::Text(text) if !is_storable(&text) => Err("holds a control character"),
+            Self::Text(text) => Ok(Some(text).filter(|text| !text.is_empty())),
+            Self::Boolean(_) | Self::Other => Err("is not a text"),
+        }
+    }
 }
 
 impl<'de> Deserialize<'de> for Scalar {

@@ -1,4 +1,4 @@
-//! The usage endpoints, one entry each.
+//! The endpoints of usage and costs, one entry each.
 
 use usage_core::{Endpoint, Width};
 
@@ -12,7 +12,7 @@ pub(crate) struct Surface {
     pub(crate) result_object: &'static str,
 }
 
-/// Every usage endpoint this client reads.
+/// Every endpoint this client reads, costs last.
 pub(crate) const SURFACES: &[Surface] = &[
     Surface {
         endpoint: Endpoint::Completions,
@@ -69,6 +69,11 @@ pub(crate) const SURFACES: &[Surface] = &[
         path: "organization/usage/web_search_calls",
         result_object: "organization.usage.web_searches.result",
     },
+    Surface {
+        endpoint: Endpoint::Costs,
+        path: "organization/costs",
+        result_object: "organization.costs.result",
+    },
 ];
 
 /// The endpoints of [`SURFACES`].
@@ -93,12 +98,14 @@ impl Surface {
     }
 }
 
-/// The largest `limit`: how many buckets of this width one page can hold.
-pub(crate) const fn most_buckets(width: Width) -> usize {
-    match width {
-        Width::Minute => 1_440,
-        Width::Hour => 168,
-        Width::Day => 31,
+/// The largest `limit`: how many buckets of this width one page of the endpoint can hold; 0 if it has none so wide.
+pub(crate) const fn most_buckets(endpoint: Endpoint, width: Width) -> usize {
+    match (endpoint.is_costs(), width) {
+        (false, Width::Minute) => 1_440,
+        (false, Width::Hour) => 168,
+        (false, Width::Day) => 31,
+        (true, Width::Day) => 180,
+        (true, Width::Hour | Width::Minute) => 0,
     }
 }
 
@@ -110,13 +117,28 @@ mod tests {
     fn every_endpoint_of_the_provider_is_read() {
         let mut endpoints = ENDPOINTS;
         endpoints.sort();
-        assert_eq!(endpoints, Endpoint::USAGE);
+        assert_eq!(endpoints, Endpoint::ALL);
+        assert_eq!(ENDPOINTS.last(), Some(&Endpoint::Costs));
         for surface in SURFACES {
+            let folder = if surface.endpoint.is_costs() { "" } else { "usage/" };
             assert_eq!(
                 surface.path,
-                format!("organization/usage/{}", surface.endpoint),
+                format!("organization/{folder}{}", surface.endpoint),
                 "an endpoint is called as in its path"
             );
+        }
+    }
+
+    #[test]
+    fn a_page_holds_windows_of_every_width_the_endpoint_has() {
+        for endpoint in Endpoint::ALL {
+            for width in Width::ALL {
+                assert_eq!(
+                    most_buckets(endpoint, width) > 0,
+                    endpoint.has_width(width),
+                    "{endpoint} {width}"
+                );
+            }
         }
     }
 }

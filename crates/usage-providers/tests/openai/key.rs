@@ -19,14 +19,14 @@ fn code(access: &Access) -> Option<IssueCode> {
 #[tokio::test]
 async fn an_admin_key_may_read_usage_and_names() {
     let server = server(|_, request| match line(request) {
-        line if line.contains("/usage/") => page(&[], None),
+        line if line.contains("/usage/") || line.contains("/costs?") => page(&[], None),
         line if line.contains("/projects?") => recorded(200, PROJECTS),
         _ => recorded(200, NOTHING),
     })
     .await;
     let report = client(&server).check_key(&ProjectFilter::ALL).await;
     let endpoints: Vec<_> = report.endpoints.iter().map(|access| access.endpoint).collect();
-    assert_eq!(endpoints, Endpoint::USAGE);
+    assert_eq!(endpoints, Endpoint::ALL);
     assert!(
         report
             .endpoints
@@ -41,13 +41,17 @@ async fn an_admin_key_may_read_usage_and_names() {
     let asked = asked(&server).await;
     assert_eq!(
         asked.len(),
-        11 + 4,
+        12 + 4,
         "each endpoint, projects, the keys of each, users"
     );
     assert_eq!(
         asked[0],
         "/v1/organization/usage/completions?start_time=1759104000&end_time=1759190400&bucket_width=1d&limit=1",
         "2025-09-29, the last full day"
+    );
+    assert_eq!(
+        asked[11],
+        "/v1/organization/costs?start_time=1759104000&end_time=1759190400&bucket_width=1d&limit=1"
     );
 }
 
@@ -86,8 +90,14 @@ async fn the_source_says_what_it_is() {
     let server = replies(vec![page(&[], None)]).await;
     let client = client(&server);
     assert_eq!(client.provider(), Provider::OpenAi);
-    assert_eq!(client.endpoints(), Endpoint::USAGE);
-    let per_page = Width::ALL.map(|width| client.windows_per_page(width));
-    assert_eq!(per_page, [1_440, 168, 31]);
+    assert_eq!(client.endpoints(), Endpoint::ALL);
+    for endpoint in Endpoint::USAGE {
+        let per_page = Width::ALL.map(|width| client.windows_per_page(endpoint, width));
+        assert_eq!(per_page, [1_440, 168, 31], "{endpoint}");
+    }
+    assert_eq!(
+        Width::ALL.map(|width| client.windows_per_page(Endpoint::Costs, width)),
+        [0, 0, 180]
+    );
     assert_eq!(asked(&server).await.len(), 0, "nothing is asked for that");
 }

@@ -174,7 +174,7 @@ async fn a_bad_count_fails_its_window_and_says_where() {
     );
     assert_eq!(
         read.windows[1].rows.as_ref().unwrap_err().message,
-        "openai completions window 2025-09-02T00:00:00Z/1d, row 3: output_tokens is negative"
+        "openai completions window 2025-09-02T00:00:00Z/1d, page 1, row 3: output_tokens is negative"
     );
 }
 
