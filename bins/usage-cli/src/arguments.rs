@@ -324,8 +324,25 @@ pub(crate) struct Selection {
 impl Selection {
     /// The endpoints asked for, each once; every one where none was named.
     pub(crate) fn endpoints(&self) -> Vec<Endpoint> {
+        self.endpoints_or(|_| true)
+    }
+
+    /// The endpoints asked for, each once; every one of usage where none was named.
+    pub(crate) fn usage_endpoints(&self) -> Vec<Endpoint> {
+        self.endpoints_or(|endpoint| !endpoint.is_costs())
+    }
+
+    /// The endpoints asked for, each once; where none was named, every one that can be asked for windows of the width.
+    pub(crate) fn endpoints_of(&self, width: Width) -> Vec<Endpoint> {
+        self.endpoints_or(|endpoint| endpoint.has_width(width))
+    }
+
+    fn endpoints_or(&self, is_meant: impl Fn(Endpoint) -> bool) -> Vec<Endpoint> {
         if self.endpoints.is_empty() {
-            return Endpoint::USAGE.to_vec();
+            return Endpoint::ALL
+                .into_iter()
+                .filter(|endpoint| is_meant(*endpoint))
+                .collect();
         }
         each_once(self.endpoints.clone())
     }

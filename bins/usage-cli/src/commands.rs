@@ -217,7 +217,7 @@ fn read_text(from: impl io::Read) -> io::Result<String> {
 async fn run_backfill(app: &App, arguments: BackfillArguments) -> Result<Exit, AppError> {
     let options = BackfillOptions {
         windows: arguments.range(app.clock.now().date_naive())?,
-        endpoints: arguments.selection.endpoints(),
+        endpoints: arguments.selection.endpoints_of(arguments.bucket_width),
         accounts: arguments.selection.accounts(),
         chunk_windows: arguments.chunk_windows(),
         label: arguments.label,
@@ -286,7 +286,7 @@ async fn run_export(app: &App, arguments: ExportArguments) -> Result<Exit, AppEr
         first_day: arguments.start,
         last_day: arguments.end,
         width: arguments.bucket_width,
-        endpoints: arguments.selection.endpoints(),
+        endpoints: arguments.selection.usage_endpoints(),
         accounts: arguments.selection.accounts(),
         output: arguments.output,
     };

@@ -6,6 +6,7 @@ use usage_core::{Account, InvalidRange, Issue, ParseAccountError, Provider};
 use usage_fixtures::FixtureError;
 use usage_ingest::{CheckError, PlanError};
 use usage_parity::ProviderCsvError;
+use usage_pricing::CatalogueError;
 use usage_providers::{InvalidBaseUrl, InvalidOptions, ReadError};
 use usage_store::StoreError;
 
@@ -24,6 +25,19 @@ pub enum AppError {
     /// The ledger failed.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// A price list is wrong.
+    #[error(transparent)]
+    Prices(#[from] CatalogueError),
+    /// The file with the user's own prices cannot be read.
+    #[error("cannot read the prices of {} ({origin}): {source}", path.display())]
+    PricesFile {
+        /// Which file.
+        path: PathBuf,
+        /// Where the setting came from.
+        origin: String,
+        /// Why.
+        source: std::io::Error,
+    },
     /// A key could not be checked.
     #[error(transparent)]
     Check(#[from] CheckError),

@@ -7,12 +7,13 @@ use std::time::Duration;
 use secrecy::{ExposeSecret, SecretString};
 use tokio::time::Instant;
 use usage_core::{Account, Clock, Provider, SystemClock};
-use usage_ingest::{ChosenKey, Reader, ReadingKey, choose_keys};
+use usage_ingest::{CataloguePricer, ChosenKey, Reader, ReadingKey, choose_keys};
+use usage_pricing::Catalogue;
 use usage_providers::{BaseUrl, Limits, OpenAi, OpenAiOptions, Pace, Pacer, UsageSource};
 use usage_store::{Ledger, MasterKey, OpenMode, ProviderKey};
 
 use crate::error::AppError;
-use crate::settings::{DatabaseUrl, MasterKeyError, MasterKeySource, Settings};
+use crate::settings::{DatabaseUrl, MasterKeyError, MasterKeySource, Setting, Settings};
 
 /// Everything a command works with.
 pub struct App {
@@ -67,7 +68,27 @@ impl App {
             DatabaseUrl::Sqlite(path) => format!("sqlite:{}", path.display()),
             DatabaseUrl::Postgres(url) => url.expose_secret().to_owned(),
         };
-        Ok(Ledger::open(&url, self.clock.clone(), mode).await?)
+        let ledger = Ledger::open(&url, self.clock.clone(), mode).await?;
+        match mode {
+            OpenMode::Inspect => Ok(ledger),
+            OpenMode::SetUpIfEmpty => {
+                Ok(ledger.with_pricer(Arc::new(CataloguePricer::new(self.catalogue()?))))
+            }
+        }
+    }
+
+    /// The price list: the built-in one, and the user's own prices before it.
+    pub(crate) fn catalogue(&self) -> Result<Catalogue, AppError> {
+        let bundled = Catalogue::bundled()?;
+        let Some(Setting { value: path, origin }) = &self.settings.prices_file else {
+            return Ok(bundled);
+        };
+        let text = std::fs::read_to_string(path).map_err(|source| AppError::PricesFile {
+            path: path.clone(),
+            origin: origin.to_string(),
+            source,
+        })?;
+        Ok(bundled.with_user_file(&path.display().to_string(), &text)?)
     }
 
     /// The master key that the ledger's provider keys are sealed with. It is made on first use, but never for a ledger

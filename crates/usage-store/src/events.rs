@@ -116,6 +116,10 @@ pub struct EventTotals {
     pub windows_with_usage: u64,
     /// Their sums.
     pub metrics: Metrics,
+    /// What they cost by the price list; those without a price add nothing.
+    pub cost: NanoUsd,
+    /// How many have no price.
+    pub unpriced: u64,
 }
 
 /// How many events are in memory at once when many are read.
@@ -156,6 +160,14 @@ impl Ledger {
                     let metrics = totals.metrics.checked_add(&stored.event.metrics);
                     totals.metrics = metrics.map_err(|overflow| StoreError::corrupt("sum", overflow))?;
                     totals.events += 1;
+                    match stored.price.and_then(|price| price.cost) {
+                        None => totals.unpriced += 1,
+                        Some(cost) => {
+                            let sum = totals.cost.checked_add(cost);
+                            totals.cost =
+                                sum.ok_or_else(|| StoreError::corrupt("sum", "costs beyond 64 bits"))?;
+                        }
+                    }
                     let window = Some(stored.event.window);
                     totals.windows_with_usage += u64::from(last_window != window);
                     last_window = window;

@@ -197,7 +197,9 @@ fn a_backfill_takes_every_flag() {
     assert_eq!(all.format, OutputFormat::Json);
 
     let none = backfill("usage backfill");
-    assert_eq!(none.selection.endpoints(), Endpoint::USAGE);
+    assert_eq!(none.selection.endpoints(), Endpoint::ALL);
+    assert_eq!(none.selection.usage_endpoints(), Endpoint::USAGE);
+    assert_eq!(none.selection.endpoints_of(Width::Hour), Endpoint::USAGE);
     assert!(none.selection.accounts().is_empty() && none.group_by.is_empty());
     assert!(!(none.plan || none.force || none.accept_retractions || none.artifact));
     assert_eq!(none.audit_dir, PathBuf::from("audit"));

@@ -1,12 +1,16 @@
 //! The sums that several reports show.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::Serialize;
-use usage_core::{Endpoint, Metric};
-use usage_store::{EventQuery, EventTotals, Ledger, StoreError};
+use usage_core::{Decimal, Endpoint, Metric, NanoUsd};
+use usage_store::{CostQuery, EventQuery, EventTotals, Ledger, StoreError};
 
 use crate::text::{count, thousands};
+
+/// Costs in memory at once.
+const PAGE: usize = 5_000;
 
 /// The sums of an endpoint's events.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -20,6 +24,15 @@ pub struct TotalsReport {
     pub windows_with_usage: u64,
     /// The sums; absent metrics are null.
     pub metrics: usage_core::Metrics,
+    /// Of usage: what it costs by the price list, in USD as decimal text; events without a price add nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cost_usd: Option<NanoUsd>,
+    /// Of usage: how many events have no price.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unpriced_events: Option<u64>,
+    /// Of costs: what the provider charged, by currency in lower case, as decimal text.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub charged: Option<BTreeMap<String, Decimal>>,
 }
 
 impl TotalsReport {
@@ -29,6 +42,9 @@ impl TotalsReport {
         endpoint: Endpoint,
         query: EventQuery,
     ) -> Result<Self, StoreError> {
+        if endpoint.is_costs() {
+            return Self::of_costs(ledger, endpoint, query).await;
+        }
         let totals = ledger
             .totals(EventQuery {
                 endpoint: Some(endpoint),
@@ -44,13 +60,55 @@ impl TotalsReport {
             events,
             windows_with_usage,
             metrics,
+            cost,
+            unpriced,
         } = *totals;
         Self {
             endpoint,
             events,
             windows_with_usage,
             metrics,
+            cost_usd: Some(cost),
+            unpriced_events: Some(unpriced),
+            charged: None,
         }
+    }
+
+    /// Sums what the provider charged, currency by currency.
+    async fn of_costs(ledger: &Ledger, endpoint: Endpoint, query: EventQuery) -> Result<Self, StoreError> {
+        let query = CostQuery {
+            scope: query.scope,
+            windows: query.windows,
+        };
+        let mut totals = Self {
+            endpoint,
+            events: 0,
+            windows_with_usage: 0,
+            metrics: usage_core::Metrics::default(),
+            cost_usd: None,
+            unpriced_events: None,
+            charged: None,
+        };
+        let mut charged: BTreeMap<String, Decimal> = BTreeMap::new();
+        let (mut after, mut last_window) = (None, None);
+        loop {
+            let page = ledger.costs(query.clone(), after, PAGE).await?;
+            for cost in page.costs {
+                totals.events += 1;
+                totals.windows_with_usage += u64::from(last_window != Some(cost.window));
+                last_window = Some(cost.window);
+                if let Some(amount) = &cost.row.amount {
+                    let currency = cost.row.group.currency().unwrap_or_default();
+                    *charged.entry(currency).or_default() += amount.value();
+                }
+            }
+            match page.next {
+                Some(next) => after = Some(next),
+                None => break,
+            }
+        }
+        totals.charged = Some(charged);
+        Ok(totals)
     }
 }
 
@@ -83,9 +141,23 @@ impl fmt::Display for TotalsReport {
             f,
             "{}: {} in {} with usage",
             self.endpoint,
-            count(self.events, "event"),
+            count(
+                self.events,
+                if self.endpoint.is_costs() { "cost" } else { "event" }
+            ),
             count(self.windows_with_usage, "window")
         )?;
+        for (currency, sum) in self.charged.iter().flatten() {
+            write!(
+                f,
+                "; {sum} {}",
+                if currency.is_empty() {
+                    "without a currency"
+                } else {
+                    currency
+                }
+            )?;
+        }
         for (index, metric) in self.endpoint.required_metrics().iter().enumerate() {
             let separator = if index == 0 { ';' } else { ',' };
             let number = self.metrics.get(*metric).or((self.events == 0).then_some(0));
@@ -97,7 +169,14 @@ impl fmt::Display for TotalsReport {
                 write!(f, " ({} of them cached)", thousands(cached))?;
             }
         }
-        Ok(())
+        match (self.cost_usd, self.unpriced_events) {
+            (Some(cost), Some(0)) => write!(f, "; {cost} usd"),
+            (Some(_), Some(unpriced)) if unpriced == self.events => f.write_str("; unpriced"),
+            (Some(cost), Some(unpriced)) => {
+                write!(f, "; {cost} usd and {} unpriced", count(unpriced, "event"))
+            }
+            _ => Ok(()),
+        }
     }
 }
 

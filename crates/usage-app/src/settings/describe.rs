@@ -1,6 +1,7 @@
 //! Settings as `usage doctor` shows them.
 
 use std::fmt::{self, Display};
+use std::path::PathBuf;
 
 use secrecy::SecretString;
 use serde::Serialize;
@@ -58,6 +59,7 @@ pub fn describe(sources: &Sources) -> Vec<SettingLine> {
         line(Variable::USAGE_ANTHROPIC_BASE_URL, sources.anthropic_base_url()),
         line(Variable::USAGE_REQUESTS_PER_MINUTE, sources.requests_per_minute()),
         line(Variable::USAGE_REQUEST_TIMEOUT, sources.request_timeout()),
+        path_line(Variable::USAGE_PRICES_FILE, sources.prices_file()),
         line(Variable::USAGE_NO_NAMES, sources.no_names()),
         line(Variable::USAGE_BIND, sources.bind()),
         secret_line(Variable::CRON_SECRET, sources.cron_secret()),
@@ -119,6 +121,24 @@ fn key_line(variable: Variable, source: Result<Setting<MasterKeySource>, Setting
         error: line.error.or(error),
         warnings,
         ..line
+    }
+}
+
+/// A file that may be left out.
+fn path_line(variable: Variable, path: Result<Option<Setting<PathBuf>>, SettingsError>) -> SettingLine {
+    match path {
+        Ok(Some(path)) => line(
+            variable,
+            Ok(Setting {
+                value: path.value.display().to_string(),
+                origin: path.origin,
+            }),
+        ),
+        Ok(None) => SettingLine {
+            origin: Some(Origin::Default),
+            ..SettingLine::empty(variable.name)
+        },
+        Err(error) => line::<String>(variable, Err(error)),
     }
 }
 

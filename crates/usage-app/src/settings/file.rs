@@ -198,7 +198,7 @@ mod tests {
         let content = "# the ledger of the team\ndatabase_url = \"postgres://db/usage\"\nmaster_key_file = '/run/key'\n\
                        previous_master_key_file = '/run/old.key'\n\
                        openai_base_url = \"http://127.0.0.1:1/v1\"\nopenai_array_encoding = \"comma\"\nanthropic_base_url = \"https://a.example\"\n\n\
-                       requests_per_minute = 1_000\nrequest_timeout = 30\nno_names = true\nbind = \"0.0.0.0:80\"\n";
+                       requests_per_minute = 1_000\nrequest_timeout = 30\nprices_file = 'prices.toml'\nno_names = true\nbind = \"0.0.0.0:80\"\n";
         let file = SettingsFile::parse(Path::new("usage.toml"), content).unwrap();
         let read: Vec<String> = Variable::ALL
             .into_iter()

@@ -31,6 +31,7 @@ mod variables;
 
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
+use std::path::PathBuf;
 
 use secrecy::SecretString;
 
@@ -64,6 +65,8 @@ pub struct Settings {
     pub requests_per_minute: Setting<NonZeroU32>,
     /// How many seconds one attempt of a request to a provider may take.
     pub request_timeout: Setting<NonZeroU32>,
+    /// A file with the user's own prices, if someone named one.
+    pub prices_file: Option<Setting<PathBuf>>,
     /// Whether users' names and e-mail addresses stay out of the ledger.
     pub no_names: Setting<bool>,
     /// The address and port that the server listens on.
@@ -87,6 +90,7 @@ impl Settings {
             anthropic_base_url: sources.anthropic_base_url()?,
             requests_per_minute: sources.requests_per_minute()?,
             request_timeout: sources.request_timeout()?,
+            prices_file: sources.prices_file()?,
             no_names: sources.no_names()?,
             bind: sources.bind()?,
             cron_secret: sources.cron_secret()?,

@@ -180,6 +180,21 @@ impl Sources {
         })
     }
 
+    pub(super) fn prices_file(&self) -> Result<Option<Setting<PathBuf>>, SettingsError> {
+        let variable = Variable::USAGE_PRICES_FILE;
+        let (path, origin) = match self.environment.path(variable) {
+            Some(path) => (path.to_owned(), Origin::Environment(variable.name)),
+            None => match self.file_text(variable)? {
+                Some(path) => (PathBuf::from(path.value), path.origin),
+                None => return Ok(None),
+            },
+        };
+        Ok(Some(Setting {
+            value: self.directory.join(path),
+            origin,
+        }))
+    }
+
     pub(super) fn no_names(&self) -> Result<Setting<bool>, SettingsError> {
         let text = self.text(Variable::USAGE_NO_NAMES)?;
         or_default(text, false, |text| {

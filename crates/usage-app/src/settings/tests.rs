@@ -338,7 +338,7 @@ fn doctor_shows_a_settings_file_that_cannot_be_used() {
     assert_eq!(
         refusal(directory.path(), &[]),
         "usage.toml:1: there is no setting `colour`; the settings are database_url, master_key_file, \
-         previous_master_key_file, openai_base_url, openai_array_encoding, anthropic_base_url, requests_per_minute, request_timeout, no_names, bind"
+         previous_master_key_file, openai_base_url, openai_array_encoding, anthropic_base_url, requests_per_minute, request_timeout, prices_file, no_names, bind"
     );
 }
 

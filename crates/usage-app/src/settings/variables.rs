@@ -17,7 +17,7 @@ pub struct Variable {
 
 impl Variable {
     /// Every variable, in the order in which people meet them.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 21] = [
         Self::USAGE_CONFIG,
         Self::USAGE_DATABASE_URL,
         Self::DATABASE_URL,
@@ -30,6 +30,7 @@ impl Variable {
         Self::USAGE_ANTHROPIC_BASE_URL,
         Self::USAGE_REQUESTS_PER_MINUTE,
         Self::USAGE_REQUEST_TIMEOUT,
+        Self::USAGE_PRICES_FILE,
         Self::USAGE_NO_NAMES,
         Self::USAGE_BIND,
         Self::CRON_SECRET,
@@ -136,6 +137,15 @@ impl Variable {
         file_key: Some("requests_per_minute"),
         meaning: "Requests an account may make in a minute (1 to 100000), in bursts of 10",
         default: "50",
+        secret: false,
+    };
+
+    /// The user's own prices.
+    pub const USAGE_PRICES_FILE: Self = Self {
+        name: "USAGE_PRICES_FILE",
+        file_key: Some("prices_file"),
+        meaning: "A file with prices of your own (TOML), which come before the built-in price list",
+        default: "not set",
         secret: false,
     };
 
