@@ -6,6 +6,7 @@ mod import;
 mod keys;
 mod names;
 mod parity;
+mod prices;
 mod refusal;
 
 use std::ffi::OsString;
@@ -29,6 +30,7 @@ pub(crate) use import::{CognitrackArguments, ImportCommand};
 pub(crate) use keys::{AddKeyArguments, KeysCommand};
 pub(crate) use names::NamesCommand;
 pub(crate) use parity::ParityArguments;
+pub(crate) use prices::{PricesCommand, RepriceArguments};
 pub(crate) use refusal::Refusal;
 
 /// How many days `usage backfill` reads when nobody says which, today included.
@@ -140,6 +142,15 @@ pub(crate) enum Command {
     Backfill(BackfillArguments),
     /// Show which days the ledger covers, the gaps, and the last runs
     Status(StatusArguments),
+    /// Show prices, and find usage that has none
+    #[command(subcommand, arg_required_else_help = true)]
+    Prices(PricesCommand),
+    /// Price usage anew by the price list as it is now
+    ///
+    /// Usage is priced when it is first stored and keeps that price: reading it again never changes it. This does, says
+    /// what it changed, and keeps the events as they stood as revisions.
+    #[command(after_help = "Example: usage reprice --start 2025-09-01 --end 2025-09-30 --dry-run")]
+    Reprice(RepriceArguments),
     /// Compare the ledger with the provider's own CSV export, group by group
     ///
     /// Every group of every window that the export spans must be in the ledger with the same numbers, and the other way

@@ -14,9 +14,10 @@ use usage_app::commands::cleanup::CleanupOptions;
 use usage_app::commands::export::{ExportLayout, ExportOptions};
 use usage_app::commands::import::ImportOptions;
 use usage_app::commands::keys::{AddKeyOptions, RotateKeyOptions};
+use usage_app::commands::reprice::RepriceOptions;
 use usage_app::commands::{
-    backfill, backup, cleanup, doctor, export, import, keys, migrate, names, parity, read_only_role, reseal,
-    status,
+    backfill, backup, cleanup, doctor, export, import, keys, migrate, names, parity, prices, read_only_role,
+    reprice, reseal, status,
 };
 use usage_app::logging::{self, LogLevel};
 use usage_app::settings::{Environment, Origin, Setting, Settings, Sources};
@@ -26,7 +27,7 @@ use usage_core::ProjectFilter;
 use crate::arguments::{
     AddKeyArguments, Arguments, BackfillArguments, BlankMetadataArguments, CleanupCommand,
     CognitrackArguments, Command, ExportArguments, ExportFormat, ImportCommand, KeysCommand, NamesCommand,
-    OutputFormat, ParityArguments,
+    OutputFormat, ParityArguments, PricesCommand, RepriceArguments,
 };
 use crate::output::{print, print_json, print_with, refuse};
 use crate::progress::TerminalProgress;
@@ -102,6 +103,8 @@ async fn dispatch(arguments: Arguments) -> Result<Exit, AppError> {
             show(arguments.format, &report)?;
             Ok(Exit::Clean)
         }
+        Command::Prices(command) => run_prices(&app()?, command).await,
+        Command::Reprice(arguments) => run_reprice(&app()?, arguments).await,
         Command::Parity(arguments) => run_parity(&app()?, arguments).await,
         Command::Export(arguments) => run_export(&app()?, arguments).await,
         Command::Import(ImportCommand::Cognitrack(arguments)) => run_import(&app()?, arguments).await,
@@ -212,6 +215,36 @@ fn read_text(from: impl io::Read) -> io::Result<String> {
     let mut text = String::new();
     from.take(SECRET_LIMIT).read_to_string(&mut text)?;
     Ok(text)
+}
+
+async fn run_prices(app: &App, command: PricesCommand) -> Result<Exit, AppError> {
+    match command {
+        PricesCommand::Show(arguments) => {
+            let report = prices::show(app, arguments.provider, &arguments.model, arguments.at)?;
+            show(arguments.format, &report)?;
+            Ok(Exit::Clean)
+        }
+        PricesCommand::Check(arguments) => {
+            let report = prices::check(app, arguments.days).await?;
+            show(arguments.format, &report)?;
+            Ok(report.exit())
+        }
+    }
+}
+
+async fn run_reprice(app: &App, arguments: RepriceArguments) -> Result<Exit, AppError> {
+    let options = RepriceOptions {
+        first_day: arguments.start,
+        last_day: arguments.end,
+        endpoints: arguments.selection.usage_endpoints(),
+        accounts: arguments.selection.accounts(),
+        dry_run: arguments.dry_run,
+    };
+    let progress = TerminalProgress::new();
+    let report = reprice::reprice(app, options, &progress, stop_on_signal()).await?;
+    progress.finish();
+    show(arguments.format, &report)?;
+    Ok(report.exit())
 }
 
 async fn run_backfill(app: &App, arguments: BackfillArguments) -> Result<Exit, AppError> {

@@ -38,6 +38,17 @@ pub enum AppError {
         /// Why.
         source: std::io::Error,
     },
+    /// The price list has nothing for a model.
+    #[error(
+        "the price list has no price for `{model}`{}; add one in the file that USAGE_PRICES_FILE names (docs/MONEY.md)",
+        at.map(|day| format!(" on {day}")).unwrap_or_default()
+    )]
+    NoPrice {
+        /// The model.
+        model: String,
+        /// The day asked for.
+        at: Option<chrono::NaiveDate>,
+    },
     /// A key could not be checked.
     #[error(transparent)]
     Check(#[from] CheckError),

@@ -143,15 +143,20 @@ pub fn price_issues(notes: &PricingNotes) -> Vec<Issue> {
     let mut issues: Vec<Issue> = notes
         .iter()
         .take(MOST)
-        .map(|(note, events)| match note {
-            PricingNote::Unpriced(reason) => Issue::new(
-                IssueCode::Unpriced,
-                format!("{events} events have no price: {reason}; see `usage prices check`"),
-            ),
-            PricingNote::Fallback(what) => Issue::new(
-                IssueCode::PricingFallback,
-                format!("{events} events priced: {what}"),
-            ),
+        .map(|(note, events)| {
+            let events = match events {
+                1 => "1 event".to_owned(),
+                many => format!("{many} events"),
+            };
+            match note {
+                PricingNote::Unpriced(reason) => Issue::new(
+                    IssueCode::Unpriced,
+                    format!("{events} without a price: {reason}; see `usage prices check`"),
+                ),
+                PricingNote::Fallback(what) => {
+                    Issue::new(IssueCode::PricingFallback, format!("{events} priced: {what}"))
+                }
+            }
         })
         .collect();
     let rest: u64 = notes.values().skip(MOST).sum();

@@ -110,8 +110,18 @@ fn row_price(record: Arc<PriceRecord>, cost: Result<Cost, Unpriced>, note: Optio
         Err(reason) => RowPrice {
             cost: None,
             record,
-            note: Some(PricingNote::Unpriced(reason.to_string())),
+            note: Some(PricingNote::Unpriced(in_words(&reason))),
         },
+    }
+}
+
+/// The reason without the numbers of the row: rows are counted by it.
+fn in_words(reason: &Unpriced) -> String {
+    match reason {
+        Unpriced::Drift { identity, .. } => {
+            format!("{} is not the sum of its parts", identity.total())
+        }
+        reason => reason.to_string(),
     }
 }
 

@@ -27,6 +27,7 @@ mod rotate;
 mod runs;
 mod schema;
 mod sql;
+mod unpriced;
 mod vault;
 
 pub use accounts::{AccountScope, StoredAccount};
@@ -54,4 +55,5 @@ pub use reprice::{PriceChange, PriceChangeSums, Reprice, Repriced};
 pub use role::PUBLIC_VIEWS;
 pub use rotate::Resealed;
 pub use runs::{NewRun, Run, RunStatus};
+pub use unpriced::UnpricedUsage;
 pub use vault::{MasterKey, mask_secret};

@@ -113,16 +113,22 @@ impl Ledger {
     }
 }
 
+impl PriceChangeSums {
+    /// Adds another change between the same prices.
+    pub fn add(&mut self, other: &Self) {
+        self.events += other.events;
+        self.before += other.before;
+        self.after += other.after;
+        self.unpriced_before += other.unpriced_before;
+        self.unpriced_after += other.unpriced_after;
+    }
+}
+
 impl Repriced {
     fn add(&mut self, other: Self) {
         self.events += other.events;
         for (change, sums) in other.changes {
-            let place = self.changes.entry(change).or_default();
-            place.events += sums.events;
-            place.before += sums.before;
-            place.after += sums.after;
-            place.unpriced_before += sums.unpriced_before;
-            place.unpriced_after += sums.unpriced_after;
+            self.changes.entry(change).or_default().add(&sums);
         }
         for (note, rows) in other.notes {
             *self.notes.entry(note).or_default() += rows;
