@@ -8,7 +8,7 @@ use usage_core::{Dimension, DimensionSet, Dimensions, Endpoint, Metrics, Provide
 
 use crate::class::PriceClass;
 use crate::cost::Cost;
-use crate::entry::{Layer, LayerEntries, day_or_dash, kind_id, tier_name};
+use crate::entry::{Layer, LayerEntries, STANDARD, day_or_dash, kind_id, tier_name};
 use crate::error::CatalogueError;
 use crate::index::{Index, Wanted};
 use crate::price_file;
@@ -163,41 +163,51 @@ impl Catalogue {
             })
     }
 
-    /// The record of a price that is missing: which catalogue lacks it, and for which days.
+    /// The record of a price that is missing: which catalogue lacks it, and for which days. It says only what the
+    /// reason depends on, so that one id is one record.
     fn without_price(&self, usage: &Usage<'_>, reason: &Unpriced) -> PriceRecord {
         let provider = usage.endpoint.provider();
-        let tier = tier_name(usage.dimensions.get(Dimension::ServiceTier));
-        let batch = usage.dimensions.batch.unwrap_or(false);
-        let (what, from, until) = match reason {
-            Unpriced::NotGrouped { dimension } => (format!("without/{dimension}"), None, None),
-            Unpriced::NoModel => ("no-model".to_owned(), None, None),
-            Unpriced::UnknownModel { model } => (format!("unknown/{model}"), None, None),
-            Unpriced::NoPrice {
-                model,
-                decisions,
-                from,
-                until,
-                ..
-            } => {
-                let kind = kind_id(*decisions, tier, batch);
-                (format!("{model}/{kind}@{}", day_or_dash(*from)), *from, *until)
-            }
-            _ => (usage.endpoint.to_string(), None, None),
-        };
-        PriceRecord {
+        let record = |what: String, model: &str| PriceRecord {
             price_id: format!("{provider}/unpriced/{what}"),
             catalogue_version: self.version.to_string(),
             provider,
-            model: model_of(usage).unwrap_or_default().to_owned(),
-            endpoint: Some(usage.endpoint),
-            tier: tier.to_owned(),
-            batch,
-            valid_from: from,
-            valid_until: until,
+            model: model.to_owned(),
+            endpoint: None,
+            tier: STANDARD.to_owned(),
+            batch: false,
+            valid_from: None,
+            valid_until: None,
             source: String::new(),
             checked: None,
             long_context: false,
             basis: PriceBasis::Unpriced(reason.clone()),
+        };
+        match reason {
+            Unpriced::NotGrouped { dimension } => record(format!("without/{dimension}"), ""),
+            Unpriced::NoModel => record("no-model".to_owned(), ""),
+            Unpriced::UnknownModel { model } => record(format!("unknown/{model}"), model),
+            Unpriced::NoPrice {
+                model,
+                tier,
+                batch,
+                decisions,
+                from,
+                until,
+            } => {
+                let kind = kind_id(*decisions, tier, *batch);
+                PriceRecord {
+                    endpoint: decisions.then_some(usage.endpoint),
+                    tier: tier.clone(),
+                    batch: *batch,
+                    valid_from: *from,
+                    valid_until: *until,
+                    ..record(format!("{model}/{kind}@{}", day_or_dash(*from)), model)
+                }
+            }
+            _ => PriceRecord {
+                endpoint: Some(usage.endpoint),
+                ..record(usage.endpoint.to_string(), "")
+            },
         }
     }
 

@@ -37,12 +37,16 @@ pub enum PriceClass {
     /// Characters read aloud.
     Characters = 11,
     /// Images made, edited or varied.
+    #[serde(rename = "image")]
     Images = 12,
     /// Seconds of audio transcribed.
+    #[serde(rename = "second")]
     Seconds = 13,
     /// Sessions of the code interpreter.
+    #[serde(rename = "session")]
     Sessions = 14,
     /// Calls of a tool: web search, file search.
+    #[serde(rename = "call")]
     Calls = 15,
 }
 
@@ -93,6 +97,40 @@ impl PriceClass {
             | Self::Seconds
             | Self::Sessions
             | Self::Calls => None,
+        }
+    }
+
+    /// Whether price files give the class in dollars a million, in `usd_per_million`; else it is in `usd_per_unit`.
+    pub const fn is_priced_by_million(self) -> bool {
+        self.direction().is_some() || matches!(self, Self::Characters)
+    }
+
+    /// The name of the class in price files.
+    ///
+    /// ```
+    /// use usage_pricing::PriceClass;
+    ///
+    /// assert_eq!(PriceClass::CacheWrite12h.field(), "cache_write_12h");
+    /// assert_eq!(PriceClass::Seconds.field(), "second");
+    /// ```
+    pub const fn field(self) -> &'static str {
+        match self {
+            Self::Input => "input",
+            Self::CachedInput => "cached_input",
+            Self::CacheWrite => "cache_write",
+            Self::CacheWrite12h => "cache_write_12h",
+            Self::Output => "output",
+            Self::InputAudio => "input_audio",
+            Self::CachedInputAudio => "cached_input_audio",
+            Self::OutputAudio => "output_audio",
+            Self::InputImage => "input_image",
+            Self::CachedInputImage => "cached_input_image",
+            Self::OutputImage => "output_image",
+            Self::Characters => "characters",
+            Self::Images => "image",
+            Self::Seconds => "second",
+            Self::Sessions => "session",
+            Self::Calls => "call",
         }
     }
 

@@ -77,7 +77,7 @@ pub(crate) enum Problem {
     },
     #[error("`{unit}` is also priced by the {other}; one of them is enough")]
     RepeatedUnit { unit: String, other: &'static str },
-    #[error("the price of `{unit}` {problem}: `{amount}`")]
+    #[error("`{amount}` for `{unit}` {problem}")]
     Amount {
         unit: String,
         amount: String,
@@ -99,6 +99,8 @@ pub(crate) enum Problem {
         model: String,
         other: String,
     },
+    #[error("the alias `{alias}` of `{model}` is the name of a model with prices of its own")]
+    AliasIsModel { alias: String, model: String },
     #[error("the price id {id} is given twice")]
     RepeatedId { id: String },
 }

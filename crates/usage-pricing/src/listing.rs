@@ -1,10 +1,10 @@
 //! What a catalogue has: the prices of a model, and the prices that nobody checked for long.
 
-use chrono::{NaiveDate, TimeDelta};
+use chrono::{Days, NaiveDate};
 use usage_core::Provider;
 
 use crate::catalogue::Catalogue;
-use crate::entry::Layer;
+use crate::entry::{Layer, STANDARD};
 use crate::index::{Index, Slot};
 use crate::names::ResolvedModel;
 use crate::record::PriceRef;
@@ -60,7 +60,10 @@ impl Catalogue {
             }
         }
         listed.sort_by(|one, other| {
-            let kind = |listed: &ListedPrice| (listed.price.batch, listed.price.tier != "standard");
+            let kind = |listed: &ListedPrice| {
+                let price = &listed.price;
+                (price.endpoint.is_some(), price.batch, price.tier != STANDARD)
+            };
             kind(one)
                 .cmp(&kind(other))
                 .then_with(|| one.price.tier.cmp(&other.price.tier))
@@ -72,7 +75,9 @@ impl Catalogue {
 
     /// The prices that nobody checked in the `days` before `today`, the longest unchecked first.
     pub fn stale(&self, today: NaiveDate, days: u32) -> Vec<StalePrice> {
-        let oldest = today - TimeDelta::days(i64::from(days));
+        let oldest = today
+            .checked_sub_days(Days::new(u64::from(days)))
+            .unwrap_or(NaiveDate::MIN);
         let mut stale: Vec<StalePrice> = self
             .indexes()
             .flat_map(Index::slots)

@@ -62,60 +62,27 @@ impl Names {
         is_ours: impl Fn(&Entry) -> bool,
     ) -> Result<Self, CatalogueError> {
         let mut names = Self::default();
-        let mut numbers: HashMap<&'a str, ModelNumber> = HashMap::new();
-        let mut exact: Vec<HashMap<&'a str, ModelNumber>> = Vec::new();
-        let mut aliases: Vec<HashMap<&'a str, ModelNumber>> = Vec::new();
+        let mut views: Vec<View<'a>> = Vec::new();
         for layer in layers {
-            let mut exact_here = exact.last().cloned().unwrap_or_default();
-            let mut aliases_here: BTreeMap<&'a str, (ModelNumber, &'a Entry)> = BTreeMap::new();
-            for entry in layer.entries.iter().filter(|entry| is_ours(entry)) {
-                let Subject::Model(model) = &entry.key.subject else {
-                    continue;
-                };
-                let number = *numbers.entry(model).or_insert_with(|| {
-                    names.models.push(model.clone());
-                    names.models.len() - 1
-                });
-                exact_here.insert(model, number);
-                for alias in &entry.aliases {
-                    let (claimed, _) = *aliases_here.entry(alias).or_insert((number, entry));
-                    if claimed != number {
-                        let problem = Problem::AmbiguousAlias {
-                            alias: alias.clone(),
-                            model: names.models[claimed].clone(),
-                            other: model.clone(),
-                        };
-                        return Err(CatalogueError::new(&layer.file, entry.line, &problem));
-                    }
-                }
-            }
-            let mut all_aliases = aliases.last().cloned().unwrap_or_default();
-            all_aliases.extend(aliases_here.iter().map(|(alias, (number, _))| (*alias, *number)));
-            exact.push(exact_here);
-            aliases.push(all_aliases);
+            let below = views.last().cloned().unwrap_or_default();
+            let entries = layer.entries.iter().filter(|entry| is_ours(entry));
+            views.push(below.with_layer(entries, &layer.file, &mut names)?);
         }
-
-        let known: Vec<&str> = exact
+        let known = views
             .iter()
-            .chain(&aliases)
-            .flat_map(HashMap::keys)
-            .copied()
-            .collect();
+            .flat_map(|view| view.exact.keys().chain(view.aliases.keys()));
         for name in known {
-            let direct = |layer: usize, name: &str| {
-                let exact = exact[layer].get(name).map(|number| (*number, Matched::Exact));
-                exact.or_else(|| aliases[layer].get(name).map(|number| (*number, Matched::Alias)))
-            };
-            let mut views = Views::default();
-            for layer in (0..layers.len()).rev() {
+            let mut seen = Views::default();
+            let mut from_above = None;
+            for (layer, view) in views.iter().enumerate().rev() {
                 let snapshot = || {
-                    let (number, _) = direct(layer, without_date(name)?)?;
+                    let (number, _) = view.find(without_date(name)?)?;
                     Some((number, Matched::Snapshot))
                 };
-                let from_above = || views.get(layer + 1).copied().flatten();
-                views[layer] = direct(layer, name).or_else(snapshot).or_else(from_above);
+                seen[layer] = view.find(name).or_else(snapshot).or(from_above);
+                from_above = seen[layer];
             }
-            names.known.insert(name.to_owned(), views);
+            names.known.insert((*name).to_owned(), seen);
         }
         Ok(names)
     }
@@ -127,6 +94,13 @@ impl Names {
     pub(crate) fn resolve(&self, name: &str) -> Option<Views> {
         self.by_three_steps(name)
             .or_else(|| self.by_three_steps(fine_tuned_base(name)?))
+    }
+
+    fn add(&mut self, model: &str) -> ModelNumber {
+        self.number(model).unwrap_or_else(|| {
+            self.models.push(model.to_owned());
+            self.models.len() - 1
+        })
     }
 
     pub(crate) fn model(&self, number: ModelNumber) -> &str {
@@ -151,6 +125,59 @@ impl Names {
             (matched != Matched::Snapshot).then_some((number, Matched::Snapshot))
         });
         views.iter().any(Option::is_some).then_some(views)
+    }
+}
+
+/// The names that a layer knows: its own and those of the layers below.
+#[derive(Clone, Debug, Default)]
+struct View<'a> {
+    exact: HashMap<&'a str, ModelNumber>,
+    aliases: HashMap<&'a str, ModelNumber>,
+}
+
+impl<'a> View<'a> {
+    fn find(&self, name: &str) -> Option<(ModelNumber, Matched)> {
+        let exact = self.exact.get(name).map(|number| (*number, Matched::Exact));
+        exact.or_else(|| self.aliases.get(name).map(|number| (*number, Matched::Alias)))
+    }
+
+    /// Adds the names of the next layer up. Its aliases go before those below, but never before the name of a model.
+    fn with_layer(
+        mut self,
+        entries: impl Iterator<Item = &'a Entry>,
+        file: &str,
+        names: &mut Names,
+    ) -> Result<Self, CatalogueError> {
+        let mut aliases: BTreeMap<&'a str, (ModelNumber, &'a Entry)> = BTreeMap::new();
+        for entry in entries {
+            let Subject::Model(model) = &entry.key.subject else {
+                continue;
+            };
+            let number = names.add(model);
+            self.exact.insert(model, number);
+            for alias in &entry.aliases {
+                let (claimed, _) = *aliases.entry(alias).or_insert((number, entry));
+                if claimed != number {
+                    let problem = Problem::AmbiguousAlias {
+                        alias: alias.clone(),
+                        model: names.models[claimed].clone(),
+                        other: model.clone(),
+                    };
+                    return Err(CatalogueError::new(file, entry.line, &problem));
+                }
+            }
+        }
+        for (alias, (number, entry)) in aliases {
+            if self.exact.get(alias).is_some_and(|model| *model != number) {
+                let problem = Problem::AliasIsModel {
+                    alias: alias.to_owned(),
+                    model: names.models[number].clone(),
+                };
+                return Err(CatalogueError::new(file, entry.line, &problem));
+            }
+            self.aliases.insert(alias, number);
+        }
+        Ok(self)
     }
 }
 

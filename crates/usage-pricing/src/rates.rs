@@ -81,6 +81,7 @@ impl UnitRate {
 }
 
 /// How a unit is written in price files and in the ledger.
+#[derive(Clone, Copy)]
 pub(crate) struct PricedUnit {
     pub(crate) name: &'static str,
     pub(crate) class: PriceClass,
@@ -101,9 +102,9 @@ impl PricedUnit {
     }
 
     /// The unit whose name this is, by the million or by the piece.
-    pub(crate) fn named(name: &str, by_million: bool) -> Option<&'static Self> {
+    pub(crate) fn named(name: &str, by_million: bool) -> Option<Self> {
         PRICED_UNITS
-            .iter()
+            .into_iter()
             .find(|unit| unit.name == name && unit.by_million == by_million)
     }
 
@@ -118,35 +119,44 @@ impl PricedUnit {
     }
 }
 
-macro_rules! priced_units {
-    ($($name:literal $class:ident $per:ident $by_million:literal,)+) => {
-        /// Every unit that a price can be written for.
-        pub(crate) const PRICED_UNITS: &[PricedUnit] = &[
-            $(PricedUnit { name: $name, class: PriceClass::$class, per: Per::$per, by_million: $by_million },)+
-        ];
-    };
-}
-
-priced_units! {
-    "input" Input Unit true,
-    "cached_input" CachedInput Unit true,
-    "cache_write" CacheWrite Unit true,
-    "cache_write_12h" CacheWrite12h Unit true,
-    "output" Output Unit true,
-    "input_audio" InputAudio Unit true,
-    "cached_input_audio" CachedInputAudio Unit true,
-    "output_audio" OutputAudio Unit true,
-    "input_image" InputImage Unit true,
-    "cached_input_image" CachedInputImage Unit true,
-    "output_image" OutputImage Unit true,
-    "characters" Characters Unit true,
-    "image" Images Unit false,
-    "second" Seconds Unit false,
-    "minute" Seconds Minute false,
-    "hour" Seconds Hour false,
-    "session" Sessions Unit false,
-    "call" Calls Unit false,
-}
+/// Every unit that a price can be written for: one of each class, and for seconds also a minute and an hour of them.
+pub(crate) const PRICED_UNITS: [PricedUnit; PriceClass::ALL.len() + 2] = {
+    const fn one(class: PriceClass) -> PricedUnit {
+        PricedUnit {
+            name: class.field(),
+            class,
+            per: Per::Unit,
+            by_million: class.is_priced_by_million(),
+        }
+    }
+    const fn seconds(name: &'static str, per: Per) -> PricedUnit {
+        PricedUnit {
+            name,
+            per,
+            ..one(PriceClass::Seconds)
+        }
+    }
+    [
+        one(PriceClass::Input),
+        one(PriceClass::CachedInput),
+        one(PriceClass::CacheWrite),
+        one(PriceClass::CacheWrite12h),
+        one(PriceClass::Output),
+        one(PriceClass::InputAudio),
+        one(PriceClass::CachedInputAudio),
+        one(PriceClass::OutputAudio),
+        one(PriceClass::InputImage),
+        one(PriceClass::CachedInputImage),
+        one(PriceClass::OutputImage),
+        one(PriceClass::Characters),
+        one(PriceClass::Images),
+        one(PriceClass::Seconds),
+        seconds("minute", Per::Minute),
+        seconds("hour", Per::Hour),
+        one(PriceClass::Sessions),
+        one(PriceClass::Calls),
+    ]
+};
 
 /// The rates of a price, by class. A class without a rate has no price, which is not a price of zero.
 ///
@@ -242,5 +252,48 @@ impl fmt::Display for UnitRate {
             Per::Hour => "hour",
         };
         write!(f, "{} USD a {unit}", self.usd())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_class_has_one_name_everywhere() {
+        for class in PriceClass::ALL {
+            let units = PRICED_UNITS
+                .iter()
+                .filter(|unit| unit.class == class && unit.per == Per::Unit);
+            assert_eq!(units.count(), 1, "{class}");
+            assert_eq!(serde_json::to_value(class).unwrap(), class.field());
+        }
+    }
+
+    #[test]
+    fn rates_are_read_back_as_they_were_written() {
+        let mut rates = Rates::default();
+        for (class, pico_usd) in PriceClass::ALL.into_iter().zip(1..) {
+            rates.set(class, UnitRate::new(pico_usd, Per::Unit));
+        }
+        for per in [Per::Unit, Per::Minute, Per::Hour] {
+            rates.set(PriceClass::Seconds, UnitRate::new(i64::MAX, per));
+            let json = serde_json::to_string(&rates).unwrap();
+            assert_eq!(serde_json::from_str::<Rates>(&json).unwrap(), rates, "{json}");
+        }
+    }
+
+    #[test]
+    fn what_this_version_does_not_know_is_refused() {
+        for json in [
+            r#"{"usdPerMillion":{"thoughts":"1"}}"#,
+            r#"{"usdPerMillion":{"call":"1"}}"#,
+            r#"{"usdPerUnit":{"input":"1"}}"#,
+            r#"{"usdPerUnit":{"call":"-1"}}"#,
+            r#"{"usdPerUnit":{"call":1}}"#,
+            r#"{"usdPerYear":{"call":"1"}}"#,
+        ] {
+            assert!(serde_json::from_str::<Rates>(json).is_err(), "{json}");
+        }
     }
 }

@@ -44,7 +44,8 @@ pub struct PriceRecord {
     pub catalogue_version: String,
     /// Whose price it is.
     pub provider: Provider,
-    /// The model, or the endpoint where usage has none, as the catalogue names it.
+    /// The model, or the endpoint where usage has none, as the catalogue names it; `default` and `free` for rules that
+    /// are for every model.
     pub model: String,
     /// The one endpoint that it is for; `None` if it is for every endpoint that counts what it has rates for.
     pub endpoint: Option<Endpoint>,
@@ -82,6 +83,7 @@ pub enum PriceBasis {
 impl PriceRecord {
     /// The record as compact JSON.
     pub fn to_json(&self) -> String {
+        // Texts, numbers and maps by text: there is nothing that JSON could not hold.
         serde_json::to_string(self).unwrap_or_default()
     }
 

@@ -133,7 +133,7 @@ impl fmt::Display for Unpriced {
                 kind => write!(f, "`{model}` has no {kind} rate for {class}"),
             },
             Self::Undetermined { class } => {
-                write!(f, "the provider's numbers do not say how much {class} there was")
+                write!(f, "the provider's numbers do not determine the {class}")
             }
             Self::RetentionUnknown { model } => write!(
                 f,

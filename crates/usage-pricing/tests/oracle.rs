@@ -20,8 +20,8 @@ const UNITS: i64 = 1_000_000;
 
 /// How many prices both have, and how many only the oracle has, when this was last reviewed: a catalogue that knows
 /// less compares less, and that must show.
-const COMPARED: usize = 0;
-const UNKNOWN_TO_US: usize = 0;
+const COMPARED: usize = 945;
+const UNKNOWN_TO_US: usize = 172;
 
 #[test]
 fn every_price_that_both_know_is_equal_or_listed() {

@@ -188,7 +188,7 @@ impl<'a> Fields<'a> {
         self.table.get(field)
     }
 
-    fn wrong_type(
+    pub(super) fn wrong_type(
         &self,
         field: &str,
         expected: &'static str,

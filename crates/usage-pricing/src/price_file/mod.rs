@@ -2,6 +2,8 @@
 
 mod fields;
 
+use std::collections::BTreeMap;
+
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 use usage_core::{Endpoint, Provider};
@@ -152,7 +154,7 @@ fn read_endpoint(fields: &Fields<'_>) -> Result<bool, CatalogueError> {
 
 fn read_rates(fields: &Fields<'_>) -> Result<Rates, CatalogueError> {
     let mut rates = Rates::default();
-    let mut names = std::collections::BTreeMap::new();
+    let mut names = BTreeMap::new();
     for (table, by_million) in [("usd_per_million", true), ("usd_per_unit", false)] {
         for (key, value) in fields.amounts(table)? {
             let name = key.get_ref().as_ref();
@@ -200,14 +202,7 @@ fn read_amount(
         DeValue::String(text) => Ok(text.trim().to_owned()),
         DeValue::Float(number) => Ok(number.as_str().to_owned()),
         DeValue::Integer(number) if number.radix() == 10 => Ok(number.as_str().to_owned()),
-        other => {
-            let problem = Problem::WrongType {
-                field: name.to_owned(),
-                expected: "an amount of dollars",
-                found: other.type_str(),
-            };
-            Err(fields.fault(value.span().start, &problem))
-        }
+        _ => Err(fields.wrong_type(name, "an amount of dollars such as 1.25", value)),
     }
 }
 

@@ -94,6 +94,7 @@ fn faults_name_file_line_and_remedy_in_one_line() {
             "model = 'gpt-5'\naliases = ['x']\n",
             1,
         ),
+        with("model = 'gpt-5'", "model = 'ours'\naliases = ['gpt-5']"),
         free.replace("'pilot'", "'default'"),
         free.replace("tier = 'pilot'\n", ""),
         format!("{free}batch = true\n"),
