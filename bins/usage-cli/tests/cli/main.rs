@@ -12,6 +12,7 @@ mod legacy;
 mod names;
 mod output;
 mod parity;
+mod prices;
 mod read_only;
 mod real_month;
 mod rotation;
@@ -19,6 +20,11 @@ mod rotation;
 mod shared;
 
 shared::on_both_databases!(
+    crate::prices::the_real_month_is_priced_to_the_last_digit as the_real_month_is_priced_to_the_last_digit,
+    crate::prices::a_new_price_list_changes_nothing_until_it_is_asked_to
+        as a_new_price_list_changes_nothing_until_it_is_asked_to,
+    crate::prices::usage_without_a_price_is_named_and_priced_later
+        as usage_without_a_price_is_named_and_priced_later,
     crate::real_month::a_backfill_reads_the_real_month as a_backfill_reads_the_real_month,
     crate::real_month::the_same_again_asks_nothing as the_same_again_asks_nothing,
     crate::real_month::reading_again_by_force_changes_nothing as reading_again_by_force_changes_nothing,
