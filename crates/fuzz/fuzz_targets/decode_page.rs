@@ -33,7 +33,9 @@ fuzz_target!(|input: &[u8]| {
         _ => DimensionSet::EMPTY,
     };
     if let Ok(page) = decode_page(endpoint, windows, grouped_by, body) {
-        check(&page, windows, grouped_by, |row| check_row(row, endpoint, grouped_by));
+        check(&page, windows, grouped_by, |row| {
+            check_row(row, endpoint, grouped_by)
+        });
     }
 });
 
@@ -125,12 +127,18 @@ fn check_cost(row: &CostRow, grouped_by: DimensionSet) -> DimensionSet {
 }
 
 fn check_decimal(decimal: &DecimalText) {
-    assert!(decimal.value().to_nanos().is_some(), "{decimal} is too large to be summed");
+    assert!(
+        decimal.value().to_nanos().is_some(),
+        "{decimal} is too large to be summed"
+    );
     assert_eq!(decimal.text().parse::<DecimalText>().as_ref(), Ok(decimal));
 }
 
 fn check_text(text: Option<&str>) {
     if let Some(text) = text {
-        assert!(!text.is_empty() && !text.chars().any(char::is_control), "{text:?}");
+        assert!(
+            !text.is_empty() && !text.chars().any(char::is_control),
+            "{text:?}"
+        );
     }
 }

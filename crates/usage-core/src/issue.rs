@@ -77,7 +77,7 @@ issue_codes! {
     AmountInvalid Error "AMOUNT_INVALID",
     /// A text holds a character that cannot be stored.
     TextInvalid Error "TEXT_INVALID",
-    /// Model or project was asked for and is null in every row.
+    /// Model or project, or of costs the line item, was asked for and is null in every row.
     GroupingNotApplied Error "GROUPING_NOT_APPLIED",
     /// A row belongs to a project that was not asked for.
     FilterNotApplied Error "FILTER_NOT_APPLIED",

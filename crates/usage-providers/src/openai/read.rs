@@ -22,7 +22,7 @@ const SPARE_PAGES: usize = 4;
 ///
 /// Every usage belongs to a project, if only the default one, and whatever endpoint has a model counts by it: null
 /// throughout means that the grouping was not applied, also where the project is all that an endpoint can be grouped by.
-/// Of costs, some belong to no project, but each is charged for something.
+/// Of costs, each is charged for something; but all of a quiet day may belong to no project, so that is only a warning.
 const INDISPENSABLE: [Dimension; 3] = [Dimension::ProjectId, Dimension::Model, Dimension::LineItem];
 
 /// What becomes of the bodies of a read.
@@ -152,7 +152,7 @@ impl<R: Row> Pages<R> {
         };
         if let Some(dimension) = INDISPENSABLE
             .into_iter()
-            .find(|dimension| empty.contains(*dimension))
+            .find(|dimension| empty.contains(*dimension) && !may_be_empty(asked, *dimension))
         {
             return Err(ReadError::new(
                 IssueCode::GroupingNotApplied,
@@ -227,6 +227,11 @@ impl From<Answer<CostRow>> for CostsRead {
             started_at: answer.started_at,
         }
     }
+}
+
+/// Whether an indispensable dimension may be null in every row all the same.
+fn may_be_empty(asked: &Asked, dimension: Dimension) -> bool {
+    asked.surface.endpoint.is_costs() && dimension == Dimension::ProjectId
 }
 
 /// Whether a read can do without grouping by the dimension.

@@ -1,6 +1,6 @@
 //! Rows: amounts to the letter, and what they are charged for.
 
-use usage_core::{CostGroup, CostRow, Dimension, DimensionSet, IssueCode, Severity};
+use usage_core::{CostGroup, CostRow, DecimalText, Dimension, DimensionSet, IssueCode, Severity};
 use usage_providers::UsageQuery;
 
 use super::{
@@ -92,7 +92,7 @@ async fn an_amount_that_is_not_known_is_no_zero() {
     let told: Vec<_> = first_rows(&read)
         .iter()
         .map(|row| {
-            let amount = row.amount.as_ref().map(|amount| amount.text());
+            let amount = row.amount.as_ref().map(DecimalText::text);
             (amount, row.group.currency.as_deref())
         })
         .collect();
@@ -148,11 +148,6 @@ async fn an_amount_that_is_none_fails_its_window_by_page_and_row() {
             quantity("\"some\""),
             IssueCode::AmountInvalid,
             "quantity is not a decimal number",
-        ),
-        (
-            quantity("1e10"),
-            IssueCode::AmountInvalid,
-            "quantity is beyond 9.2 billion",
         ),
         (
             quantity("1,\"quantity\":1"),
