@@ -16,9 +16,6 @@ use crate::record::{PriceBasis, PriceRecord, PriceRef};
 use crate::seed;
 use crate::unpriced::Unpriced;
 
-const OVERLAY: &str = include_str!("../data/overlay.toml");
-const OVERLAY_FILE: &str = "overlay.toml";
-
 /// Dated prices of every provider, model, service tier and processing.
 ///
 /// Three layers, the higher before the lower for the days it holds: the data of `genai-prices`, an overlay of this
@@ -59,8 +56,7 @@ pub struct Priced {
 impl Catalogue {
     /// The catalogue without a user's file.
     pub fn bundled() -> Result<Self, CatalogueError> {
-        let overlay = price_file::read(Layer::Overlay, OVERLAY_FILE, OVERLAY)?;
-        Self::of(vec![seed::read()?, overlay])
+        Self::of(vec![seed::read()?, price_file::overlay()?])
     }
 
     /// The catalogue with the user's prices on top, in place of an earlier file of theirs. Messages name the file

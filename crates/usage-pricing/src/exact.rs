@@ -90,3 +90,45 @@ impl fmt::Debug for ExactUsd {
         write!(f, "${self}")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn amounts_are_rounded_half_to_even() {
+        for (parts, nanos) in [
+            (0, 0),
+            (1_799_999, 0),
+            (1_800_000, 0),
+            (1_800_001, 1),
+            (5_399_999, 1),
+            (5_400_000, 2),
+            (9_000_000, 2),
+            (9_000_001, 3),
+            (-1_800_000, 0),
+            (-1_800_001, -1),
+            (-5_400_000, -2),
+            (-9_000_000, -2),
+        ] {
+            assert_eq!(ExactUsd(parts).round(), Some(NanoUsd::new(nanos)), "{parts}");
+        }
+        let most = ExactUsd::from(NanoUsd::new(i64::MAX));
+        assert_eq!(most.round(), Some(NanoUsd::new(i64::MAX)));
+        assert_eq!(ExactUsd(most.0 + PARTS_PER_NANO).round(), None);
+        assert_eq!(ExactUsd(i128::MAX).round(), None);
+    }
+
+    #[test]
+    fn amounts_are_shown_as_far_as_they_go() {
+        for (parts, shown) in [
+            (3_600, "0.000000000001"),
+            (1_200, "0.000000000000333333"),
+            (3_600_000_000_000_000, "1"),
+            (1_020_000_000_000, "0.000283333333333333"),
+            (-2_040_000_000_000, "-0.000566666666666667"),
+        ] {
+            assert_eq!(ExactUsd(parts).to_decimal(18).to_string(), shown.to_owned());
+        }
+    }
+}

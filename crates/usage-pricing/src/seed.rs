@@ -23,9 +23,13 @@ const RELEASED: NaiveDate = NaiveDate::from_ymd_opt(2026, 10, 30).expect("a day 
 
 /// The entries of the seed for the providers that this version reads.
 pub(crate) fn read() -> Result<LayerEntries, CatalogueError> {
+    parse(DATA)
+}
+
+fn parse(data: &str) -> Result<LayerEntries, CatalogueError> {
     let fault = |problem: Problem| CatalogueError::new(FILE, None, &problem);
     let providers: Vec<SeedProvider<'_>> =
-        serde_json::from_str(DATA).map_err(|error| fault(Problem::Syntax(error.to_string())))?;
+        serde_json::from_str(data).map_err(|error| fault(Problem::Syntax(error.to_string())))?;
     let mut entries = Vec::new();
     for seed in providers {
         let Ok(provider) = seed.id.parse::<Provider>() else {
@@ -35,7 +39,7 @@ pub(crate) fn read() -> Result<LayerEntries, CatalogueError> {
             model.add_entries(provider, &mut entries).map_err(fault)?;
         }
     }
-    let version = format!("{NAME}.{}", short_hash(DATA.as_bytes()));
+    let version = format!("{NAME}.{}", short_hash(data.as_bytes()));
     LayerEntries::new(Layer::Seed, version, FILE, entries)
 }
 
@@ -296,86 +300,4 @@ fn read_rate(key: &str, usd: &str, price: &str) -> Result<Option<(PriceClass, Un
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::price_file;
-
-    fn models() -> Vec<SeedModel<'static>> {
-        let providers: Vec<SeedProvider<'static>> = serde_json::from_str(DATA).unwrap();
-        providers
-            .into_iter()
-            .filter(|provider| provider.id.parse::<Provider>().is_ok())
-            .flat_map(|provider| provider.models)
-            .collect()
-    }
-
-    #[test]
-    fn the_seed_is_the_release_it_is_named_after() {
-        let seed = read().unwrap();
-        insta::assert_snapshot!(seed.version, @"genai-prices-0.2.1.90dc9101");
-        let long = seed.entries.iter().filter(|entry| entry.long_context).count();
-        assert_eq!((models().len(), seed.entries.len(), long), (111, 231, 53));
-        assert!(seed.entries.iter().all(|entry| !entry.rates.is_empty()));
-    }
-
-    /// The overlay prices file searches, whose rows name no model, by what the seed says of each model.
-    #[test]
-    fn every_model_has_the_same_price_for_file_searches() {
-        let mut prices = BTreeSet::new();
-        for model in models() {
-            for (_, table) in model.standard().unwrap() {
-                prices.extend(
-                    table
-                        .get("storage_searches_kcount")
-                        .map(|price| price.get().to_owned()),
-                );
-            }
-        }
-        assert_eq!(prices.into_iter().collect::<Vec<_>>(), ["2.5"]);
-        let overlay = price_file::read(
-            Layer::Overlay,
-            "overlay.toml",
-            include_str!("../data/overlay.toml"),
-        )
-        .unwrap();
-        let searches = overlay
-            .entries
-            .iter()
-            .find(|entry| entry.key.subject == Subject::Model("file_search_calls".to_owned()));
-        let rate = searches
-            .and_then(|entry| entry.rates.get(PriceClass::Calls))
-            .unwrap();
-        assert_eq!(scaled("2.5", 9), Ok(rate.pico_usd()));
-    }
-
-    /// Where our overlay says what a tier cost before the seed's authors looked, it ends where the seed begins.
-    #[test]
-    fn the_overlay_ends_where_the_seed_begins() {
-        let overlay = price_file::read(
-            Layer::Overlay,
-            "overlay.toml",
-            include_str!("../data/overlay.toml"),
-        )
-        .unwrap();
-        let seed = read().unwrap();
-        let tiers = overlay.entries.iter().filter(|entry| entry.until.is_some());
-        for own in tiers.clone() {
-            let next = seed.entries.iter().find(|entry| entry.key == own.key).unwrap();
-            assert_eq!(
-                (own.until, &own.rates.get(PriceClass::Output)),
-                (next.from, &next.rates.get(PriceClass::Output)),
-                "{}",
-                own.key
-            );
-            for class in [PriceClass::Input, PriceClass::CachedInput] {
-                assert_eq!(
-                    own.rates.get(class),
-                    next.rates.get(class),
-                    "{}: {class}",
-                    own.key
-                );
-            }
-        }
-        assert_eq!(tiers.count(), 15);
-    }
-}
+mod tests;

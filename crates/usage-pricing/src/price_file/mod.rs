@@ -43,6 +43,15 @@ const FREE_FIELDS: &[&str] = &["provider", "tier", "from", "until", "source", "c
 /// What the price ids of other things than models begin with.
 const RESERVED_NAMES: [&str; 3] = ["default", "free", "unpriced"];
 
+/// The entries that this crate lays over the seed.
+pub(crate) fn overlay() -> Result<LayerEntries, CatalogueError> {
+    read(
+        Layer::Overlay,
+        "overlay.toml",
+        include_str!("../../data/overlay.toml"),
+    )
+}
+
 /// Reads the entries of a price file; messages name it `file`.
 pub(crate) fn read(layer: Layer, file: &str, content: &str) -> Result<LayerEntries, CatalogueError> {
     let place = Place { file, content };
@@ -56,22 +65,17 @@ pub(crate) fn read(layer: Layer, file: &str, content: &str) -> Result<LayerEntri
     let document = Fields::new(place, "a price file", 0, document.get_ref(), TABLES)?;
 
     let mut entries = Vec::new();
-    for (table, read_entry) in [
-        (
-            "price",
-            read_price as fn(&Fields<'_>) -> Result<Entry, CatalogueError>,
-        ),
-        ("default", read_default),
-        ("free", read_free),
-    ] {
-        let (what, known) = match table {
-            "price" => ("a price", PRICE_FIELDS),
-            "default" => ("a default", DEFAULT_FIELDS),
-            _ => ("a free tier", FREE_FIELDS),
-        };
-        for (at, fields) in document.tables(table)? {
-            entries.push(read_entry(&Fields::new(place, what, at, fields, known)?)?);
-        }
+    for (at, table) in document.tables("price")? {
+        let fields = Fields::new(place, "a price", at, table, PRICE_FIELDS)?;
+        entries.push(read_price(&fields)?);
+    }
+    for (at, table) in document.tables("default")? {
+        let fields = Fields::new(place, "a default", at, table, DEFAULT_FIELDS)?;
+        entries.push(read_default(&fields)?);
+    }
+    for (at, table) in document.tables("free")? {
+        let fields = Fields::new(place, "a free tier", at, table, FREE_FIELDS)?;
+        entries.push(read_free(&fields)?);
     }
     let version = format!("{layer}.{}", short_hash(content.as_bytes()));
     LayerEntries::new(layer, version, file, entries)

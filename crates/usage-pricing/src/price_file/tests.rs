@@ -174,3 +174,31 @@ fn an_empty_file_is_a_layer_without_prices() {
         catalogue.version()
     );
 }
+
+#[test]
+fn the_file_of_the_readme_is_one() {
+    let readme = include_str!("../../README.md");
+    let (_, rest) = readme.split_once("```toml\n").unwrap();
+    let (content, after) = rest.split_once("```").unwrap();
+    let layer = read(Layer::User, "prices.toml", content).unwrap();
+    let ids: Vec<String> = layer
+        .entries
+        .iter()
+        .map(|entry| entry.price_id(Layer::User))
+        .collect();
+    assert_eq!(
+        ids,
+        [
+            "openai/gpt-5/decisions-flex@2025-08-07+user",
+            "openai/default/standard@2025-01-01+user",
+            "openai/free/pilot+user",
+        ]
+    );
+    assert!(!after.contains("```toml"));
+    for unit in PricedUnit::names(true)
+        .split(", ")
+        .chain(PricedUnit::names(false).split(", "))
+    {
+        assert!(content.contains(unit), "{unit}");
+    }
+}

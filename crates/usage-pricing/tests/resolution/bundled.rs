@@ -37,6 +37,7 @@ fn names_are_exact_aliases_or_dated_snapshots_and_never_prefixes() {
         "ft:gpt-5-2025-08-07:acme:x:1",
         "ft:gpt-4-0613:acme:x:1",
         "ft:gpt-4o-2024-08-06",
+        "ft:gpt-4-0",
         "ft:",
     ]
     .into_iter()

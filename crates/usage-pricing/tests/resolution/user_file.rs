@@ -16,6 +16,7 @@ fn the_users_prices_go_first_for_the_days_they_hold() {
                 "model = 'gpt-4o'; aliases = ['our-model']; from = 2026-01-01",
                 "2.1",
             ),
+            entry("model = 'gpt-5-mini-2026-05-05'; from = 2026-01-01", "0.2"),
             entry("model = 'ft:gpt-4.1'; from = 2026-01-01", "3"),
             entry("model = 'ft:gpt-4.1-2025-04-14:acme:x:1'; from = 2026-01-01", "4"),
             entry(
@@ -46,6 +47,10 @@ fn the_users_prices_go_first_for_the_days_they_hold() {
         row("gpt-4o-2024-11-20"),
         row("gpt-4o-2024-05-13"),
         // The user's name for a model leads to all of its prices.
+        // A snapshot of a snapshot is nothing that the layers below know.
+        row("gpt-5-mini-2026-05-05").tier("flex"),
+        row("gpt-5-mini-2026-05-05-2026-06-06"),
+        row("gpt-5-mini-2026-05-05-2026-06-06").tier("flex"),
         row("our-model"),
         row("our-model").tier("priority"),
         row("our-model").on("2025-12-31"),
