@@ -163,10 +163,13 @@ async fn read_and_check(
     Ok((grouped, issues, skipped_rows))
 }
 
+/// The control total of a window, and when it was read.
+type Total<'a> = (DateTime<Utc>, &'a Result<Vec<CostRow>, Issue>);
+
 /// The windows whose grouped amounts do not sum to the control total, currency by currency, with what differs. Windows that
 /// were still open at either read are not compared, nor those that failed on the grouped side.
 fn differing(grouped: &[CostsRead], control: &[CostsRead], place: &str) -> BTreeMap<Window, Issue> {
-    let mut totals: BTreeMap<Window, (DateTime<Utc>, &Result<Vec<CostRow>, Issue>)> = BTreeMap::new();
+    let mut totals: BTreeMap<Window, Total<'_>> = BTreeMap::new();
     for read in control {
         for of in &read.windows {
             totals.insert(of.window, (read.started_at, &of.rows));

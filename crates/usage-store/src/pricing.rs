@@ -138,8 +138,8 @@ impl Pricing {
 }
 
 /// Counts what must be told.
-pub(crate) fn count(notes: &mut PricingNotes, price: &RowPrice) {
-    if let Some(note) = &price.note {
+pub(crate) fn count(notes: &mut PricingNotes, price: Option<&RowPrice>) {
+    if let Some(note) = price.and_then(|price| price.note.as_ref()) {
         *notes.entry(note.clone()).or_default() += 1;
     }
 }

@@ -207,7 +207,7 @@ impl Day {
             metrics: &event.metrics,
             grouped_by: grouped_by(stored, covered),
         });
-        pricing::count(&mut repriced.notes, &price);
+        pricing::count(&mut repriced.notes, Some(&price));
         let had: Option<(EventPrice, Arc<PriceRecord>)> = stored
             .price
             .and_then(|had| Some((had, records.get(&had.price_ref)?.clone())));

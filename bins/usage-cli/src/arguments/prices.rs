@@ -21,8 +21,12 @@ pub(crate) enum PricesCommand {
 /// `usage prices show`
 #[derive(Args)]
 pub(crate) struct ShowPricesArguments {
-    /// The model as the provider spells it; code_interpreter_sessions or file_search_calls for usage without a model
-    #[arg(value_name = "MODEL")]
+    /// The model.
+    #[arg(
+        value_name = "MODEL",
+        help = "The model as the provider spells it, or the endpoint for usage without a model: \
+                code_interpreter_sessions, file_search_calls"
+    )]
     pub(crate) model: String,
     /// Only what holds on this UTC day
     #[arg(long, value_name = "DAY")]

@@ -4,7 +4,7 @@ use std::fs;
 
 use serde_json::{Value, json};
 
-use crate::fixture::{DatabaseKind, MONTH, Place, Provider};
+use crate::fixture::{DatabaseKind, Place, Provider};
 
 /// The month of the fixture with the tier for shared data free, at 1.25, 0.125 and 10 USD per million uncached, cached and
 /// output tokens of gpt-5. Of the default tier's 158,182,034 input tokens 50,870,528 were cached; it wrote 2,326,638:

@@ -1,5 +1,6 @@
 //! Costs: what the provider says it charged, and what it said before.
 
+mod compare;
 mod replace;
 mod rows;
 

@@ -8,6 +8,7 @@ use usage_core::{
     CostRow, DedupeKey, DedupeKeys, DimensionSet, Issue, IssueCode, Scope, Window, WindowRange,
 };
 
+use super::compare::{self, Change, StandingCost};
 use super::rows::{AddedCost, COLUMNS, PreparedCost, StampedCost};
 use crate::bucket_index::WritePath;
 use crate::connection::AnyConnection;
@@ -76,7 +77,7 @@ impl Ledger {
                     scope: replacement.scope.clone(),
                     refused: replacement.refused,
                     empty: replacement.empty,
-                    read_started_at: replacement.read_started_at,
+                    started_at: replacement.read_started_at,
                     now: self.now_unix(),
                     run_id: replacement.run_id,
                     accept_retractions: replacement.accept_retractions,
@@ -169,23 +170,7 @@ struct Batch {
     windows: Vec<Prepared>,
 }
 
-/// A cost of the ledger, as far as comparing needs it.
-struct StandingCost {
-    key: DedupeKey,
-    content_hash: i64,
-    project_id: Option<String>,
-    currency: Option<String>,
-    amount_nano: Option<i64>,
-}
-
-/// The difference between a read window and the ledger.
-#[derive(Default)]
-struct Change<'a> {
-    inserted: Vec<&'a PreparedCost>,
-    updated: Vec<&'a PreparedCost>,
-    unchanged: u64,
-    retracted: Vec<StandingCost>,
-}
+type StandingColumns = (i64, Vec<u8>, i64, Option<String>, Option<String>, Option<i64>);
 
 impl Batch {
     fn apply(&self, connection: &mut AnyConnection) -> Result<Vec<WindowOutcome>, StoreError> {
@@ -214,22 +199,21 @@ impl Batch {
     ) -> Result<BTreeMap<i64, Vec<StandingCost>>, StoreError> {
         let mut standing: BTreeMap<i64, Vec<StandingCost>> = BTreeMap::new();
         for windows in WindowRange::join(self.windows.iter().map(|window| window.window)) {
-            let rows: Vec<(i64, Vec<u8>, i64, Option<String>, Option<String>, Option<i64>)> =
-                cost_events::table
-                    .filter(cost_events::window_start.ge(windows.start().timestamp()))
-                    .filter(cost_events::window_start.lt(windows.end().timestamp()))
-                    .filter(cost_events::account_id.eq(self.read.lease.account_id))
-                    .filter(cost_events::endpoint.eq(self.read.scope.endpoint.as_str()))
-                    .select((
-                        cost_events::window_start,
-                        cost_events::dedupe_key,
-                        cost_events::content_hash,
-                        cost_events::project_id,
-                        cost_events::currency,
-                        cost_events::amount_nano,
-                    ))
-                    .load(connection)
-                    .map_err(StoreError::query("reading the costs of a window"))?;
+            let rows: Vec<StandingColumns> = cost_events::table
+                .filter(cost_events::window_start.ge(windows.start().timestamp()))
+                .filter(cost_events::window_start.lt(windows.end().timestamp()))
+                .filter(cost_events::account_id.eq(self.read.lease.account_id))
+                .filter(cost_events::endpoint.eq(self.read.scope.endpoint.as_str()))
+                .select((
+                    cost_events::window_start,
+                    cost_events::dedupe_key,
+                    cost_events::content_hash,
+                    cost_events::project_id,
+                    cost_events::currency,
+                    cost_events::amount_nano,
+                ))
+                .load(connection)
+                .map_err(StoreError::query("reading the costs of a window"))?;
             for (start, key, content_hash, project_id, currency, amount_nano) in rows {
                 standing.entry(start).or_default().push(StandingCost {
                     key: parse_key(&key)?,
@@ -254,9 +238,9 @@ impl Batch {
         if let Some(issue) = self.read.objection(window, overlapping) {
             return Ok((WindowOutcome::refused(window, issue), None));
         }
-        let lost = self.loses_most(prepared, &standing);
-        let change = self.compare(prepared, standing);
-        if let Some(would) = self.would_take(prepared, &change, overlapping, lost) {
+        let lost = compare::loses_most(&self.read, &prepared.costs, &standing);
+        let change = compare::compare(&self.read, &prepared.costs, standing);
+        if let Some(would) = compare::would_take(&self.read, &change, overlapping, lost) {
             let (retracted, changed) = (change.retracted.len(), change.updated.len());
             let issue = self.read.mass_retraction(window, would, retracted, changed);
             return Ok((WindowOutcome::refused(window, issue), None));
@@ -281,72 +265,6 @@ impl Batch {
             pricing: PricingNotes::new(),
         };
         Ok((outcome, Some(coverage)))
-    }
-
-    fn compare<'a>(&self, prepared: &'a Prepared, standing: Vec<StandingCost>) -> Change<'a> {
-        let mut change = Change::default();
-        let mut found = BTreeMap::new();
-        for cost in standing {
-            if !self.read.scope.filter.admits(cost.project_id.as_deref()) {
-                continue;
-            }
-            if prepared.costs.contains_key(&cost.key) {
-                found.insert(cost.key, cost.content_hash);
-            } else {
-                change.retracted.push(cost);
-            }
-        }
-        for (key, cost) in &prepared.costs {
-            match found.get(key) {
-                None => change.inserted.push(cost),
-                Some(hash) if *hash == cost.content_hash => change.unchanged += 1,
-                Some(_) => change.updated.push(cost),
-            }
-        }
-        change
-    }
-
-    /// What the read would do that must not happen by mistake.
-    fn would_take(
-        &self,
-        prepared: &Prepared,
-        change: &Change<'_>,
-        overlapping: &[Coverage],
-        lost: bool,
-    ) -> Option<&'static str> {
-        if self.read.accept_retractions {
-            return None;
-        }
-        let emptied = prepared.costs.is_empty() && !change.retracted.is_empty();
-        if emptied && read::was_settled(overlapping) {
-            Some("empty a settled window")
-        } else if lost {
-            Some("take more than half of the day's charges")
-        } else {
-            None
-        }
-    }
-
-    /// Whether more than half of what the account was charged on the day is gone, in some currency. Credits are no
-    /// charges: one that comes late takes nothing away.
-    fn loses_most(&self, prepared: &Prepared, standing: &[StandingCost]) -> bool {
-        let mut charged: BTreeMap<Option<String>, Charges> = BTreeMap::new();
-        let currency = |currency: Option<&str>| currency.map(str::to_ascii_lowercase);
-        for cost in standing {
-            let charges = charged.entry(currency(cost.currency.as_deref())).or_default();
-            let amount = i128::from(cost.amount_nano.unwrap_or(0).max(0));
-            charges.day += amount;
-            if self.read.scope.filter.admits(cost.project_id.as_deref()) {
-                charges.before += amount;
-            }
-        }
-        for cost in prepared.costs.values() {
-            let charges = charged.entry(cost.row.group.currency()).or_default();
-            charges.after += i128::from(cost.amount_nano.unwrap_or(0).max(0));
-        }
-        charged
-            .values()
-            .any(|charges| (charges.before - charges.after) * 2 > charges.day)
     }
 
     /// Keeps what a restatement is about to replace; returns how many revisions it wrote.
@@ -475,17 +393,6 @@ impl Batch {
         }
         Ok(())
     }
-}
-
-/// What was charged in one currency, in billionths.
-#[derive(Default)]
-struct Charges {
-    /// On the whole day, as it stands.
-    day: i128,
-    /// In the scope of the read, as it stands.
-    before: i128,
-    /// In the scope of the read, as it was read.
-    after: i128,
 }
 
 /// A key as the database writes bytes.

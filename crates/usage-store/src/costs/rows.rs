@@ -155,6 +155,11 @@ impl PreparedCost {
 /// A cost with what the transaction adds to it.
 pub(super) struct StampedCost<'a> {
     cost: &'a PreparedCost,
+    added: Added,
+}
+
+/// What a transaction adds to a cost.
+struct Added {
     revision: i64,
     stamp: Stamp,
 }
@@ -163,22 +168,20 @@ impl<'a> StampedCost<'a> {
     pub(super) const fn new(cost: &'a PreparedCost, stamp: Stamp) -> Self {
         Self {
             cost,
-            revision: 1,
-            stamp,
+            added: Added { revision: 1, stamp },
         }
     }
 }
 
 impl Row for StampedCost<'_> {
     fn visit<'a>(&'a self, each: &mut dyn FnMut(Value<'a>) -> QueryResult<()>) -> QueryResult<()> {
-        visit(self.cost, &self.revision, &self.stamp, each)
+        visit(self.cost, &self.added, each)
     }
 }
 
 fn visit<'a>(
     cost: &'a PreparedCost,
-    revision: &'a i64,
-    stamp: &'a Stamp,
+    added: &'a Added,
     each: &mut dyn FnMut(Value<'a>) -> QueryResult<()>,
 ) -> QueryResult<()> {
     each(Value::Integer(&cost.account_id))?;
@@ -201,17 +204,17 @@ fn visit<'a>(
     each(Value::OptionalText(&cost.tier))?;
     each(Value::OptionalBool(&cost.long_context))?;
     each(Value::Integer(&cost.content_hash))?;
-    each(Value::Integer(revision))?;
-    each(Value::Integer(&stamp.now))?;
-    each(Value::Integer(&stamp.now))?;
-    each(Value::Integer(&stamp.run_id))
+    each(Value::Integer(&added.revision))?;
+    each(Value::Integer(&added.stamp.now))?;
+    each(Value::Integer(&added.stamp.now))?;
+    each(Value::Integer(&added.stamp.run_id))
 }
 
 /// The mark of a cost that a restatement added: its identity, with no amount and revision 0, for there was none.
 pub(super) struct AddedCost<'a> {
     marked: PreparedCost,
     kind: &'a str,
-    stamp: Stamp,
+    added: Added,
 }
 
 impl<'a> AddedCost<'a> {
@@ -239,7 +242,7 @@ impl<'a> AddedCost<'a> {
                 row,
             },
             kind,
-            stamp,
+            added: Added { revision: 0, stamp },
         }
     }
 }
@@ -247,8 +250,8 @@ impl<'a> AddedCost<'a> {
 impl Row for AddedCost<'_> {
     fn visit<'a>(&'a self, each: &mut dyn FnMut(Value<'a>) -> QueryResult<()>) -> QueryResult<()> {
         each(Value::Text(self.kind))?;
-        each(Value::Integer(&self.stamp.now))?;
-        each(Value::Integer(&self.stamp.run_id))?;
-        visit(&self.marked, &0, &self.stamp, each)
+        each(Value::Integer(&self.added.stamp.now))?;
+        each(Value::Integer(&self.added.stamp.run_id))?;
+        visit(&self.marked, &self.added, each)
     }
 }

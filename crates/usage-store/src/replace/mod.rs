@@ -8,10 +8,10 @@ mod compare;
 mod guard;
 mod manual;
 pub(crate) mod prepare;
+mod price;
 pub(crate) mod read;
 pub(crate) mod write;
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::iter::Peekable;
 use std::sync::Arc;
 
@@ -24,9 +24,8 @@ use crate::coverage::{self, Coverage};
 use crate::error::StoreError;
 use crate::lease::{self, Lease};
 use crate::ledger::{self, Ledger};
-use crate::pricing::{self, PriceColumns, Pricing, PricingNotes, RowPricer};
-use compare::Updated;
-use prepare::{PreparedRow, PreparedWindow, PricedRow};
+use crate::pricing::{PricingNotes, RowPricer};
+use prepare::PreparedWindow;
 use read::Read;
 
 /// Complete windows of one read, to stand in the ledger instead of what it has of their scope.
@@ -159,7 +158,7 @@ impl Ledger {
                     scope: scope.clone(),
                     refused: read.refused,
                     empty: read.empty,
-                    read_started_at: read.read_started_at,
+                    started_at: read.read_started_at,
                     now: self.now_unix(),
                     run_id: read.run_id,
                     accept_retractions: read.accept_retractions,
@@ -259,7 +258,11 @@ impl Batch {
         let mut changes = compare::compare(&admitted, &standing);
         guard::hold_mass_retractions(connection, self, &mut changes, &mut outcomes)?;
 
-        let (inserted, updated, notes) = self.priced(connection, &changes)?;
+        let price::Priced {
+            inserted,
+            updated,
+            notes,
+        } = price::price(connection, self, &changes)?;
         let mut covered: Vec<Coverage> = Vec::with_capacity(changes.len());
         for (change, pricing) in changes.iter().zip(notes) {
             let window = change.window.window;
@@ -292,68 +295,5 @@ impl Batch {
         coverage::save(connection, &covered)?;
         lease::extend(connection, &read.lease)?;
         Ok(outcomes)
-    }
-
-    /// The rows to be written with their prices, and what must be told of each window's: a new row is priced by the
-    /// price list as it is, a changed one by the price that it had.
-    fn priced<'a>(
-        &self,
-        connection: &mut AnyConnection,
-        changes: &[compare::Change<'a>],
-    ) -> Result<(Vec<PricedRow<'a>>, Vec<PricedRow<'a>>, Vec<PricingNotes>), StoreError> {
-        let had: BTreeSet<i64> = changes
-            .iter()
-            .flat_map(|change| change.updated.iter().filter_map(|updated| updated.price_ref))
-            .collect();
-        let records = match (had.is_empty(), &self.pricer) {
-            (false, Some(_)) => pricing::load(connection, Some(had.into_iter().collect()))?,
-            _ => BTreeMap::new(),
-        };
-        let (mut of_inserted, mut of_updated) = (Pricing::default(), Pricing::default());
-        let mut notes = Vec::with_capacity(changes.len());
-        for change in changes {
-            let mut noted = PricingNotes::new();
-            let to_price = |row: &'a PreparedRow| {
-                row.to_price(
-                    self.read.scope.endpoint,
-                    change.window.window,
-                    self.read.scope.grouped_by,
-                )
-            };
-            for row in &change.inserted {
-                let price = self.pricer.as_ref().map(|pricer| pricer.price(&to_price(row)));
-                price.iter().for_each(|price| pricing::count(&mut noted, price));
-                of_inserted.push(price);
-            }
-            for Updated { row, price_ref } in &change.updated {
-                let had = price_ref.and_then(|number| records.get(&number));
-                let price = match (&self.pricer, had) {
-                    (None, _) => None,
-                    (Some(pricer), None) => Some(pricer.price(&to_price(row))),
-                    (Some(pricer), Some(record)) => Some(
-                        pricer
-                            .price_again(record, &to_price(row))
-                            .map_err(|reason| StoreError::corrupt("price", reason))?,
-                    ),
-                };
-                price.iter().for_each(|price| pricing::count(&mut noted, price));
-                of_updated.push(price);
-            }
-            notes.push(noted);
-        }
-        let with_price = |rows: Vec<&'a PreparedRow>, prices: Vec<PriceColumns>| {
-            rows.into_iter()
-                .zip(prices)
-                .map(|(row, price)| PricedRow { row, price })
-                .collect()
-        };
-        let inserted = changes.iter().flat_map(|change| change.inserted.iter().copied());
-        let inserted = with_price(inserted.collect(), of_inserted.columns(connection)?);
-        let updated = changes.iter().flat_map(|change| &change.updated);
-        let updated = with_price(
-            updated.map(|updated| updated.row).collect(),
-            of_updated.columns(connection)?,
-        );
-        Ok((inserted, updated, notes))
     }
 }

@@ -17,7 +17,7 @@ pub(crate) struct Read {
     pub(crate) scope: Scope,
     pub(crate) refused: DimensionSet,
     pub(crate) empty: DimensionSet,
-    pub(crate) read_started_at: DateTime<Utc>,
+    pub(crate) started_at: DateTime<Utc>,
     pub(crate) now: i64,
     pub(crate) run_id: i64,
     pub(crate) accept_retractions: bool,
@@ -59,7 +59,7 @@ impl Read {
         let place = self.place(window);
         if let Some(newer) = overlapping
             .iter()
-            .find(|coverage| coverage.read_started_at > self.read_started_at)
+            .find(|coverage| coverage.read_started_at > self.started_at)
         {
             return Some(Issue::new(
                 IssueCode::StaleRead,
@@ -104,12 +104,12 @@ impl Read {
 
     /// The coverage of a window once it is written.
     pub(crate) fn coverage_after(&self, window: Window, rows: usize, overlapping: &[Coverage]) -> Coverage {
-        let state = WindowState::of(window, self.read_started_at, self.scope.account.provider());
+        let state = WindowState::of(window, self.started_at, self.scope.account.provider());
         let first_closed_at = overlapping
             .iter()
             .filter(|coverage| coverage.filter == self.scope.filter)
             .find_map(|coverage| coverage.first_closed_at)
-            .or_else(|| (state != WindowState::Open).then_some(self.read_started_at));
+            .or_else(|| (state != WindowState::Open).then_some(self.started_at));
         Coverage {
             account_id: self.lease.account_id,
             endpoint: self.scope.endpoint,
@@ -120,8 +120,8 @@ impl Read {
             empty: self.empty,
             state,
             event_count: i64::try_from(rows).unwrap_or(i64::MAX),
-            read_started_at: self.read_started_at,
-            stored_at: DateTime::from_timestamp(self.now, 0).unwrap_or(self.read_started_at),
+            read_started_at: self.started_at,
+            stored_at: DateTime::from_timestamp(self.now, 0).unwrap_or(self.started_at),
             first_closed_at,
             run_id: self.run_id,
         }
