@@ -7,9 +7,10 @@ use chrono::{DateTime, NaiveDate, Utc};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand};
 use usage_core::{Endpoint, Width, parse_day, parse_instant};
+use usage_simulator::CostLayout;
 use usage_simulator::faults::Injection;
 
-/// Serves a simulated OpenAI organisation over HTTP, or writes its export.
+/// Serves a simulated OpenAI organisation over HTTP, or writes its exports.
 #[derive(Debug, Parser)]
 #[command(name = "usage-simulator", version, about)]
 pub(crate) struct Arguments {
@@ -21,7 +22,7 @@ pub(crate) struct Arguments {
 pub(crate) enum Command {
     /// Serve the admin API on 127.0.0.1 until interrupted; prints the base URL when it listens
     Serve(Serve),
-    /// Write the usage export that the provider's dashboard would give
+    /// Write the export of usage or costs that the provider's dashboard would give
     Export(Export),
 }
 
@@ -43,27 +44,33 @@ pub(crate) struct Serve {
     pub(crate) now: Option<DateTime<Utc>>,
     /// Let a fault happen; may be given more than once
     ///
-    /// FAULT[@every=K|@from=N|@once=N][@grouped][:ENDPOINT]: at all matching usage requests, at every K-th, from the
-    /// N-th on, or at the N-th only; @grouped matches only grouped requests, :ENDPOINT only those to one
-    /// endpoint. For example `reset-inside-body@every=3`, `unauthorized@from=10`,
+    /// FAULT[@every=K|@from=N|@once=N][@grouped][:ENDPOINT]: at all matching requests for usage or costs, at every
+    /// K-th, from the N-th on, or at the N-th only; @grouped matches only grouped requests, :ENDPOINT only those to
+    /// one endpoint. For example `reset-inside-body@every=3`, `unauthorized@from=10`,
     /// `dimension-null-model@once=1:completions`. An unknown FAULT is answered with the list of all.
     #[arg(long = "fault", value_name = "FAULT", value_parser = Injection::from_str)]
     pub(crate) faults: Vec<Injection>,
     /// Answer 429 to more requests than this in a minute
     #[arg(long, value_name = "NUMBER")]
     pub(crate) requests_per_minute: Option<u32>,
+    /// Show no costs of the last so many UTC days, today included, as a provider that is late
+    #[arg(long, value_name = "NUMBER", default_value_t = 0)]
+    pub(crate) costs_lag_days: u32,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct Export {
     #[command(flatten)]
     pub(crate) organization: OrganizationArguments,
-    /// The endpoint; any other than completions needs --every-endpoint to have usage
+    /// The endpoint, or costs; any usage other than of completions needs --every-endpoint
     #[arg(long, value_name = "ENDPOINT", default_value_t = Endpoint::Completions)]
     pub(crate) endpoint: Endpoint,
-    /// How wide the windows are: days, hours or minutes
+    /// How wide the windows are: days, hours or minutes; costs come by days only
     #[arg(long, value_name = "WIDTH", default_value = "1d", value_parser = width_parser())]
     pub(crate) bucket_width: Width,
+    /// How many columns an export of costs has: 10, as before September 2026, or 17
+    #[arg(long, value_name = "NUMBER", default_value = "17", value_parser = layout_parser())]
+    pub(crate) cost_columns: CostLayout,
     /// The first UTC day; that of the first usage unless given
     #[arg(long, value_name = "DAY", value_parser = parse_day)]
     pub(crate) start: Option<NaiveDate>,
@@ -96,6 +103,10 @@ pub(crate) struct OrganizationArguments {
     /// Generate usage at every usage endpoint, not at completions only
     #[arg(long, conflicts_with = "csv")]
     pub(crate) every_endpoint: bool,
+    /// Put on the bill, besides usage at list prices: a discount on gpt-5-2025-08-07 from the day in the middle, and on
+    /// that day a credit, an image line without usage, and tax
+    #[arg(long)]
+    pub(crate) billing_extras: bool,
     /// The organisation's id
     #[arg(long, value_name = "ID", default_value = "org-simulated")]
     pub(crate) organization: String,
@@ -104,4 +115,12 @@ pub(crate) struct OrganizationArguments {
 /// The provider's names of the widths.
 fn width_parser() -> impl TypedValueParser<Value = Width> {
     PossibleValuesParser::new(["1d", "1h", "1m"]).try_map(|text| text.parse::<Width>())
+}
+
+/// The layouts of exports of costs by how many columns they have.
+fn layout_parser() -> impl TypedValueParser<Value = CostLayout> {
+    PossibleValuesParser::new(["10", "17"]).map(|text| match text.as_str() {
+        "10" => CostLayout::TenColumns,
+        _ => CostLayout::SeventeenColumns,
+    })
 }

@@ -6,8 +6,9 @@ use std::io::{self, BufWriter, Write};
 use std::path::Path;
 use std::sync::Arc;
 
+use chrono::NaiveDate;
 use tokio::signal::unix::{SignalKind, signal};
-use usage_core::{ManualClock, WindowRange};
+use usage_core::{Endpoint, ManualClock, Width, WindowRange};
 use usage_simulator::{AdminKey, Generate, Organization, Simulator};
 
 use crate::arguments::{Arguments, Command, Export, OrganizationArguments, Serve};
@@ -32,8 +33,11 @@ async fn run_serve(arguments: Serve) -> Outcome {
             FAKE_KEY.to_owned()
         }
     };
+    let mut organization = organization(&arguments.organization)?;
+    organization.costs_lag_days(arguments.costs_lag_days);
+    warn_of_unpriced(&organization)?;
     let mut builder = Simulator::builder()
-        .organization(organization(&arguments.organization)?)
+        .organization(organization)
         .key(AdminKey::owner(key))
         .port(arguments.port);
     if let Some(now) = arguments.now {
@@ -59,21 +63,61 @@ async fn run_serve(arguments: Serve) -> Outcome {
     Ok(())
 }
 
+/// Says which usage the costs that are served will lack.
+fn warn_of_unpriced(organization: &Organization) -> Outcome {
+    if let Some((first, last)) = span(organization, Endpoint::Costs) {
+        for reason in organization.unpriced(WindowRange::days(first, last)?) {
+            writeln!(
+                io::stderr(),
+                "warning: {reason}; its usage is served without costs"
+            )?;
+        }
+    }
+    Ok(())
+}
+
 fn run_export(arguments: &Export) -> Outcome {
     let organization = organization(&arguments.organization)?;
-    let span = organization.usage(arguments.endpoint).span();
+    let span = span(&organization, arguments.endpoint);
     let missing = "there is no usage to take the days from; give --start and --end";
-    let start = arguments
-        .start
-        .or(span.map(|(first, _)| first.date_naive()))
-        .ok_or(missing)?;
-    let end = arguments
-        .end
-        .or(span.map(|(_, last)| last.date_naive()))
-        .ok_or(missing)?;
+    let start = arguments.start.or(span.map(|(first, _)| first)).ok_or(missing)?;
+    let end = arguments.end.or(span.map(|(_, last)| last)).ok_or(missing)?;
     let days = WindowRange::days(start, end)?;
+    if arguments.endpoint.is_costs() {
+        return export_costs(arguments, &organization, days);
+    }
     let range = WindowRange::new(days.start(), days.end(), arguments.bucket_width)?;
-    let write = |to: &mut dyn Write| organization.write_usage_csv(arguments.endpoint, range, to);
+    export(arguments, |to| {
+        organization.write_usage_csv(arguments.endpoint, range, to)
+    })
+}
+
+fn export_costs(arguments: &Export, organization: &Organization, days: WindowRange) -> Outcome {
+    if arguments.bucket_width != Width::Day {
+        return Err("costs come by days only; leave --bucket-width out".into());
+    }
+    let text = organization.costs_csv(days, arguments.cost_columns)?;
+    export(arguments, |to| to.write_all(text.as_bytes()))
+}
+
+/// The first and the last UTC day with usage of an endpoint; of any for costs.
+fn span(organization: &Organization, endpoint: Endpoint) -> Option<(NaiveDate, NaiveDate)> {
+    let endpoints = if endpoint.is_costs() {
+        &Endpoint::USAGE[..]
+    } else {
+        std::slice::from_ref(&endpoint)
+    };
+    let spans = || {
+        endpoints
+            .iter()
+            .filter_map(|endpoint| organization.usage(*endpoint).span())
+    };
+    let first = spans().map(|(first, _)| first).min()?;
+    let last = spans().map(|(_, last)| last).max()?;
+    Some((first.date_naive(), last.date_naive()))
+}
+
+fn export(arguments: &Export, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Outcome {
     match &arguments.output {
         Some(path) => export_to_file(path, write).map_err(|error| at(path, &error).into()),
         None => Ok(export_to_standard_output(write)?),
@@ -97,18 +141,33 @@ fn export_to_standard_output(write: impl FnOnce(&mut dyn Write) -> io::Result<()
 }
 
 fn organization(arguments: &OrganizationArguments) -> Result<Organization, Box<dyn Error>> {
-    if arguments.csv.is_empty() {
-        let default = Generate::default();
-        return Ok(Organization::generate(&Generate {
-            organization: arguments.organization.clone(),
-            seed: arguments.seed.unwrap_or(default.seed),
-            days: arguments.days.unwrap_or(default.days),
-            groups_per_day: arguments.groups_per_day.unwrap_or(default.groups_per_day),
-            first_day: arguments.first_day.unwrap_or(default.first_day),
-            every_endpoint: arguments.every_endpoint,
-            ..default
-        }));
+    let mut organization = if arguments.csv.is_empty() {
+        generated(arguments)
+    } else {
+        exported(arguments)?
+    };
+    if arguments.billing_extras {
+        organization
+            .add_billing_extras()
+            .ok_or("there is no usage to put --billing-extras beside")?;
     }
+    Ok(organization)
+}
+
+fn generated(arguments: &OrganizationArguments) -> Organization {
+    let default = Generate::default();
+    Organization::generate(&Generate {
+        organization: arguments.organization.clone(),
+        seed: arguments.seed.unwrap_or(default.seed),
+        days: arguments.days.unwrap_or(default.days),
+        groups_per_day: arguments.groups_per_day.unwrap_or(default.groups_per_day),
+        first_day: arguments.first_day.unwrap_or(default.first_day),
+        every_endpoint: arguments.every_endpoint,
+        ..default
+    })
+}
+
+fn exported(arguments: &OrganizationArguments) -> Result<Organization, Box<dyn Error>> {
     let mut organization = Organization::new(&arguments.organization);
     for path in &arguments.csv {
         let file = File::open(path).map_err(|error| at(path, &error))?;

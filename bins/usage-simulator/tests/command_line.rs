@@ -103,6 +103,44 @@ fn any_endpoint_is_exported_at_any_width() {
     assert_ne!(export("moderations", "1d"), days);
 }
 
+#[test]
+fn costs_are_exported_in_either_layout() {
+    let export = |arguments: &[&str]| {
+        let output = run(&[&["export", "--endpoint", "costs"], arguments].concat());
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let real = ["--csv", REAL_MONTH, "--cost-columns", "10"];
+    let lines = export(&real);
+    assert!(
+        lines.starts_with(
+            "start_time,end_time,start_time_iso,end_time_iso,\
+             amount_value,amount_currency,line_item,project_id,organization_id,organization_name\n"
+        ),
+        "{lines}"
+    );
+    // Pico-dollars: no amount at these prices has more than 12 places that say something.
+    let amount = |line: &str| -> Option<i128> {
+        let (whole, fraction) = line.split(',').nth(4)?.split_once('.')?;
+        format!("{whole}{fraction:0<12.12}").parse().ok()
+    };
+    let sum: i128 = lines.lines().skip(1).filter_map(amount).sum();
+    assert_eq!(sum, 163_764_578_500_000, "the real month");
+
+    let generated = ["--every-endpoint", "--days", "3"];
+    let plain = export(&generated);
+    assert_eq!(plain.lines().next().unwrap().split(',').count(), 17);
+    assert!(!plain.contains(",credit,") && plain.contains("\"whisper-1, duration\""));
+    let extras = export(&[&generated[..], &["--billing-extras"]].concat());
+    for charge in [
+        ",-25.00,usd,,,credit,",
+        ",19.90,usd,,,tax,",
+        "\"gpt-image-1, image output\"",
+    ] {
+        assert!(extras.contains(charge), "no {charge} in {extras}");
+    }
+}
+
 /// A simulator that serves, and where.
 fn serve(arguments: &[&str]) -> (Child, String) {
     let mut child = simulator(&[&["serve"], arguments].concat())
@@ -184,6 +222,70 @@ fn it_serves_every_endpoint_and_lets_faults_happen() {
 }
 
 #[test]
+fn it_serves_costs_that_may_lag_and_have_more_than_usage_on_them() {
+    let arguments = [
+        "--now",
+        "2025-10-02T00:00:00Z",
+        "--billing-extras",
+        "--costs-lag-days",
+        "2",
+    ];
+    let (child, address) = serve(&arguments);
+    let costs = |query: &str| get(&address, &format!("costs?{query}&group_by=line_item"));
+    let middle = costs("start_time=1757980800&limit=1");
+    for expected in [
+        "organization.costs.result",
+        "\"-25.00\"",
+        "gpt-5-2025-08-07, input",
+        "\"tax\"",
+    ] {
+        assert!(middle.contains(expected), "{middle}");
+    }
+    let last = costs("start_time=1759190400&limit=2");
+    assert_eq!(last.matches("\"results\":[]").count(), 1, "{last}");
+    assert_eq!(terminate(child).status.code(), Some(0));
+}
+
+#[test]
+fn usage_without_a_price_is_told_when_it_is_served_and_refused_in_an_export_of_costs() {
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    writeln!(file, "start_time,end_time,model,input_tokens").unwrap();
+    writeln!(file, "1756684800,1756771200,gpt-7-unheard-of,5").unwrap();
+    writeln!(file, "1756771200,1756857600,gpt-7-unheard-of,5").unwrap();
+    let path = file.path().to_str().unwrap();
+    let (child, address) = serve(&["--csv", path, "--now", "2025-10-05T00:00:00Z"]);
+    let costs = get(&address, "costs?start_time=1756684800&limit=1");
+    assert!(
+        costs.starts_with("HTTP/1.1 200") && costs.contains("\"results\":[]"),
+        "{costs}"
+    );
+    let warned = String::from_utf8(terminate(child).stderr).unwrap();
+    let reason = "the simulator has no price for the model `gpt-7-unheard-of`";
+    assert_eq!(warned.matches(reason).count(), 1, "{warned}");
+
+    let output = run(&["export", "--endpoint", "costs", "--csv", path]);
+    let message = String::from_utf8(output.stderr).unwrap();
+    assert!(message.starts_with(&format!("error: {reason}")), "{message}");
+    assert_eq!((output.status.code(), output.stdout.len()), (Some(2), 0));
+}
+
+#[test]
+fn the_help_names_what_costs_can_be_told() {
+    for (command, flags) in [
+        ("serve", &["--billing-extras", "--costs-lag-days <NUMBER>"][..]),
+        (
+            "export",
+            &["--billing-extras", "--cost-columns <NUMBER>", "or costs"],
+        ),
+    ] {
+        let help = String::from_utf8(run(&[command, "--help"]).stdout).unwrap();
+        for flag in flags {
+            assert!(help.contains(flag), "no {flag} in {help}");
+        }
+    }
+}
+
+#[test]
 fn the_help_tells_how_to_write_a_fault() {
     let output = run(&["serve", "--help"]);
     let help = String::from_utf8(output.stdout).unwrap();
@@ -214,6 +316,18 @@ fn bad_input_is_one_line_and_2() {
         (&["export", "--endpoint", "images"], "there is no usage"),
         (&["export", "--endpoint", "chess"], "unknown endpoint `chess`"),
         (&["export", "--bucket-width", "2h"], "1d, 1h, 1m"),
+        (
+            &["export", "--endpoint", "costs", "--bucket-width", "1h"],
+            "costs come by days only",
+        ),
+        (
+            &["export", "--endpoint", "costs", "--cost-columns", "12"],
+            "10, 17",
+        ),
+        (
+            &["export", "--endpoint", "costs", "--days", "0", "--billing-extras"],
+            "there is no usage",
+        ),
         (&["serve", "--key-file", empty], "the key file is empty"),
         (&["serve", "--port", "70000"], "70000"),
         (&["serve", "--fault", "fire"], "gzip-bomb"),

@@ -5,7 +5,7 @@ mod organization;
 mod server;
 
 pub use organization::{
-    ApiKey, BatchSpelling, CostError, CsvError, Generate, KeyOwner, Organization, Project, Quirks, Totals,
-    UsageLog, User,
+    ApiKey, BatchSpelling, ChargeQuantity, Cost, CostCharge, CostError, CostLayout, CsvError, Generate,
+    KeyOwner, Organization, PriceShare, Project, Quirks, Totals, UsageLog, User,
 };
 pub use server::{AdminKey, ArrayEncoding, LoggedRequest, Simulator, SimulatorBuilder, StartError};

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 
-use usage_core::{Dimensions, Endpoint, Metrics, PicoUsd, Window, WindowRange, parse_day};
+use usage_core::{Decimal, Dimensions, Endpoint, Metrics, PicoUsd, Window, WindowRange, parse_day};
 use usage_simulator::{CostError, Generate, Organization};
 
 const REAL_MONTH: &str = include_str!("../../../fixtures/openai/completions_usage_2025-09-01_2025-10-01.csv");
@@ -37,7 +37,12 @@ fn tokens() -> Metrics {
     }
 }
 
-fn cost_of(dimensions: &Dimensions, metrics: &Metrics) -> Result<PicoUsd, CostError> {
+/// Dollars from pico-dollars.
+fn usd(pico_usd: i128) -> Decimal {
+    Decimal::from(PicoUsd(pico_usd))
+}
+
+fn cost_of(dimensions: &Dimensions, metrics: &Metrics) -> Result<Decimal, CostError> {
     let mut organization = Organization::new("org-small");
     organization
         .usage_mut(Endpoint::Completions)
@@ -54,9 +59,11 @@ fn the_real_month_costs_what_its_default_tier_costs() {
     //   output      2,326,638 x 10     USD per million =  23.26638   USD
     //                                              sum = 163.7645785 USD
     // The incentivized tier read 15,082,641 and wrote 303,803 tokens, worth 15.39131525 USD, for nothing.
-    let cost = organization.cost(september()).unwrap();
-    assert_eq!(cost, PicoUsd(163_764_578_500_000));
-    assert_eq!(cost.round().unwrap().to_string(), "163.7645785");
+    assert_eq!(organization.cost(september()).unwrap().to_string(), "163.7645785");
+    assert_eq!(
+        organization.usage_cost(september()),
+        Ok(PicoUsd(163_764_578_500_000))
+    );
 
     for window in september().windows() {
         organization
@@ -65,18 +72,19 @@ fn the_real_month_costs_what_its_default_tier_costs() {
     }
     let free = organization.usage(Endpoint::Completions).totals(september());
     assert_eq!(free.metrics.input_tokens, Some(15_082_641));
-    assert_eq!(organization.cost(september()), Ok(PicoUsd(0)));
+    assert_eq!(organization.cost(september()), Ok(Decimal::default()));
 }
 
 #[test]
 fn the_days_of_a_range_cost_what_the_range_costs() {
     let organization = Organization::generate(&Generate::default());
-    let by_day: PicoUsd = september()
-        .windows()
+    let days = september().windows();
+    let by_day: Vec<Decimal> = days
         .map(|window| organization.cost(WindowRange::of(window)).unwrap())
-        .sum();
-    assert_eq!(organization.cost(september()), Ok(by_day));
-    assert!(by_day > PicoUsd(0));
+        .collect();
+    let sum: Decimal = by_day.iter().sum();
+    assert!(sum > Decimal::default());
+    assert_eq!(organization.cost(september()), Ok(sum));
 }
 
 #[test]
@@ -96,7 +104,7 @@ fn a_generated_organisation_has_a_cost_for_every_model_it_uses() {
         .collect();
     assert_eq!(models.len(), 12, "{models:?}");
 
-    let mut sum = PicoUsd(0);
+    let mut sum = Decimal::default();
     for model in models {
         let mut alone = organization.clone();
         for window in september().windows() {
@@ -105,8 +113,8 @@ fn a_generated_organisation_has_a_cost_for_every_model_it_uses() {
                 .remove(window, |group| group.model != model);
         }
         let cost = alone.cost(september()).unwrap();
-        assert!(cost > PicoUsd(0), "{model:?}");
-        sum = sum + cost;
+        assert!(cost > Decimal::default(), "{model:?}");
+        sum += &cost;
     }
     assert_eq!(organization.cost(september()), Ok(sum));
 }
@@ -114,7 +122,7 @@ fn a_generated_organisation_has_a_cost_for_every_model_it_uses() {
 #[test]
 fn cached_tokens_are_cheaper_written_ones_are_not_and_none_is_counted_twice() {
     // 600 x 1.25 + 400 x 0.125 + 50 x 10 millionths of a dollar.
-    let expected = Ok(PicoUsd(1_300_000_000));
+    let expected = Ok(usd(1_300_000_000));
     assert_eq!(cost_of(&gpt_5(), &tokens()), expected);
     let without_total = Metrics {
         input_tokens: None,
@@ -130,17 +138,29 @@ fn cached_tokens_are_cheaper_written_ones_are_not_and_none_is_counted_twice() {
 }
 
 #[test]
-fn a_batch_costs_half_and_the_incentivized_tier_nothing() {
-    let batch = Dimensions {
-        batch: Some(true),
-        ..gpt_5()
-    };
-    assert_eq!(cost_of(&batch, &tokens()), Ok(PicoUsd(650_000_000)));
-    let incentivized = Dimensions {
-        service_tier: Some("incentivized-tier".to_owned()),
-        ..gpt_5()
-    };
-    assert_eq!(cost_of(&incentivized, &tokens()), Ok(PicoUsd(0)));
+fn tiers_and_the_batch_api_change_the_price() {
+    for (tier, batch, pico_usd) in [
+        ("default", false, 1_300_000_000),
+        ("scale", false, 1_300_000_000),
+        ("default", true, 650_000_000),
+        ("flex", false, 650_000_000),
+        ("flex", true, 650_000_000),
+        ("priority", false, 2_600_000_000),
+        ("priority", true, 650_000_000),
+        ("incentivized-tier", false, 0),
+        ("incentivized-tier", true, 0),
+    ] {
+        let dimensions = Dimensions {
+            service_tier: Some(tier.to_owned()),
+            batch: Some(batch),
+            ..gpt_5()
+        };
+        assert_eq!(
+            cost_of(&dimensions, &tokens()),
+            Ok(usd(pico_usd)),
+            "{tier} {batch}"
+        );
+    }
 }
 
 #[test]

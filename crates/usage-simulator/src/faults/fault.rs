@@ -11,7 +11,8 @@ macro_rules! faults {
         ///
         /// "The first row" is the first row of the first bucket that has any; an answer without rows is left as it
         /// is by faults of rows and metrics, and one without buckets by faults of buckets. "The metric" is the first
-        /// metric that the endpoint requires. Sums stay what they are unless the fault says otherwise.
+        /// metric that the endpoint requires, and the `value` of the amount at costs. Sums stay what they are unless
+        /// the fault says otherwise.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         #[non_exhaustive]
         pub enum Fault {
@@ -22,9 +23,9 @@ macro_rules! faults {
             /// Grouped rows in which one dimension is null, rows that have become alike added up. Requests that do
             /// not group by it are answered as ever. Named `dimension-null-service-tier`.
             DimensionNull(Dimension),
-            /// Once the first chosen answer is out, all usage of its endpoint becomes so many per cent of what it
-            /// was, once: later pages show restated numbers, and so does the truth. Named `restatement-150`, and
-            /// `restatement` for 150.
+            /// Once the first chosen answer is out, all usage of its endpoint (at costs: all that usage costs) becomes
+            /// so many per cent of what it was, once: later pages show restated numbers, and so does the truth. Named
+            /// `restatement-150`, and `restatement` for 150.
             Restatement(u32),
         }
 
@@ -94,13 +95,13 @@ faults! {
     HugeBody "huge-body",
     /// `data` is a text.
     DataIsText "data-is-text",
-    /// The metric of the first row is its number as a text.
+    /// The metric of the first row is its number as a text; at costs, whose amounts are texts, it is `a lot`.
     MetricIsText "metric-is-text",
     /// The metric of the first row is a list of its number.
     MetricIsList "metric-is-list",
-    /// The metric of the first row is -1.
+    /// The metric of the first row is -1, which at costs is a credit.
     MetricNegative "metric-negative",
-    /// The metric of the first row is 1.5.
+    /// The metric of the first row is 1.5, which at costs is an amount like another.
     MetricFractional "metric-fractional",
     /// The metric of every row is its number with `.0`, as in `59200.0`: the same number.
     MetricIntegralFloat "metric-integral-float",
@@ -192,7 +193,7 @@ impl FromStr for Fault {
             .or_else(|| with_number(text, RESTATEMENT, 150).map(Self::Restatement))
             .or_else(|| {
                 let name = text.strip_prefix(DIMENSION_NULL)?.strip_prefix('-')?;
-                let mut dimensions = Dimension::USAGE.into_iter();
+                let mut dimensions = Dimension::ALL.into_iter();
                 dimensions
                     .find(|dimension| kebab(*dimension) == name)
                     .map(Self::DimensionNull)

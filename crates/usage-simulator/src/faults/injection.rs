@@ -7,7 +7,7 @@ use usage_core::{Endpoint, UnknownEndpoint};
 
 use super::fault::{Fault, UnknownFault};
 
-/// A fault and the usage requests it happens to.
+/// A fault and the requests for usage or costs it happens to.
 ///
 /// As a text it is `FAULT[@every=K|@from=N|@once=N][@grouped][:ENDPOINT]`, for example `silence`,
 /// `unauthorized@from=3`, `dimension-null-model@once=2@grouped:completions`.
@@ -17,7 +17,7 @@ pub struct Injection {
     pub fault: Fault,
     /// To which of the matching requests.
     pub when: When,
-    /// Requests to this endpoint match; `None` for every usage endpoint.
+    /// Requests to this endpoint match; `None` for every usage endpoint and costs.
     pub endpoint: Option<Endpoint>,
     /// Whether only requests with `group_by` match.
     pub grouped_only: bool,
@@ -39,7 +39,7 @@ pub enum When {
 }
 
 impl Injection {
-    /// The fault at every request to any usage endpoint.
+    /// The fault at every request to any usage endpoint or costs.
     pub const fn new(fault: Fault) -> Self {
         Self {
             fault,

@@ -1,6 +1,6 @@
 //! Faults: what a provider or the way to it may do wrong, on command.
 //!
-//! An [`Injection`] says which [`Fault`] happens to which usage requests. Tests hand injections to
+//! An [`Injection`] says which [`Fault`] happens to which requests for usage and costs. Tests hand injections to
 //! [`SimulatorBuilder::fault`](crate::SimulatorBuilder::fault) or [`Simulator::inject`](crate::Simulator::inject);
 //! `usage-simulator serve --fault` reads them from texts:
 //!

@@ -6,7 +6,7 @@ use std::fmt;
 use chrono::{DateTime, TimeDelta, Utc};
 use usage_core::Endpoint;
 
-use super::Organization;
+use super::{Cost, Organization};
 
 /// A project and its API keys.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -123,6 +123,20 @@ impl Organization {
         let before = self.users.len();
         self.users.retain(|user| user.id != id);
         self.users.len() < before
+    }
+
+    /// The name of the project that a row of costs is of, as long as the directory has it.
+    pub(crate) fn project_name(&self, cost: &Cost) -> Option<&str> {
+        let id = cost.project_id.as_deref()?;
+        let project = self.projects.iter().find(|project| project.id == id)?;
+        Some(&project.name)
+    }
+
+    /// The e-mail address of the user that a row of costs is of, as long as the directory has it.
+    pub(crate) fn user_email(&self, cost: &Cost) -> Option<&str> {
+        let id = cost.user_id.as_deref()?;
+        let user = self.users.iter().find(|user| user.id == id)?;
+        Some(&user.email)
     }
 
     /// Invents an entry for every project, API key and user that usage names and the directory lacks: "Project 1",

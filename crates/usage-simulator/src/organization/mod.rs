@@ -1,6 +1,7 @@
 //! The organisation: what was used, and the names of everything that used it.
 
 mod aggregate;
+mod costs;
 mod directory;
 mod export;
 mod generate;
@@ -14,15 +15,17 @@ mod usage_log;
 use usage_core::Endpoint;
 
 pub(crate) use aggregate::{Aggregation, Filter, Selection};
+pub(crate) use costs::Bill;
+use costs::Billing;
+pub use costs::{ChargeQuantity, Cost, CostCharge, CostError, PriceShare};
 pub use directory::{ApiKey, KeyOwner, Project, User};
-pub use export::{BatchSpelling, Quirks};
+pub use export::{BatchSpelling, CostLayout, Quirks};
 pub use generate::Generate;
 pub use import::CsvError;
 pub(crate) use numbers::Sum;
-pub use prices::CostError;
 pub use usage_log::{Totals, UsageLog};
 
-/// The state of a simulated organisation: usage of every endpoint, projects, API keys and users.
+/// The state of a simulated organisation: usage of every endpoint, what it is charged, projects, API keys and users.
 ///
 /// It knows no clock. The server shows the part of it that has happened by the server's time.
 #[derive(Clone, Debug)]
@@ -31,6 +34,7 @@ pub struct Organization {
     usage: [UsageLog; Endpoint::USAGE.len()],
     projects: Vec<Project>,
     users: Vec<User>,
+    billing: Billing,
 }
 
 impl Organization {
@@ -41,6 +45,7 @@ impl Organization {
             usage: Endpoint::USAGE.map(UsageLog::new),
             projects: Vec::new(),
             users: Vec::new(),
+            billing: Billing::default(),
         }
     }
 
@@ -49,12 +54,17 @@ impl Organization {
         &self.id
     }
 
-    /// The truth of one endpoint.
+    /// What people call the organisation.
+    pub(crate) fn name(&self) -> String {
+        format!("Organization {}", self.id)
+    }
+
+    /// The truth of one usage endpoint. There is none of [`Endpoint::Costs`]: costs follow from usage and charges.
     pub fn usage(&self, endpoint: Endpoint) -> &UsageLog {
         &self.usage[endpoint as usize]
     }
 
-    /// The truth of one endpoint, to be changed.
+    /// The truth of one usage endpoint, to be changed.
     pub fn usage_mut(&mut self, endpoint: Endpoint) -> &mut UsageLog {
         &mut self.usage[endpoint as usize]
     }

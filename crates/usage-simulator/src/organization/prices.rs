@@ -1,132 +1,298 @@
-//! What the organisation is charged: the simulator's own prices, so that they check the product's.
+//! The simulator's own prices, so that they check the product's, and what usage is charged for.
 
-use chrono::{DateTime, Utc};
-use usage_core::{Dimensions, Endpoint, Metrics, PicoUsd, Rate, WindowRange, format_instant};
+use usage_core::{Dimensions, Endpoint, Metric};
 
-use super::Organization;
+use super::numbers::Sum;
 
 /// Data is shared for these tokens, so they are free.
 const FREE_TIER: &str = "incentivized-tier";
 
-/// Every model that [`super::Generate`] invents, after the provider's list prices for text of September 2025.
-const PRICES: [(&str, Price); 8] = [
-    ("gpt-5-2025-08-07", Price::new(1_250_000, 125_000, 10_000_000)),
-    ("gpt-5-mini-2025-08-07", Price::new(250_000, 25_000, 2_000_000)),
+/// The one tier that a line item names.
+const PRIORITY_TIER: &str = "priority";
+const FLEX_TIER: &str = "flex";
+
+/// Every model of completions and decisions that [`super::Generate`] invents, after the provider's list prices for
+/// text of September 2025.
+const TOKEN_PRICES: [(&str, TokenPrice); 8] = [
+    (
+        "gpt-5-2025-08-07",
+        TokenPrice::new(1_250_000, 125_000, 10_000_000),
+    ),
+    (
+        "gpt-5-mini-2025-08-07",
+        TokenPrice::new(250_000, 25_000, 2_000_000),
+    ),
     // One model without a discount for cached input, so that such a price is tested too.
     (
         "gpt-4o-audio-preview-2025-06-03",
-        Price::new(2_500_000, 2_500_000, 10_000_000),
+        TokenPrice::new(2_500_000, 2_500_000, 10_000_000),
     ),
-    ("gpt-4.1-2025-04-14", Price::new(2_000_000, 500_000, 8_000_000)),
-    ("gpt-4o-mini-2024-07-18", Price::new(150_000, 75_000, 600_000)),
-    ("o3-2025-04-16", Price::new(2_000_000, 500_000, 8_000_000)),
-    ("gpt-5-nano-2025-08-07", Price::new(50_000, 5_000, 400_000)),
-    ("o4-mini-2025-04-16", Price::new(1_100_000, 275_000, 4_400_000)),
+    (
+        "gpt-4.1-2025-04-14",
+        TokenPrice::new(2_000_000, 500_000, 8_000_000),
+    ),
+    (
+        "gpt-4o-mini-2024-07-18",
+        TokenPrice::new(150_000, 75_000, 600_000),
+    ),
+    ("o3-2025-04-16", TokenPrice::new(2_000_000, 500_000, 8_000_000)),
+    ("gpt-5-nano-2025-08-07", TokenPrice::new(50_000, 5_000, 400_000)),
+    (
+        "o4-mini-2025-04-16",
+        TokenPrice::new(1_100_000, 275_000, 4_400_000),
+    ),
 ];
 
-/// Why usage has no cost.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum CostError {
-    /// The simulator has no price for the model.
-    #[error(
-        "the simulator has no price for the model `{0}`; add it to its price table or leave its usage out"
-    )]
-    UnknownModel(String),
-    /// Usage that names no model.
-    #[error("the usage at {} names no model, so it has no price", format_instant(*.0))]
-    NoModel(DateTime<Utc>),
-}
-
-impl Organization {
-    /// What the organisation is charged for its completions in a range, exactly and whatever the clock says: the
-    /// truth that costs are tested against.
-    ///
-    /// Prices are the simulator's own and simpler than the provider's: a model has one price each for uncached input,
-    /// cached input and output, of any modality. Input written to the cache is charged as uncached; a fine-tuned
-    /// model that [`Organization::generate`] invents costs what its base costs. The tier `incentivized-tier` is free,
-    /// every other tier costs the same, and the batch API costs half.
-    ///
-    /// # Errors
-    ///
-    /// A model without a price, also where its usage would be free, and usage without a model: never zero.
-    ///
-    /// ```
-    /// use usage_core::{Dimensions, Endpoint, Metrics, PicoUsd, Window, WindowRange, parse_day};
-    /// use usage_simulator::Organization;
-    ///
-    /// let day = Window::day(parse_day("2025-09-02")?);
-    /// let mut organization = Organization::new("org-demo");
-    /// organization.usage_mut(Endpoint::Completions).add(
-    ///     day.start(),
-    ///     &Dimensions { model: Some("gpt-5-2025-08-07".to_owned()), ..Dimensions::default() },
-    ///     &Metrics { output_tokens: Some(3), ..Metrics::default() },
-    /// );
-    /// assert_eq!(organization.cost(WindowRange::of(day)), Ok(PicoUsd(30_000_000)), "3 tokens of 10 USD a million");
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    pub fn cost(&self, windows: WindowRange) -> Result<PicoUsd, CostError> {
-        let log = self.usage(Endpoint::Completions);
-        log.events(windows.start().timestamp(), windows.end().timestamp())
-            .map(|(minute, event)| {
-                let dimensions = log.tuples.dimensions(event.tuple);
-                let model = dimensions.model.as_deref().ok_or_else(|| {
-                    CostError::NoModel(DateTime::from_timestamp(minute, 0).unwrap_or_default())
-                })?;
-                let price = Price::of(model).ok_or_else(|| CostError::UnknownModel(model.to_owned()))?;
-                Ok(price.charge(dimensions, &event.numbers.to_metrics()))
-            })
-            .sum()
-    }
-}
-
-/// What one token costs.
+/// What one token costs, in pico-USD: micro-USD a million tokens.
 #[derive(Clone, Copy)]
-struct Price {
-    uncached: Rate,
-    cached: Rate,
-    output: Rate,
+struct TokenPrice {
+    uncached: i64,
+    cached: i64,
+    output: i64,
 }
 
-impl Price {
-    /// In pico-USD a token, which are micro-USD a million tokens.
+impl TokenPrice {
     const fn new(uncached: i64, cached: i64, output: i64) -> Self {
         Self {
-            uncached: Rate::from_pico_usd(uncached),
-            cached: Rate::from_pico_usd(cached),
-            output: Rate::from_pico_usd(output),
+            uncached,
+            cached,
+            output,
         }
     }
+}
 
-    fn of(model: &str) -> Option<Self> {
-        let base = model
-            .strip_prefix("ft:")
-            .and_then(|tuned| tuned.split_once(":simulated::"))
-            .map_or(model, |(base, _)| base);
-        PRICES
-            .iter()
-            .find(|(name, _)| *name == base)
-            .map(|(_, price)| *price)
+/// What models other than those of completions are charged by, endpoint by endpoint.
+struct UnitPrices {
+    metric: Metric,
+    /// What the line item says behind the model.
+    words: &'static str,
+    unit: &'static str,
+    /// Pico-USD for one unit.
+    models: &'static [(&'static str, i64)],
+}
+
+const EMBEDDINGS: UnitPrices = UnitPrices {
+    metric: Metric::InputTokens,
+    words: "input",
+    unit: "tokens",
+    models: &[
+        ("text-embedding-3-large", 130_000),
+        ("text-embedding-3-small", 20_000),
+    ],
+};
+
+/// Moderation is free; the models are named, so that one that nobody knows is noticed.
+const MODERATIONS: UnitPrices = UnitPrices {
+    metric: Metric::InputTokens,
+    words: "input",
+    unit: "tokens",
+    models: &[("omni-moderation-2024-09-26", 0), ("text-moderation-007", 0)],
+};
+
+const IMAGES: UnitPrices = UnitPrices {
+    metric: Metric::Images,
+    words: "image",
+    unit: "images",
+    models: &[
+        ("gpt-image-1", 42_000_000_000),
+        ("dall-e-3", 40_000_000_000),
+        ("dall-e-2", 20_000_000_000),
+    ],
+};
+
+const AUDIO_SPEECHES: UnitPrices = UnitPrices {
+    metric: Metric::Characters,
+    words: "characters",
+    unit: "characters",
+    models: &[
+        ("gpt-4o-mini-tts", 12_000_000),
+        ("tts-1", 15_000_000),
+        ("tts-1-hd", 30_000_000),
+    ],
+};
+
+const AUDIO_TRANSCRIPTIONS: UnitPrices = UnitPrices {
+    metric: Metric::Seconds,
+    words: "duration",
+    unit: "duration_seconds",
+    models: &[("gpt-4o-transcribe", 100_000_000), ("whisper-1", 100_000_000)],
+};
+
+/// What is charged by the call, of whatever model. No unit of the provider's list fits, so these have none.
+struct ToolPrice {
+    metric: Metric,
+    line_item: &'static str,
+    pico_usd: i64,
+}
+
+const WEB_SEARCH: ToolPrice = ToolPrice {
+    metric: Metric::NumRequests,
+    line_item: "web search tool calls",
+    pico_usd: 10_000_000_000,
+};
+
+const FILE_SEARCH: ToolPrice = ToolPrice {
+    metric: Metric::NumRequests,
+    line_item: "file search tool calls",
+    pico_usd: 2_500_000_000,
+};
+
+const CODE_INTERPRETER: ToolPrice = ToolPrice {
+    metric: Metric::NumSessions,
+    line_item: "code interpreter sessions",
+    pico_usd: 30_000_000_000,
+};
+
+/// A line item that some usage adds to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Charged {
+    pub(super) line_item: String,
+    /// The list price of one unit in pico-USD.
+    pub(super) pico_usd: i64,
+    pub(super) quantity: i64,
+    pub(super) unit: Option<&'static str>,
+}
+
+/// Why usage cannot be charged.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum NoPrice {
+    UnknownModel(String),
+    NoModel,
+}
+
+/// What the usage of one group is charged for, at list prices. Usage of vector stores is a level whose time basis is
+/// not documented, so it is not charged for.
+pub(super) fn charged(
+    endpoint: Endpoint,
+    dimensions: &Dimensions,
+    usage: &Sum,
+) -> Result<Vec<Charged>, NoPrice> {
+    match endpoint {
+        Endpoint::Completions | Endpoint::Decisions => tokens(dimensions, usage),
+        Endpoint::Embeddings => units(&EMBEDDINGS, dimensions, usage),
+        Endpoint::Moderations => units(&MODERATIONS, dimensions, usage),
+        Endpoint::Images => units(&IMAGES, dimensions, usage),
+        Endpoint::AudioSpeeches => units(&AUDIO_SPEECHES, dimensions, usage),
+        Endpoint::AudioTranscriptions => units(&AUDIO_TRANSCRIPTIONS, dimensions, usage),
+        Endpoint::WebSearchCalls => Ok(calls(&WEB_SEARCH, usage)),
+        Endpoint::FileSearchCalls => Ok(calls(&FILE_SEARCH, usage)),
+        Endpoint::CodeInterpreterSessions => Ok(calls(&CODE_INTERPRETER, usage)),
+        _ => Ok(Vec::new()),
     }
+}
 
-    fn charge(self, dimensions: &Dimensions, metrics: &Metrics) -> PicoUsd {
-        if dimensions.service_tier.as_deref() == Some(FREE_TIER) {
-            return PicoUsd::default();
-        }
-        let cached = metrics.input_cached_tokens.unwrap_or(0);
-        // The provider's input contains the cached; what is left of it contains what was written to the cache.
-        let uncached = match (metrics.input_tokens, metrics.input_uncached_tokens) {
-            (Some(input), _) => input.saturating_sub(cached),
-            (None, uncached) => uncached
-                .unwrap_or(0)
-                .saturating_add(metrics.input_cache_write_tokens.unwrap_or(0)),
-        };
-        let output = metrics.output_tokens.unwrap_or(0);
-        let full = self.uncached.cost(uncached) + self.cached.cost(cached) + self.output.cost(output);
-        if dimensions.batch == Some(true) {
-            // Nothing is rounded, since every price is even.
-            PicoUsd(full.0 / 2)
-        } else {
-            full
+fn tokens(dimensions: &Dimensions, usage: &Sum) -> Result<Vec<Charged>, NoPrice> {
+    let model = model(dimensions)?;
+    let price = find(&TOKEN_PRICES, model)?;
+    let count = |metric| usage.get(metric).unwrap_or(0);
+    let (cached, written) = (
+        count(Metric::InputCachedTokens),
+        count(Metric::InputCacheWriteTokens),
+    );
+    // The provider's input contains what was read from the cache and what was written to it.
+    let uncached = match usage.get(Metric::InputTokens) {
+        Some(input) => input.saturating_sub(cached).saturating_sub(written),
+        None => count(Metric::InputUncachedTokens),
+    };
+    let output = count(Metric::OutputTokens);
+    let tier = dimensions.service_tier.as_deref();
+    if tier == Some(FREE_TIER) {
+        let has_input = uncached != 0 || cached != 0 || written != 0;
+        return Ok(has_input.then(|| free(model)).into_iter().collect());
+    }
+    let (prefix, scaling) = match (dimensions.batch, tier) {
+        (Some(true), _) | (_, Some(FLEX_TIER)) => ("", Scaling::Halved),
+        (_, Some(PRIORITY_TIER)) => ("priority | ", Scaling::Doubled),
+        _ => ("", Scaling::Unchanged),
+    };
+    let charges = [
+        ("input", price.uncached, uncached),
+        ("cached input", price.cached, cached),
+        ("cache writes", price.uncached, written),
+        ("output", price.output, output),
+    ];
+    Ok(charges
+        .into_iter()
+        .filter(|(_, _, quantity)| *quantity != 0)
+        .map(|(direction, pico_usd, quantity)| Charged {
+            line_item: format!("{prefix}{model}, {direction}"),
+            pico_usd: scaling.of(pico_usd),
+            quantity,
+            unit: Some("tokens"),
+        })
+        .collect())
+}
+
+/// What the free tier leaves: a row of 0 for 0 tokens for its input, and none for its output.
+fn free(model: &str) -> Charged {
+    Charged {
+        line_item: format!("{model}, input"),
+        pico_usd: 0,
+        quantity: 0,
+        unit: Some("tokens"),
+    }
+}
+
+fn units(prices: &UnitPrices, dimensions: &Dimensions, usage: &Sum) -> Result<Vec<Charged>, NoPrice> {
+    let model = model(dimensions)?;
+    let pico_usd = find(prices.models, model)?;
+    let quantity = usage.get(prices.metric).unwrap_or(0);
+    let charged = Charged {
+        line_item: format!("{model}, {}", prices.words),
+        pico_usd,
+        quantity,
+        unit: Some(prices.unit),
+    };
+    Ok(Some(charged)
+        .filter(|charged| charged.pico_usd != 0 && charged.quantity != 0)
+        .into_iter()
+        .collect())
+}
+
+fn calls(price: &ToolPrice, usage: &Sum) -> Vec<Charged> {
+    let charged = Charged {
+        line_item: price.line_item.to_owned(),
+        pico_usd: price.pico_usd,
+        quantity: usage.get(price.metric).unwrap_or(0),
+        unit: None,
+    };
+    Some(charged)
+        .filter(|charged| charged.quantity != 0)
+        .into_iter()
+        .collect()
+}
+
+fn model(dimensions: &Dimensions) -> Result<&str, NoPrice> {
+    dimensions.model.as_deref().ok_or(NoPrice::NoModel)
+}
+
+/// The price of a model. A fine-tuned one that is invented costs what its base costs.
+fn find<T: Copy>(prices: &[(&str, T)], model: &str) -> Result<T, NoPrice> {
+    let base = model
+        .strip_prefix("ft:")
+        .and_then(|tuned| tuned.split_once(":simulated::"))
+        .map_or(model, |(base, _)| base);
+    let found = prices.iter().find(|(name, _)| *name == base);
+    found
+        .map(|(_, price)| *price)
+        .ok_or_else(|| NoPrice::UnknownModel(model.to_owned()))
+}
+
+/// What a tier or the batch API makes of a price.
+#[derive(Clone, Copy)]
+enum Scaling {
+    Unchanged,
+    Doubled,
+    Halved,
+}
+
+impl Scaling {
+    /// Nothing is rounded, since every price is even.
+    const fn of(self, price: i64) -> i64 {
+        match self {
+            Self::Unchanged => price,
+            Self::Doubled => price * 2,
+            Self::Halved => price / 2,
         }
     }
 }
@@ -136,11 +302,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_price_is_even_so_that_half_of_it_is_exact() {
-        for (model, price) in PRICES {
-            for rate in [price.uncached, price.cached, price.output] {
-                let token = rate.cost(1).0;
-                assert!(token > 0 && token % 2 == 0, "{model}: {token}");
+    fn every_price_of_a_token_is_even_so_that_half_of_it_is_exact() {
+        for (model, price) in TOKEN_PRICES {
+            for pico_usd in [price.uncached, price.cached, price.output] {
+                assert!(pico_usd > 0 && pico_usd % 2 == 0, "{model}: {pico_usd}");
             }
         }
     }

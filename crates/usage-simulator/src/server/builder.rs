@@ -4,15 +4,19 @@ use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
+use chrono::{DateTime, Utc};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use usage_core::{Clock, DimensionSet, SystemClock};
 
 use super::key::AdminKey;
-use super::shared::{Settings, Shared};
+use super::shared::{CostSettings, Settings, Shared};
 use super::simulator::Simulator;
 use crate::faults::Injection;
 use crate::organization::Organization;
+
+/// 2025-12-06, as the provider says where it refuses.
+const API_KEY_COSTS_SINCE: i64 = 1_764_979_200;
 
 /// Sets up a [`Simulator`]; see [`Simulator::builder`].
 #[derive(Clone)]
@@ -61,6 +65,11 @@ impl SimulatorBuilder {
                 refused_dimensions: DimensionSet::EMPTY,
                 split_every: None,
                 requests_per_minute: None,
+                costs: CostSettings {
+                    amounts_are_numbers: false,
+                    has_live_fields: true,
+                    api_keys_since: API_KEY_COSTS_SINCE,
+                },
             },
         }
     }
@@ -120,6 +129,29 @@ impl SimulatorBuilder {
     #[must_use]
     pub fn requests_per_minute(mut self, requests: u32) -> Self {
         self.settings.requests_per_minute = Some(requests);
+        self
+    }
+
+    /// Sends amounts of costs as JSON numbers, as the specification has it. They are texts unless told, as seen live.
+    #[must_use]
+    pub fn cost_amounts_as_numbers(mut self) -> Self {
+        self.settings.costs.amounts_are_numbers = true;
+        self
+    }
+
+    /// Leaves out of rows of costs what was seen live and is not documented: `organization_id`, `organization_name`,
+    /// `project_name`, `user_email`.
+    #[must_use]
+    pub fn without_live_cost_fields(mut self) -> Self {
+        self.settings.costs.has_live_fields = false;
+        self
+    }
+
+    /// Refuses, with a 400 that names it, to group costs by API key in a range that starts before this instant;
+    /// 2025-12-06 UTC unless told, as seen live. The beginning of Unix time refuses nothing.
+    #[must_use]
+    pub fn api_key_costs_since(mut self, instant: DateTime<Utc>) -> Self {
+        self.settings.costs.api_keys_since = instant.timestamp();
         self
     }
 

@@ -2,8 +2,11 @@
 
 mod api_error;
 mod builder;
+mod costs_page;
+mod costs_route;
 mod cursor;
 mod directory_route;
+mod envelope;
 mod faulty;
 mod gates;
 mod key;

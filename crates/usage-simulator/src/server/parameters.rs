@@ -20,6 +20,15 @@ pub(super) struct Parameters<'a> {
     encodings: &'a [ArrayEncoding],
 }
 
+/// What a comma in an array means.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Comma {
+    /// It joins two items.
+    Joins,
+    /// It is part of an item.
+    IsText,
+}
+
 impl<'a> Parameters<'a> {
     pub(super) fn new(query: Option<&str>, encodings: &'a [ArrayEncoding]) -> Self {
         Self {
@@ -56,6 +65,15 @@ impl<'a> Parameters<'a> {
 
     /// An array in any encoding that is understood; one in another encoding counts as not given.
     pub(super) fn array(&mut self, name: &'static str) -> Result<Vec<String>, ApiError> {
+        self.items(name, Comma::Joins)
+    }
+
+    /// As [`Self::array`], of items that have commas of their own and so are never joined by them.
+    pub(super) fn array_of_phrases(&mut self, name: &'static str) -> Result<Vec<String>, ApiError> {
+        self.items(name, Comma::IsText)
+    }
+
+    fn items(&mut self, name: &'static str, comma: Comma) -> Result<Vec<String>, ApiError> {
         let bracketed = format!("{name}[]");
         let mut items: Vec<String> = Vec::new();
         if self.understands(ArrayEncoding::Bracketed) {
@@ -65,7 +83,7 @@ impl<'a> Parameters<'a> {
         let plain: Vec<&str> = self.values(name).collect();
         match plain.as_slice() {
             // One value without a comma is the same text in both plain encodings.
-            [only] if !only.contains(',') => {
+            [only] if comma == Comma::IsText || !only.contains(',') => {
                 if self.understands(ArrayEncoding::Repeated) || self.understands(ArrayEncoding::CommaJoined) {
                     items.push((*only).to_owned());
                 }

@@ -11,7 +11,7 @@ use axum::routing::get;
 use super::api_error::ApiError;
 use super::shared::Shared;
 use super::surface::Surface;
-use super::{directory_route, faulty, gates, usage_route};
+use super::{costs_route, directory_route, faulty, gates, usage_route};
 
 pub(super) fn router(shared: Arc<Shared>) -> Router {
     let mut routes = Router::new()
@@ -20,8 +20,9 @@ pub(super) fn router(shared: Arc<Shared>) -> Router {
             "/v1/organization/projects/{id}/api_keys",
             get(directory_route::api_keys),
         )
-        .route("/v1/organization/users", get(directory_route::users));
-    for surface in Surface::ALL {
+        .route("/v1/organization/users", get(directory_route::users))
+        .route("/v1/organization/costs", get(costs_route::costs));
+    for surface in Surface::USAGE {
         let path = format!("/v1/organization/{}", surface.path);
         routes = routes.route(
             &path,

@@ -36,6 +36,18 @@ pub(super) struct Settings {
     /// Every so many rows of a bucket, one is sent as two.
     pub(super) split_every: Option<usize>,
     pub(super) requests_per_minute: Option<u32>,
+    pub(super) costs: CostSettings,
+}
+
+/// How costs are served.
+#[derive(Clone, Debug)]
+pub(super) struct CostSettings {
+    /// Whether amounts are JSON numbers; they are texts otherwise.
+    pub(super) amounts_are_numbers: bool,
+    /// Whether rows have the fields that nobody documents.
+    pub(super) has_live_fields: bool,
+    /// The first `start_time` for which costs can be grouped by API key, in Unix seconds.
+    pub(super) api_keys_since: i64,
 }
 
 /// A failure that a test ordered for one request.

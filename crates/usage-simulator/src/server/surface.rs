@@ -2,7 +2,7 @@
 
 use usage_core::{Dimension, Endpoint, Metric, Width};
 
-/// One usage surface. Another endpoint is another entry of [`Surface::ALL`].
+/// One surface of usage or costs. Another usage endpoint is another entry of [`Surface::USAGE`].
 ///
 /// Written from the provider's reference and not from the table of `usage_core`, so that the two check each other.
 pub(super) struct Surface {
@@ -52,8 +52,8 @@ pub(super) struct PageSize {
 }
 
 impl Surface {
-    /// Every surface the simulator serves.
-    pub(super) const ALL: [&'static Self; Endpoint::USAGE.len()] = [
+    /// Every usage surface the simulator serves.
+    pub(super) const USAGE: [&'static Self; Endpoint::USAGE.len()] = [
         &COMPLETIONS,
         &DECISIONS,
         &EMBEDDINGS,
@@ -67,10 +67,19 @@ impl Surface {
         &WEB_SEARCH_CALLS,
     ];
 
+    /// The surface of costs. Its rows have an amount where others have metrics.
+    pub(super) const COSTS: &'static Self = &COSTS;
+
     /// The surface whose path a request has.
     pub(super) fn at_path(path: &str) -> Option<&'static Self> {
         let path = path.strip_prefix("/v1/organization/")?;
-        Self::ALL.into_iter().find(|surface| surface.path == path)
+        let mut surfaces = Self::USAGE.into_iter().chain([Self::COSTS]);
+        surfaces.find(|surface| surface.path == path)
+    }
+
+    /// Whether it shows what was charged.
+    pub(super) const fn is_costs(&self) -> bool {
+        self.endpoint.is_costs()
     }
 }
 
@@ -305,6 +314,32 @@ static WEB_SEARCH_CALLS: Surface = Surface {
     widths: &USAGE_WIDTHS,
 };
 
+static COSTS: Surface = Surface {
+    path: "costs",
+    endpoint: Endpoint::Costs,
+    object: "organization.costs.result",
+    required: &[],
+    optional: &[],
+    dimensions: &[
+        Dimension::ProjectId,
+        Dimension::LineItem,
+        Dimension::ApiKeyId,
+        Dimension::UserId,
+        Dimension::ApiSource,
+    ],
+    filters: &[
+        PROJECT_IDS,
+        API_KEY_IDS,
+        FilterParameter::any("line_items", Dimension::LineItem),
+    ],
+    has_batch_filter: false,
+    widths: &[PageSize {
+        width: Width::Day,
+        default: 7,
+        most: 180,
+    }],
+};
+
 static USAGE_WIDTHS: [PageSize; 3] = [
     PageSize {
         width: Width::Minute,
@@ -333,7 +368,7 @@ mod tests {
 
     #[test]
     fn the_table_agrees_with_the_one_of_the_product() {
-        for (surface, endpoint) in Surface::ALL.into_iter().zip(Endpoint::USAGE) {
+        for (surface, endpoint) in Surface::USAGE.into_iter().zip(Endpoint::USAGE) {
             assert_eq!(surface.endpoint, endpoint);
             assert_eq!(surface.path, format!("usage/{endpoint}"));
             let dimensions: DimensionSet = surface.dimensions.iter().copied().collect();
@@ -352,7 +387,7 @@ mod tests {
 
     #[test]
     fn filters_are_of_dimensions_that_the_surface_has() {
-        for surface in Surface::ALL {
+        for surface in Surface::USAGE {
             let has = |dimension| surface.dimensions.contains(&dimension);
             for filter in surface.filters {
                 assert!(has(filter.dimension), "{}: {}", surface.path, filter.name);
@@ -365,5 +400,15 @@ mod tests {
             );
             assert_eq!(surface.widths.len(), 3, "{}", surface.path);
         }
+    }
+
+    #[test]
+    fn costs_can_be_grouped_by_all_that_the_product_asks_for() {
+        let dimensions: DimensionSet = COSTS.dimensions.iter().copied().collect();
+        assert!(Endpoint::Costs.dimensions().is_subset(dimensions));
+        assert_eq!(
+            Surface::at_path("/v1/organization/costs").map(|surface| surface.endpoint),
+            Some(Endpoint::Costs)
+        );
     }
 }

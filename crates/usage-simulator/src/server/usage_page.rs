@@ -5,9 +5,9 @@
 
 use std::io::{self, Write};
 
-use chrono::{DateTime, Utc};
 use usage_core::{Dimension, Dimensions};
 
+use super::envelope::{begin_bucket, begin_page, end_bucket, end_page, separate};
 use super::surface::Surface;
 use super::usage_request::UsageRequest;
 use crate::organization::{Aggregation, Sum, UsageLog};
@@ -21,7 +21,7 @@ pub(super) fn write_page(
 ) -> io::Result<Vec<u8>> {
     let mut body = Vec::new();
     let split_every = split_every.filter(|_| !request.selection.group_by.is_empty());
-    body.write_all(br#"{"object":"page","data":["#)?;
+    begin_page(&mut body)?;
     if let Some(page) = request.page {
         let mut aggregation = Aggregation::new(usage, &request.selection, page);
         let groups: Vec<Vec<u8>> = aggregation
@@ -32,21 +32,7 @@ pub(super) fn write_page(
         for (index, window) in page.windows().enumerate() {
             let rows = aggregation.numbered_rows(window);
             separate(&mut body, index)?;
-            write!(
-                body,
-                r#"{{"object":"bucket","start_time":{},"end_time":{}"#,
-                window.start_unix(),
-                window.end_unix()
-            )?;
-            if !rows.is_empty() {
-                write!(
-                    body,
-                    r#","start_time_iso":"{}","end_time_iso":"{}""#,
-                    iso_without_zone(window.start()),
-                    iso_without_zone(window.end())
-                )?;
-            }
-            body.write_all(br#","results":["#)?;
+            begin_bucket(&mut body, window, rows.is_empty())?;
             for (index, (group, sum)) in rows.into_iter().enumerate() {
                 separate(&mut body, index)?;
                 if split_every.is_some_and(|n| (index + 1) % n == 0) {
@@ -58,13 +44,10 @@ pub(super) fn write_page(
                     write_result(&mut body, surface, &groups[group], &sum)?;
                 }
             }
-            body.write_all(b"]}")?;
+            end_bucket(&mut body)?;
         }
     }
-    let has_more = request.next_page.is_some();
-    write!(body, r#"],"has_more":{has_more},"next_page":"#)?;
-    serde_json::to_writer(&mut body, &request.next_page)?;
-    body.write_all(b"}")?;
+    end_page(&mut body, request.next_page.as_deref())?;
     Ok(body)
 }
 
@@ -94,13 +77,4 @@ fn spell_dimensions(surface: &Surface, dimensions: &Dimensions) -> io::Result<Ve
         }
     }
     Ok(text)
-}
-
-fn separate(body: &mut Vec<u8>, index: usize) -> io::Result<()> {
-    if index > 0 { body.write_all(b",") } else { Ok(()) }
-}
-
-/// Live answers leave out the zone here, although they mean UTC.
-fn iso_without_zone(instant: DateTime<Utc>) -> impl std::fmt::Display {
-    instant.naive_utc().format("%Y-%m-%dT%H:%M:%S")
 }

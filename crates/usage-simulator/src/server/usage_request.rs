@@ -1,4 +1,4 @@
-//! What a usage request asks for, checked against the surface.
+//! What a request for usage or costs asks for, checked against the surface.
 
 use std::fmt::Write;
 
@@ -44,6 +44,7 @@ impl UsageRequest {
     ) -> Result<Self, ApiError> {
         let asked = Asked::parse(surface, query, settings)?;
         check_projects(access, &asked.filters)?;
+        check_api_keys(surface, &asked, settings.costs.api_keys_since)?;
         let first = Window::containing(instant(asked.start)?, asked.width).start_unix();
         let cursor = match &asked.page {
             Some(text) => Cursor::decode(text, &asked.identity(surface))?,
@@ -94,7 +95,11 @@ impl Asked {
         let group_by = parameters.array("group_by")?;
         let mut filters = Vec::new();
         for parameter in surface.filters {
-            let any_of = parameters.array(parameter.name)?;
+            let any_of = if parameter.dimension == Dimension::LineItem {
+                parameters.array_of_phrases(parameter.name)?
+            } else {
+                parameters.array(parameter.name)?
+            };
             let known = parameter.values;
             let is_listed = |value: &String| known.is_empty() || known.contains(&value.as_str());
             if let Some(value) = any_of.iter().find(|value| !is_listed(value)) {
@@ -217,6 +222,18 @@ fn check_projects(access: &KeyAccess, filters: &[Filter]) -> Result<(), ApiError
         ))),
         None => Ok(()),
     }
+}
+
+/// Costs were not kept by API key before some day.
+fn check_api_keys(surface: &Surface, asked: &Asked, since: i64) -> Result<(), ApiError> {
+    let is_kept = !surface.is_costs() || asked.start >= since;
+    if is_kept || !asked.group_by.contains(Dimension::ApiKeyId) {
+        return Ok(());
+    }
+    let message = format!(
+        "group_by=api_key_id is not available for this time range. Try a start_time on or after {since}."
+    );
+    Err(ApiError::invalid("start_time", "invalid_request_error", message))
 }
 
 fn instant(seconds: i64) -> Result<DateTime<Utc>, ApiError> {

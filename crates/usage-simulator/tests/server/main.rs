@@ -3,6 +3,8 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail the test")]
 
 mod access;
+mod cost_faults;
+mod costs;
 mod directory;
 mod endpoints;
 mod fault_choice;

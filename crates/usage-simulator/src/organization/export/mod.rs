@@ -1,17 +1,20 @@
 //! Writing the provider's dashboard exports.
 
 mod columns;
+mod costs;
+mod file;
 mod quirks;
 
 use std::io::{self, Write};
 
-use chrono::{DateTime, SecondsFormat, Utc};
-use usage_core::{Dimension, Dimensions, Endpoint, Window, WindowRange};
+use usage_core::{Dimension, Dimensions, Endpoint, WindowRange};
 
 use super::Organization;
 use super::aggregate::{Aggregation, Filter, Selection};
 use super::numbers::Sum;
-use columns::{Column, TIME_COLUMNS, columns};
+use columns::{Column, columns};
+pub use costs::CostLayout;
+use file::{File, is_kept, quoted};
 pub use quirks::{BatchSpelling, Quirks};
 
 impl Organization {
@@ -71,12 +74,8 @@ impl Organization {
             ..Selection::everything()
         };
         let mut usage = Aggregation::new(self.usage(endpoint), &selection, range);
-        let mut file = File {
-            has_usage: !usage.groups().is_empty(),
-            columns,
-            quirks,
-            to,
-        };
+        let names = columns.iter().map(|column| column.name()).collect();
+        let mut file = File::new(names, !usage.groups().is_empty(), quirks, to);
         file.write_header()?;
         for window in range.windows() {
             let rows = usage.rows(window);
@@ -84,12 +83,16 @@ impl Organization {
                 file.write_idle(window)?;
             }
             for (dimensions, sum) in rows {
+                let cells = |sum: &Sum| -> Vec<String> {
+                    let cells = columns.iter().map(|column| column.cell(dimensions, sum, quirks));
+                    cells.collect()
+                };
                 if quirks.split_rows {
                     let (large, small) = sum.split();
-                    file.write_row(window, dimensions, &large)?;
-                    file.write_row(window, dimensions, &small)?;
+                    file.write_row(window, cells(&large))?;
+                    file.write_row(window, cells(&small))?;
                 } else {
-                    file.write_row(window, dimensions, &sum)?;
+                    file.write_row(window, cells(&sum))?;
                 }
             }
         }
@@ -99,82 +102,6 @@ impl Organization {
     /// [`Organization::usage_csv`] of completions.
     pub fn completions_csv(&self, range: WindowRange) -> String {
         self.usage_csv(Endpoint::Completions, range)
-    }
-}
-
-/// An export that is being written.
-struct File<'a, W> {
-    columns: Vec<Column>,
-    /// Whether any row has usage; a file without has the time columns only.
-    has_usage: bool,
-    quirks: &'a Quirks,
-    to: W,
-}
-
-impl<W: Write> File<'_, W> {
-    fn write_header(&mut self) -> io::Result<()> {
-        if self.quirks.byte_order_mark {
-            self.to.write_all("\u{feff}".as_bytes())?;
-        }
-        let mut names: Vec<String> = TIME_COLUMNS
-            .into_iter()
-            .filter(|name| is_kept(name, self.quirks))
-            .map(str::to_owned)
-            .collect();
-        if self.has_usage {
-            names.extend(self.quirks.extra_columns.iter().map(|name| quoted(name)));
-            names.extend(self.columns.iter().map(|column| column.name().to_owned()));
-        }
-        self.write_line(&names)
-    }
-
-    fn write_idle(&mut self, window: Window) -> io::Result<()> {
-        let mut cells = self.times(window);
-        if self.has_usage {
-            let blank = self.quirks.extra_columns.len() + self.columns.len();
-            cells.extend(std::iter::repeat_n(String::new(), blank));
-        }
-        self.write_line(&cells)
-    }
-
-    fn write_row(&mut self, window: Window, dimensions: &Dimensions, sum: &Sum) -> io::Result<()> {
-        let mut cells = self.times(window);
-        cells.extend(self.quirks.extra_columns.iter().map(|_| "x".to_owned()));
-        let quirks = self.quirks;
-        cells.extend(
-            self.columns
-                .iter()
-                .map(|column| column.cell(dimensions, sum, quirks)),
-        );
-        self.write_line(&cells)
-    }
-
-    fn write_line(&mut self, cells: &[String]) -> io::Result<()> {
-        let end = if self.quirks.crlf { "\r\n" } else { "\n" };
-        write!(self.to, "{}{end}", cells.join(","))
-    }
-
-    fn times(&self, window: Window) -> Vec<String> {
-        let times = [
-            window.start_unix().to_string(),
-            window.end_unix().to_string(),
-            self.iso(window.start()),
-            self.iso(window.end()),
-        ];
-        TIME_COLUMNS
-            .into_iter()
-            .zip(times)
-            .filter(|(name, _)| is_kept(name, self.quirks))
-            .map(|(_, time)| time)
-            .collect()
-    }
-
-    fn iso(&self, instant: DateTime<Utc>) -> String {
-        if self.quirks.iso_without_zone {
-            instant.format("%Y-%m-%dT%H:%M:%S").to_string()
-        } else {
-            instant.to_rfc3339_opts(SecondsFormat::Secs, false)
-        }
     }
 }
 
@@ -210,10 +137,6 @@ fn number(value: Option<i64>, quirks: &Quirks) -> String {
     }
 }
 
-fn is_kept(name: &str, quirks: &Quirks) -> bool {
-    !quirks.left_out_columns.iter().any(|left_out| left_out == name)
-}
-
 fn filters(quirks: &Quirks) -> Vec<Filter> {
     [
         (Dimension::ProjectId, &quirks.only_projects),
@@ -226,12 +149,4 @@ fn filters(quirks: &Quirks) -> Vec<Filter> {
         any_of: values.clone(),
     })
     .collect()
-}
-
-fn quoted(text: &str) -> String {
-    if text.contains([',', '"', '\n', '\r']) {
-        format!("\"{}\"", text.replace('"', "\"\""))
-    } else {
-        text.to_owned()
-    }
 }

@@ -1,6 +1,7 @@
 //! What real exports do besides holding the usage.
 
-/// Quirks of real exports, for a test to ask for: none by default. Each was seen in a file of the provider's.
+/// Quirks of real exports, of usage and of costs, for a test to ask for: none by default. Each was seen in a file of
+/// the provider's.
 ///
 /// ```
 /// use usage_core::{Dimensions, Endpoint, Metrics, Width, WindowRange, parse_instant};
@@ -20,7 +21,8 @@
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Quirks {
-    /// Numbers of usage are written as `59200.0`, as a spreadsheet or a data frame leaves them.
+    /// Numbers of usage, and quantities of costs, are written as `59200.0`, as a spreadsheet or a data frame leaves
+    /// them.
     pub integers_as_floats: bool,
     /// How `batch` is spelled.
     pub batch: BatchSpelling,
@@ -30,7 +32,7 @@ pub struct Quirks {
     pub crlf: bool,
     /// ISO times lack their zone; they are UTC all the same.
     pub iso_without_zone: bool,
-    /// Metrics that a row may lack are blank where they are 0.
+    /// Metrics that a row may lack, and amounts, are blank where they are 0.
     pub blank_optional_zeros: bool,
     /// Columns that nobody has heard of, by name. They stand between the times and the known columns, and rows with
     /// usage have an `x` in them.

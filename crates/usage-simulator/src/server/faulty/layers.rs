@@ -71,9 +71,13 @@ pub(in crate::server) async fn inner(
     for fault in &chosen.faults {
         if let Fault::Restatement(percent) = fault {
             let mut organization = shared.organization_mut();
-            organization
-                .usage_mut(chosen.surface.endpoint)
-                .scale_all(*percent);
+            if chosen.surface.is_costs() {
+                organization.restate_all_costs(*percent);
+            } else {
+                organization
+                    .usage_mut(chosen.surface.endpoint)
+                    .scale_all(*percent);
+            }
         }
     }
     if chosen.faults.iter().any(|fault| page::changes(*fault)) {

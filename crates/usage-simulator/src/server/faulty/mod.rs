@@ -5,6 +5,7 @@ mod armed;
 mod bodies;
 mod chosen;
 mod connection;
+mod cost_rows;
 mod gzip;
 mod layers;
 mod page;

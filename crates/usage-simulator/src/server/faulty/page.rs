@@ -72,6 +72,11 @@ pub(super) fn literal(text: &str) -> Value {
     Value::String(format!("{LITERAL}{text}{LITERAL}"))
 }
 
+/// The text of a value that is spelled as it is.
+pub(super) fn literal_text(value: &Value) -> Option<&str> {
+    value.as_str()?.strip_prefix(LITERAL)?.strip_suffix(LITERAL)
+}
+
 fn set_cursor(page: &mut Value, cursor: Value) {
     page["has_more"] = json!(true);
     page["next_page"] = cursor;

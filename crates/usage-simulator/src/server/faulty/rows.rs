@@ -4,6 +4,7 @@ use serde_json::{Map, Value, json};
 use usage_core::Dimension;
 
 use super::chosen::Chosen;
+use super::cost_rows;
 use super::page::literal;
 use crate::faults::Fault;
 use crate::server::surface::Surface;
@@ -32,6 +33,14 @@ pub(super) fn changes(fault: Fault) -> bool {
 pub(super) fn change(fault: Fault, buckets: &mut [Value], first: usize, chosen: &Chosen) {
     let surface = chosen.surface;
     match fault {
+        Fault::MetricIntegralFloat if surface.is_costs() => {
+            let rows = rows_of_each(buckets).flatten();
+            rows.for_each(|row| cost_rows::respell(row, cost_rows::with_zero));
+        }
+        Fault::MetricExponent if surface.is_costs() => {
+            let rows = rows_of_each(buckets).flatten();
+            rows.for_each(|row| cost_rows::respell(row, cost_rows::with_exponent));
+        }
         Fault::MetricIntegralFloat => respell(buckets, surface, |number| format!("{number}.0")),
         Fault::MetricExponent => respell(buckets, surface, with_exponent),
         Fault::GroupingIgnored => {
@@ -52,28 +61,27 @@ pub(super) fn change(fault: Fault, buckets: &mut [Value], first: usize, chosen: 
 
 /// Changes the first of these rows, of which there is one.
 fn change_first(fault: Fault, rows: &mut Vec<Value>, chosen: &Chosen) {
-    let metric = metric(chosen.surface);
-    let number = rows[0][metric].clone();
+    let surface = chosen.surface;
+    let mut spoil = |change: &dyn Fn(Value) -> Value| {
+        let place = metric_of(&mut rows[0], surface);
+        *place = change(place.take());
+    };
     match fault {
-        Fault::MetricIsText => rows[0][metric] = json!(number.to_string()),
-        Fault::MetricIsList => rows[0][metric] = json!([number]),
-        Fault::MetricNegative => rows[0][metric] = json!(-1),
-        Fault::MetricFractional => rows[0][metric] = json!(1.5),
-        Fault::MetricEnormous => rows[0][metric] = literal("100000000000000000000"),
-        Fault::MetricMissing => {
-            if let Some(fields) = rows[0].as_object_mut() {
-                fields.remove(metric);
-            }
-        }
+        Fault::MetricIsText if surface.is_costs() => spoil(&|_| json!(cost_rows::NO_NUMBER)),
+        Fault::MetricIsText => spoil(&|number| json!(number.to_string())),
+        Fault::MetricIsList => spoil(&|number| json!([number])),
+        Fault::MetricNegative => spoil(&|_| json!(-1)),
+        Fault::MetricFractional => spoil(&|_| json!(1.5)),
+        Fault::MetricEnormous => spoil(&|_| literal("100000000000000000000")),
+        Fault::MetricMissing => remove_metric(&mut rows[0], surface),
         Fault::RowTwice => {
             let row = rows.remove(0);
-            let half = with_numbers(&row, |number| number / 2);
-            let rest = with_numbers(&row, |number| number % 2);
-            if rest != with_numbers(&row, |_| 0) {
-                rows.insert(0, rest);
-            }
-            rows.insert(0, half.clone());
-            rows.insert(0, half);
+            let parts = if surface.is_costs() {
+                cost_rows::in_halves(&row)
+            } else {
+                in_halves(&row)
+            };
+            rows.splice(0..0, parts);
         }
         Fault::UnknownObject => rows.insert(
             0,
@@ -86,6 +94,36 @@ fn change_first(fault: Fault, rows: &mut Vec<Value>, chosen: &Chosen) {
         }
         _ => {}
     }
+}
+
+/// The place of the metric that faults spoil.
+fn metric_of<'a>(row: &'a mut Value, surface: &Surface) -> &'a mut Value {
+    if surface.is_costs() {
+        cost_rows::amount(row)
+    } else {
+        &mut row[metric(surface)]
+    }
+}
+
+fn remove_metric(row: &mut Value, surface: &Surface) {
+    let (fields, name) = if surface.is_costs() {
+        (row["amount"].as_object_mut(), "value")
+    } else {
+        (row.as_object_mut(), metric(surface))
+    };
+    if let Some(fields) = fields {
+        fields.remove(name);
+    }
+}
+
+/// A row as two of its halves and, if a number was odd, a third with what is left.
+fn in_halves(row: &Value) -> Vec<Value> {
+    let half = with_numbers(row, |number| number / 2);
+    let rest = with_numbers(row, |number| number % 2);
+    let is_left = rest != with_numbers(row, |_| 0);
+    let mut rows = vec![half.clone(), half];
+    rows.extend(is_left.then_some(rest));
+    rows
 }
 
 /// The name of the metric that faults spoil.
@@ -135,11 +173,17 @@ fn forget(rows: &mut Vec<Value>, forgotten: &[Dimension], surface: &Surface) {
                 row[dimension.as_str()] = Value::Null;
             }
         }
+        if surface.is_costs() {
+            cost_rows::forget_quantity(&mut row, forgotten);
+        }
         let is_alike = |other: &&mut Value| {
             let mut dimensions = surface.dimensions.iter();
+            // Amounts of different currencies are never added.
             dimensions.all(|dimension| other[dimension.as_str()] == row[dimension.as_str()])
+                && other["amount"]["currency"] == row["amount"]["currency"]
         };
         match kept.iter_mut().find(is_alike) {
+            Some(other) if surface.is_costs() => cost_rows::add(other, &row),
             Some(other) => add(other, &row),
             None => kept.push(row),
         }
