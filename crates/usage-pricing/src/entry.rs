@@ -4,8 +4,9 @@ use std::cmp::Ordering;
 use std::fmt;
 
 use chrono::NaiveDate;
-use usage_core::Provider;
+use usage_core::{Modality, Provider};
 
+use crate::class::PriceClass;
 use crate::error::{CatalogueError, Problem};
 use crate::rates::Rates;
 
@@ -140,6 +141,35 @@ pub(crate) fn day_or_dash(day: Option<NaiveDate>) -> String {
     day.map_or_else(|| "-".to_owned(), |day| day.to_string())
 }
 
+/// Gives images that are read the price of text, where an entry prices text alone.
+///
+/// Models that read images count them in tokens of their input price (the provider's guide to images; its price table has
+/// a row for image tokens only where their price is another). Models that make or hear something else are left alone.
+fn price_images_as_text(entry: &mut Entry) {
+    const OTHER_MODALITIES: [&str; 6] = ["audio", "image", "live", "realtime", "transcribe", "tts"];
+    let named_otherwise = match &entry.key.subject {
+        Subject::Model(model) => OTHER_MODALITIES.iter().any(|word| model.contains(word)),
+        Subject::Default => false,
+        Subject::FreeTier => true,
+    };
+    let has_modalities = entry.rates.iter().any(|(class, _)| {
+        let modality = class.modality();
+        modality.is_some_and(|modality| modality != Modality::Text)
+    });
+    let writes_text = entry.rates.get(PriceClass::Output).is_some();
+    if named_otherwise || has_modalities || !writes_text {
+        return;
+    }
+    for (text, image) in [
+        (PriceClass::Input, PriceClass::InputImage),
+        (PriceClass::CachedInput, PriceClass::CachedInputImage),
+    ] {
+        if let Some(rate) = entry.rates.get(text) {
+            entry.rates.set(image, rate);
+        }
+    }
+}
+
 /// All entries of one layer.
 #[derive(Clone, Debug)]
 pub(crate) struct LayerEntries {
@@ -159,6 +189,7 @@ impl LayerEntries {
         file: &str,
         mut entries: Vec<Entry>,
     ) -> Result<Self, CatalogueError> {
+        entries.iter_mut().for_each(price_images_as_text);
         entries.sort_by(by_key_and_day);
         for pair in entries.windows(2) {
             let [earlier, later] = pair else { continue };

@@ -12,7 +12,7 @@ fn a_role_is_granted_the_views_and_again_without_change() {
     // Roles belong to the server, which all tests share.
     let role = format!("reporting_{}", database.name());
     let command = ["migrate", "--read-only-role", &role];
-    let granted = "may read usage_daily and coverage_daily and nothing else\n";
+    let granted = "may read usage_daily, coverage_daily, cost_daily and nothing else\n";
     let first = place.run(&command).succeeds();
     assert!(
         first

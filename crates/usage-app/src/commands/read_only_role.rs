@@ -43,7 +43,7 @@ impl fmt::Display for RoleReport {
         writeln!(
             f,
             "role {role}{made} may read {} and nothing else",
-            PUBLIC_VIEWS.join(" and ")
+            PUBLIC_VIEWS.join(", ")
         )
     }
 }

@@ -218,8 +218,9 @@ mod tests {
                 "USAGE_ANTHROPIC_BASE_URL: https://a.example (usage.toml:7)",
                 "USAGE_REQUESTS_PER_MINUTE: 1000 (usage.toml:9)",
                 "USAGE_REQUEST_TIMEOUT: 30 (usage.toml:10)",
-                "USAGE_NO_NAMES: true (usage.toml:11)",
-                "USAGE_BIND: 0.0.0.0:80 (usage.toml:12)",
+                "USAGE_PRICES_FILE: prices.toml (usage.toml:11)",
+                "USAGE_NO_NAMES: true (usage.toml:12)",
+                "USAGE_BIND: 0.0.0.0:80 (usage.toml:13)",
             ]
         );
     }

@@ -3,6 +3,7 @@
 
 mod actors;
 mod control_totals;
+mod costs;
 mod grouping;
 mod keys;
 mod leases;
@@ -34,6 +35,13 @@ macro_rules! on_both_databases {
 }
 
 on_both_databases!(
+    costs::costs_are_the_bill,
+    costs::a_range_is_split_where_keys_begin_to_be_told_apart,
+    costs::restated_costs_keep_what_they_were,
+    costs::line_items_that_do_not_sum_to_the_total_fail_their_day,
+    costs::an_amount_that_is_no_number_names_page_and_row,
+    costs::costs_that_come_late_are_read_when_they_are_there,
+    costs::usage_and_costs_are_read_by_one_run,
     month::the_real_month_takes_two_requests,
     month::a_month_read_already_is_not_asked_for_again,
     month::reading_unchanged_data_again_changes_nothing,

@@ -172,3 +172,20 @@ fn a_row_read_without_what_its_price_depends_on_is_unpriced() {
     embeddings.grouped_by = DimensionSet::EMPTY.with(Dimension::Model);
     assert!(embeddings.price(&catalogue).cost.is_ok());
 }
+
+#[test]
+fn images_are_read_at_the_price_of_text_where_the_price_tells_them_not_apart() {
+    let with_images = |model: &str| {
+        let mut row = row(model);
+        row.metrics.input_uncached_tokens = Some(1_000_000);
+        row.metrics.input_text_tokens = Some(400_000);
+        row.metrics.input_audio_tokens = Some(0);
+        row.metrics.input_image_tokens = Some(600_000);
+        row
+    };
+    let cost = |model: &str| with_images(model).price(&bundled()).cost;
+    assert_eq!(cost("gpt-5").unwrap().rounded.to_string(), "1.25");
+    // 0.4 million of text at 5 USD and 0.6 of images at 10.
+    assert_eq!(cost("gpt-image-1").unwrap().rounded.to_string(), "8");
+    assert!(matches!(cost("gpt-audio"), Err(Unpriced::NoRate { .. })));
+}
