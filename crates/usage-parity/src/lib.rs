@@ -15,7 +15,7 @@ pub use diff::{
     GroupRecord, InspectedFile, NotCovered, NotCoveredReason, OpenWindow, ParityError, Surface, Verdict,
     compare, compare_exports, summarize,
 };
-pub use export::{ExportError, ExportFile, ExportProblem, ExportSource, ExportText, UsageExport};
+pub use export::{Export, ExportError, ExportFile, ExportProblem, ExportSource, ExportText, UsageExport};
 pub use layout::{Column, Layout, TIME_COLUMNS};
 pub use ledger::{LedgerChange, LedgerCoverage, LedgerReader, LedgerRow, LedgerSelection};
 pub use provider_csv::{ProviderCsvError, ProviderCsvWriter};

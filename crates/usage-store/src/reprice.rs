@@ -1,6 +1,6 @@
 //! Pricing events anew, as an operator asks for it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use diesel::prelude::*;
@@ -8,7 +8,7 @@ use usage_core::{DedupeKey, Dimension, DimensionSet, Endpoint, Window, WindowRan
 
 use crate::accounts::{AccountScope, StoredAccount};
 use crate::connection::AnyConnection;
-use crate::coverage::{self, Coverage, CoverageQuery};
+use crate::coverage::{self, Coverage, CoverageQuery, parse_window};
 use crate::error::StoreError;
 use crate::events::{EventQuery, RevisionKind, StoredEvent, each_page};
 use crate::lease::{self, Lease};
@@ -82,14 +82,7 @@ impl Ledger {
             ));
         };
         let mut repriced = Repriced::default();
-        let mut days: Vec<Window> = Vec::new();
-        for window in reprice.windows.windows() {
-            let day = Window::day(window.utc_day());
-            if days.last() != Some(&day) {
-                days.push(day);
-            }
-        }
-        for day in days {
+        for day in self.days_with_events(&reprice).await? {
             let start = day.start().max(reprice.windows.start());
             let end = day.end().min(reprice.windows.end());
             let windows = WindowRange::new(start, end, reprice.windows.width())
@@ -106,12 +99,42 @@ impl Ledger {
                     run_id: reprice.run_id,
                 },
             };
-            let done = self.write(move |connection| day.apply(connection)).await?;
+            let done = if reprice.dry_run {
+                self.run(move |connection| day.apply(connection)).await?
+            } else {
+                self.write(move |connection| day.apply(connection)).await?
+            };
             repriced.add(done);
         }
         Ok(repriced)
     }
+
+    /// The UTC days of the windows that have events: a day without any needs no transaction.
+    async fn days_with_events(&self, reprice: &Reprice) -> Result<Vec<Window>, StoreError> {
+        let reprice = reprice.clone();
+        self.run(move |connection| {
+            let width = reprice.windows.width().seconds();
+            let starts: Vec<i64> = usage_events::table
+                .filter(usage_events::window_start.ge(reprice.windows.start().timestamp()))
+                .filter(usage_events::window_start.lt(reprice.windows.end().timestamp()))
+                .filter(usage_events::account_id.eq(reprice.account.id))
+                .filter(usage_events::endpoint.eq(reprice.endpoint.as_str()))
+                .filter(usage_events::window_end.eq(usage_events::window_start + width))
+                .select(usage_events::window_start)
+                .distinct()
+                .load(connection)
+                .map_err(StoreError::query("looking for usage events"))?;
+            let days: BTreeSet<i64> = starts
+                .into_iter()
+                .map(|start| start - start.rem_euclid(DAY))
+                .collect();
+            days.into_iter().map(|start| parse_window(start, DAY)).collect()
+        })
+        .await
+    }
 }
+
+const DAY: i64 = 86_400;
 
 impl PriceChangeSums {
     /// Adds another change between the same prices.
@@ -187,7 +210,9 @@ impl Day {
         if !self.reprice.dry_run {
             self.write(connection, &changed)?;
         }
-        lease::extend(connection, &self.lease)?;
+        if !self.reprice.dry_run {
+            lease::extend(connection, &self.lease)?;
+        }
         Ok(repriced)
     }
 

@@ -20,6 +20,7 @@ mod rotation;
 mod shared;
 
 shared::on_both_databases!(
+    crate::parity::costs_are_compared_to_the_last_digit as costs_are_compared_to_the_last_digit,
     crate::prices::the_real_month_is_priced_to_the_last_digit as the_real_month_is_priced_to_the_last_digit,
     crate::prices::a_new_price_list_changes_nothing_until_it_is_asked_to
         as a_new_price_list_changes_nothing_until_it_is_asked_to,

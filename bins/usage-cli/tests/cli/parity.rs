@@ -4,10 +4,10 @@ use std::fs;
 use std::path::Path;
 
 use serde_json::{Value, json};
-use usage_core::{Endpoint, Window, parse_day};
-use usage_simulator::{Generate, Organization};
+use usage_core::{Endpoint, Window, WindowRange, parse_day};
+use usage_simulator::{CostLayout, Generate, Organization};
 
-use crate::fixture::{DatabaseKind, Finished, KEY, Place, Provider, real_export};
+use crate::fixture::{DatabaseKind, Finished, KEY, MONTH, Place, Provider, real_export};
 
 const BY_TIERLESS: &str = "project_id,user_id,api_key_id,model,batch";
 
@@ -266,7 +266,7 @@ fn a_ledger_of_several_accounts_needs_one_named() {
 }
 
 #[test]
-fn a_folder_is_read_whole_and_costs_are_passed_over() {
+fn a_folder_is_read_whole_usage_and_costs() {
     let provider = Provider::of_the_real_month();
     let place = real_month_with_ledger(DatabaseKind::Sqlite, &provider);
     let month = fs::read_to_string(real_export()).unwrap();
@@ -285,10 +285,13 @@ fn a_folder_is_read_whole_and_costs_are_passed_over() {
         "exports/b.csv",
         &format!("{header}\n{}\n", october.join("\n")),
     );
+    place
+        .run(&[&["backfill", "--endpoint", "costs"], &MONTH[..]].concat())
+        .succeeds();
     file(
         &place,
         "exports/cost.csv",
-        "start_time,end_time,amount_value,amount_currency\n",
+        &costs_export(&provider, CostLayout::TenColumns),
     );
     file(&place, "exports/notes.txt", "not an export");
     file(&place, "exports/deeper/c.csv", "not looked at");
@@ -298,13 +301,60 @@ fn a_folder_is_read_whole_and_costs_are_passed_over() {
     let report = told.json();
     assert_eq!(
         report["inspectedCsvFiles"],
-        json!(["exports/a.CSV", "exports/b.csv"])
-    );
-    assert_eq!(
-        report["skippedFiles"],
-        json!({ "exports/cost.csv": "is the header of a costs export; usage is compared here" })
+        json!(["exports/a.CSV", "exports/b.csv", "exports/cost.csv"])
     );
     assert_eq!(summary(&report, ["matched"]), [31]);
+    let costs = &report["costs"];
+    assert_eq!(costs["summary"]["mismatched"], 0, "{costs:#}");
+    assert!(costs["summary"]["matched"].as_u64().unwrap() > 30, "{costs:#}");
+}
+
+/// The provider's costs export of the month.
+fn costs_export(provider: &Provider, layout: CostLayout) -> String {
+    let (first, last) = (parse_day(MONTH[1]).unwrap(), parse_day(MONTH[3]).unwrap());
+    let days = WindowRange::days(first, last).unwrap();
+    provider
+        .simulator
+        .inspect(|organization| organization.costs_csv(days, layout).unwrap())
+}
+
+pub(crate) fn costs_are_compared_to_the_last_digit(kind: DatabaseKind) {
+    let provider = Provider::of_the_real_month();
+    let place = Place::with_key(kind, &provider);
+    place
+        .run(&[&["backfill", "--endpoint", "costs"], &MONTH[..]].concat())
+        .succeeds();
+    for layout in [CostLayout::TenColumns, CostLayout::SeventeenColumns] {
+        let export = costs_export(&provider, layout);
+        let told = parity(&place, &file(&place, "cost.csv", &export), &["--format", "json"]);
+        // The longer layout tells API keys apart, which the provider did not when the month was read.
+        let coarse = layout == CostLayout::SeventeenColumns;
+        let report = told.ends_with(i32::from(coarse)).json();
+        let counts = &report["costs"]["summary"];
+        assert_eq!(counts["mismatched"], 0, "{report:#}");
+        let matched = if coarse { "matchedCoarse" } else { "matched" };
+        assert!(counts[matched].as_u64().unwrap() > 30, "{report:#}");
+    }
+
+    let export = costs_export(&provider, CostLayout::TenColumns);
+    let line = export
+        .lines()
+        .find(|line| line.contains("gpt-5-2025-08-07, output"))
+        .unwrap();
+    let amount = line.split(',').nth(4).unwrap();
+    // A billionth is a matter of rounding, a millionth is not.
+    let nudged = format!(
+        "{:0<30}1",
+        format!("{amount}{}", if amount.contains('.') { "" } else { "." })
+    );
+    let changed = export.replacen(amount, &nudged, 1);
+    assert_ne!(changed, export);
+    parity(&place, &file(&place, "cost.csv", &changed), &[]).succeeds();
+    let cents = export.replacen(amount, "0.01", 1);
+    let report = parity(&place, &file(&place, "cost.csv", &cents), &["--format", "json"])
+        .ends_with(1)
+        .json();
+    assert_eq!(report["costs"]["summary"]["mismatched"], 1, "{report:#}");
 }
 
 #[test]
@@ -377,7 +427,10 @@ fn what_cannot_be_compared_is_refused_and_leaves_nothing() {
             "--csv-dir missing",
             "the folder missing cannot be read: No such file or directory (os error 2)",
         ),
-        ("--csv-dir nothing", "there is no usage export in nothing"),
+        (
+            "--csv-dir nothing",
+            "there is no export of usage or costs in nothing",
+        ),
         ("--csv empty.csv", "empty.csv is empty; download the export again"),
         (
             "--csv page.csv",

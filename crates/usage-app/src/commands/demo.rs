@@ -40,7 +40,11 @@ pub async fn demo(progress: &dyn Progress, stop: watch::Receiver<bool>) -> Resul
     let begun = Instant::now();
     let cannot = |what: &dyn fmt::Display| AppError::Demo(what.to_string());
     let folder = tempfile::tempdir().map_err(|error| cannot(&error))?;
-    let generate = Generate::default();
+    // Two models whose every tier has a price.
+    let generate = Generate {
+        models: 2,
+        ..Generate::default()
+    };
     let windows = days_of(&generate)?;
     let simulator = Simulator::builder()
         .organization(Organization::generate(&generate))
@@ -66,7 +70,7 @@ pub async fn demo(progress: &dyn Progress, stop: watch::Receiver<bool>) -> Resul
 
     let options = BackfillOptions {
         windows,
-        endpoints: vec![Endpoint::Completions],
+        endpoints: vec![Endpoint::Completions, Endpoint::Costs],
         accounts: vec![account],
         chunk_windows: None,
         label: Some("demo".to_owned()),

@@ -1,20 +1,24 @@
 //! `usage parity`: the ledger against the provider's own export.
 
 mod bridge;
+mod costs_bridge;
 mod exports;
 mod report;
 
 use std::path::PathBuf;
 
 use usage_core::{Account, Endpoint};
+use usage_parity::costs::{CostTolerance, compare_costs, summarize_costs};
 use usage_parity::{
-    CompareOptions, Comparison, LedgerFacts, ParityError, ReportFacts, RestatementCounts, RunFact,
-    UsageExport, Verdict, compare, summarize,
+    CompareOptions, Comparison, LedgerFacts, ParityError, ReportFacts, RestatementCounts, RunFact, Verdict,
+    compare, summarize,
 };
 pub use usage_parity::{ExportScope, TimeRange};
-use usage_store::{AccountScope, Ledger, RevisionKind, StoredAccount};
+use usage_store::{AccountScope, CostQuery, Ledger, RevisionKind, StoredAccount};
 
 use self::bridge::LedgerBridge;
+use self::costs_bridge::CostsBridge;
+use self::exports::Opened;
 pub use self::report::ParityReport;
 use crate::error::AppError;
 use crate::wiring::App;
@@ -54,7 +58,7 @@ pub struct ParityOptions {
 ///
 /// A file cannot be used, the ledger cannot be read, or nothing could be compared. Then nothing is written.
 pub async fn parity(app: &App, options: ParityOptions) -> Result<ParityReport, AppError> {
-    let opened = exports::open(&options)?;
+    let mut opened = exports::open(&options)?;
     let compare_options = CompareOptions {
         range: options.range,
         scope: options.scope.clone(),
@@ -66,17 +70,17 @@ pub async fn parity(app: &App, options: ParityOptions) -> Result<ParityReport, A
         account: None,
         label: options.label.clone(),
         allow_coarse: options.allow_coarse,
-        skipped_files: opened.skipped,
+        skipped_files: std::mem::take(&mut opened.skipped),
         ledger: LedgerFacts::default(),
     };
     if options.skip_ledger {
-        let comparison = sum_up(opened.exports, compare_options.clone()).await?;
+        let comparison = sum_up(opened, compare_options.clone()).await?;
         let report = ParityReport::new(comparison, facts, compare_options);
         return report.written(options.output.as_deref());
     }
     let ledger = existing_ledger(app).await?;
     let account = chosen_account(&ledger, options.account.as_ref()).await?;
-    let comparison = with_ledger(&ledger, &account, opened.exports, compare_options.clone()).await?;
+    let comparison = with_ledger(&ledger, &account, opened, compare_options.clone()).await?;
     if comparison.verdict() == Verdict::NothingCompared {
         return Err(AppError::NothingCompared);
     }
@@ -90,25 +94,41 @@ pub async fn parity(app: &App, options: ParityOptions) -> Result<ParityReport, A
 }
 
 /// Compares exports with a ledger, on a thread that may block.
-pub(crate) async fn with_ledger(
+async fn with_ledger(
     ledger: &Ledger,
     account: &StoredAccount,
-    exports: Vec<UsageExport>,
+    opened: Opened,
     options: CompareOptions,
 ) -> Result<Comparison, AppError> {
-    let mut bridge = LedgerBridge::new(ledger.clone(), account.clone());
+    let mut usage = LedgerBridge::new(ledger.clone(), account.clone());
+    let mut costs = CostsBridge::new(ledger.clone(), account.clone());
     on_a_thread(move || {
-        compare(&exports, &mut bridge, &options).map_err(|error| match error {
+        let cannot = |error| match error {
             ParityError::Ledger(error) => AppError::Store(error),
             error => AppError::Parity(error.to_string()),
-        })
+        };
+        let comparison = compare(&opened.usage, &mut usage, &options).map_err(cannot)?;
+        if opened.costs.is_empty() {
+            return Ok(comparison);
+        }
+        let tolerance = CostTolerance::default();
+        let costs = compare_costs(&opened.costs, &mut costs, &options, tolerance).map_err(cannot)?;
+        Ok(comparison.with_costs(costs))
     })
     .await
 }
 
-async fn sum_up(exports: Vec<UsageExport>, options: CompareOptions) -> Result<Comparison, AppError> {
-    on_a_thread(move || summarize(&exports, &options).map_err(|error| AppError::Parity(error.to_string())))
-        .await
+async fn sum_up(opened: Opened, options: CompareOptions) -> Result<Comparison, AppError> {
+    on_a_thread(move || {
+        let cannot = |error: ParityError<_>| AppError::Parity(error.to_string());
+        let comparison = summarize(&opened.usage, &options).map_err(cannot)?;
+        if opened.costs.is_empty() {
+            return Ok(comparison);
+        }
+        let costs = summarize_costs(&opened.costs, &options).map_err(cannot)?;
+        Ok(comparison.with_costs(costs))
+    })
+    .await
 }
 
 async fn on_a_thread<T: Send + 'static>(
@@ -161,6 +181,21 @@ async fn ledger_facts(
         restatements.retracted += count(RevisionKind::Retracted);
         restatements.added += count(RevisionKind::Added);
         restatements.cleaned += count(RevisionKind::Cleaned);
+    }
+    let surfaces = comparison.costs.iter().flat_map(|costs| &costs.surfaces);
+    for range in surfaces.filter_map(|surface| surface.range) {
+        let query = CostQuery {
+            scope: AccountScope::one(account),
+            windows: Some(range),
+        };
+        for revision in ledger.cost_revisions(query).await? {
+            match revision.kind {
+                RevisionKind::Changed => restatements.changed += 1,
+                RevisionKind::Retracted => restatements.retracted += 1,
+                RevisionKind::Added => restatements.added += 1,
+                RevisionKind::Cleaned | RevisionKind::Repriced => {}
+            }
+        }
     }
     Ok(LedgerFacts {
         database: ledger.name().to_owned(),

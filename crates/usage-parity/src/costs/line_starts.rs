@@ -35,6 +35,16 @@ impl<R> LineStarts<R> {
         }
     }
 
+    /// What is passed on.
+    pub(super) const fn input(&self) -> &R {
+        &self.input
+    }
+
+    /// The line of the last record that was asked about.
+    pub(super) fn last_line(&self) -> u64 {
+        self.starts.front().map_or(self.last, |(_, line)| *line)
+    }
+
     /// The line of the first record that begins at this offset or behind it; of the last one, if there is none.
     /// Offsets must not go down.
     pub(super) fn line_at(&mut self, offset: u64) -> u64 {

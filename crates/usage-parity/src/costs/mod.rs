@@ -4,6 +4,8 @@
 //! in 2026, and whatever comes next; [`CostCsvWriter`] writes both. Amounts keep the provider's own text and are exact:
 //! they have up to 39 decimals, and zeros such as `0E-6176`.
 //!
+//! [`compare_costs`] holds [`CostExport`]s against the costs of a ledger, which it reads through [`CostLedger`].
+//!
 //! ```
 //! use usage_parity::costs::{CostCsvReader, CostSums};
 //!
@@ -21,16 +23,25 @@
 //! # Ok::<(), usage_parity::costs::CostCsvError>(())
 //! ```
 
+mod compare;
 mod error;
+mod export;
 mod layout;
+mod ledger;
 mod line_starts;
 mod reader;
 mod row;
 mod sums;
 mod writer;
 
+pub use compare::{
+    CostComparison, CostCounts, CostDifference, CostGroupKey, CostRecord, CostSurface, CostTolerance,
+    compare_costs, summarize_costs,
+};
 pub use error::CostCsvError;
+pub use export::CostExport;
 pub use layout::{CostColumn, CostLayout};
+pub use ledger::{CostChange, CostLedger, CostValue, LedgerCost};
 pub use reader::CostCsvReader;
 pub use row::CostRow;
 pub use sums::CostSums;

@@ -62,6 +62,16 @@ impl<R: Read> CostCsvReader<R> {
         self.header.unknown.iter().map(|(name, _)| name.as_str())
     }
 
+    /// The input.
+    pub(super) fn input(&self) -> &R {
+        self.input.get_ref().input()
+    }
+
+    /// The line of the last row.
+    pub(super) fn line(&self) -> u64 {
+        self.input.get_ref().last_line()
+    }
+
     fn read_row(&mut self) -> Result<Option<CostRow>, CostCsvError> {
         let Some(line) = read_record(&mut self.input, &mut self.record)? else {
             return Ok(None);

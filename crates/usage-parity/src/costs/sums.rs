@@ -25,6 +25,21 @@ impl CostSums {
         }
     }
 
+    /// Adds a group of rows: the sum of the amounts that are there, and how many rows there are with and without one.
+    pub(crate) fn add_group(
+        &mut self,
+        currency: Option<&str>,
+        amount: Option<&Decimal>,
+        rows: u32,
+        rows_without_amount: u32,
+    ) {
+        self.rows += u64::from(rows);
+        self.rows_without_amount += u64::from(rows_without_amount);
+        if let Some(amount) = amount {
+            *self.sums.entry(key(currency)).or_default() += amount;
+        }
+    }
+
     /// The sum of a currency, or of the amounts without one; `None` if no row had an amount in it.
     pub fn get(&self, currency: Option<&str>) -> Option<&Decimal> {
         self.sums.get(&key(currency))

@@ -9,11 +9,13 @@ use usage_core::{
 };
 
 use super::cause::Cause;
+use super::evidence::{Evidence, Verdict};
 use super::record::{Deltas, GroupKey, GroupRecord};
 use super::spool::Spool;
+use crate::costs::CostComparison;
 
 /// How many of the worst differences are kept for people to read; the report has all of them.
-const WORST: usize = 20;
+pub(crate) const WORST: usize = 20;
 
 /// What became of comparing exports with a ledger, or with other exports.
 ///
@@ -50,6 +52,8 @@ pub struct Comparison {
     pub(crate) not_covered_groups: Spool,
     /// Groups without project, key and user that carry usage.
     pub(crate) without_metadata: Spool,
+    /// The comparison of costs, if there were exports of them.
+    pub costs: Option<CostComparison>,
     /// Whether there was a ledger to compare with.
     pub(crate) has_ledger: bool,
 }
@@ -121,24 +125,6 @@ pub struct Counts {
     pub without_metadata_csv: u64,
     /// Such groups of the ledger.
     pub without_metadata_db: u64,
-}
-
-/// What a comparison says in one word.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub enum Verdict {
-    /// Everything that was compared is equal, and nothing that the export has was never read.
-    Matched,
-    /// As [`Verdict::Matched`], but some of it only after summing over a dimension that the ledger lacks.
-    MatchedCoarse,
-    /// There are differences.
-    Different,
-    /// What was compared is equal, but the ledger never read some of what the export has.
-    NotCovered,
-    /// Nothing could be compared.
-    NothingCompared,
-    /// The export was summed up without a ledger.
-    NoLedger,
 }
 
 /// A file that was read.
@@ -247,22 +233,27 @@ pub enum DifferenceKind {
 }
 
 impl Comparison {
-    /// What it comes to.
+    /// What it comes to, costs included.
     pub fn verdict(&self) -> Verdict {
-        let counts = &self.counts;
-        if !self.has_ledger {
-            Verdict::NoLedger
-        } else if counts.differences() > 0 {
-            Verdict::Different
-        } else if counts.windows_not_covered > 0 || counts.groups_not_covered > 0 {
-            Verdict::NotCovered
-        } else if counts.windows_compared == 0 || counts.has_nothing_in_scope() {
-            Verdict::NothingCompared
-        } else if counts.matched_coarse > 0 {
-            Verdict::MatchedCoarse
-        } else {
-            Verdict::Matched
-        }
+        let usage = self.counts.evidence();
+        let all = match &self.costs {
+            Some(costs) => usage.and(costs.counts.evidence()),
+            None => usage,
+        };
+        all.verdict(self.has_ledger)
+    }
+
+    /// What the comparison of usage alone comes to.
+    pub fn usage_verdict(&self) -> Verdict {
+        self.counts.evidence().verdict(self.has_ledger)
+    }
+
+    /// The same comparison with one of costs beside it: one report, one verdict.
+    #[must_use]
+    pub fn with_costs(mut self, costs: CostComparison) -> Self {
+        self.runs.extend(&costs.runs);
+        self.costs = Some(costs);
+        self
     }
 
     /// Takes in a difference.
@@ -298,26 +289,40 @@ impl Comparison {
     pub(crate) fn is_not_covered(&mut self, found: NotCovered) {
         self.counts.windows_not_covered += found.windows.len() as u64;
         self.counts.groups_not_covered += found.csv_groups;
-        if let Some(last) = self.not_covered.last_mut()
-            && last.endpoint == found.endpoint
-            && last.reason == found.reason
-            && last.windows.width() == found.windows.width()
-            && last.windows.end() == found.windows.start()
-            && let Ok(windows) =
-                WindowRange::new(last.windows.start(), found.windows.end(), found.windows.width())
-        {
-            last.windows = windows;
-            last.csv_groups += found.csv_groups;
-            last.db_groups += found.db_groups;
-            return;
-        }
-        self.not_covered.push(found);
+        found.join(&mut self.not_covered);
     }
 
     /// Takes in that both sides of a window were summed over these dimensions.
     pub(crate) fn is_coarse(&mut self, endpoint: Endpoint, window: Window, dimensions: DimensionSet) {
+        Coarsened::note(&mut self.coarsened, endpoint, window, dimensions);
+    }
+}
+
+impl NotCovered {
+    /// Adds it to the others, as one with the last where the two touch.
+    pub(crate) fn join(self, others: &mut Vec<Self>) {
+        if let Some(last) = others.last_mut()
+            && last.endpoint == self.endpoint
+            && last.reason == self.reason
+            && last.windows.width() == self.windows.width()
+            && last.windows.end() == self.windows.start()
+            && let Ok(windows) =
+                WindowRange::new(last.windows.start(), self.windows.end(), self.windows.width())
+        {
+            last.windows = windows;
+            last.csv_groups += self.csv_groups;
+            last.db_groups += self.db_groups;
+            return;
+        }
+        others.push(self);
+    }
+}
+
+impl Coarsened {
+    /// Counts a window for each of the dimensions.
+    pub(crate) fn note(list: &mut Vec<Self>, endpoint: Endpoint, window: Window, dimensions: DimensionSet) {
         for dimension in dimensions.iter() {
-            let known = self.coarsened.iter_mut().find(|known| {
+            let known = list.iter_mut().find(|known| {
                 known.endpoint == endpoint
                     && known.dimension == dimension
                     && known.first.width() == window.width()
@@ -327,7 +332,7 @@ impl Comparison {
                     known.windows += 1;
                     known.last = window;
                 }
-                None => self.coarsened.push(Coarsened {
+                None => list.push(Self {
                     endpoint,
                     dimension,
                     windows: 1,
@@ -340,10 +345,15 @@ impl Comparison {
 }
 
 impl Counts {
-    /// Whether everything that both sides have lies outside the projects and users named.
-    const fn has_nothing_in_scope(&self) -> bool {
-        let outside = self.out_of_scope_csv + self.out_of_scope_db;
-        outside > 0 && self.matched + self.matched_coarse == 0
+    const fn evidence(&self) -> Evidence {
+        Evidence {
+            differences: self.differences(),
+            not_covered: self.windows_not_covered + self.groups_not_covered,
+            windows_compared: self.windows_compared,
+            equal: self.matched + self.matched_coarse,
+            coarse: self.matched_coarse,
+            out_of_scope: self.out_of_scope_csv + self.out_of_scope_db,
+        }
     }
 
     /// Groups that differ, for whatever reason.

@@ -5,7 +5,7 @@ use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread;
 
 use chrono::{DateTime, Utc};
-use usage_core::{DimensionSet, Endpoint, Metric, Metrics, Width, Window, WindowRange};
+use usage_core::{DimensionSet, Endpoint, Metric, Metrics, Width, Window};
 
 use super::comparison::{Comparison, InspectedFile, Surface};
 use super::judge::{Judge, Other, chosen};
@@ -13,7 +13,7 @@ use super::ledger_windows::LedgerWindows;
 use crate::export::{ExportError, ExportWindow, ExportWindows, FileCounts, UsageExport};
 use crate::groups::{Symbols, WindowGroups};
 use crate::ledger::{LedgerReader, LedgerSelection};
-use crate::time_range::TimeRange;
+use crate::time_range::{TimeRange, first_window_from, windows_between};
 
 /// How to compare.
 #[derive(Clone, Debug)]
@@ -201,8 +201,10 @@ impl Walk<'_> {
             // Without a window of the export, only a range with both ends says what to look at.
             let asked = self.options.range;
             let begins = match (asked.from, windows.start()) {
-                (Some(from), Some(_)) => Some(self.first_window_from(from.timestamp())),
-                (Some(from), None) if asked.to.is_some() => Some(self.first_window_from(from.timestamp())),
+                (Some(from), Some(_)) => Some(first_window_from(from.timestamp(), self.width)),
+                (Some(from), None) if asked.to.is_some() => {
+                    Some(first_window_from(from.timestamp(), self.width))
+                }
                 (_, first) => first,
             };
             let Some(mut position) = begins else {
@@ -240,7 +242,7 @@ impl Walk<'_> {
                         Self::judge_one(&mut judge, &mut ledger, window, None)?;
                         position += self.width.seconds();
                     }
-                } else if let Some(between) = self.range(position, until) {
+                } else if let Some(between) = windows_between(position, until, self.width) {
                     judge.passes_over(between);
                 }
                 let Some(csv) = windows.take()? else { break };
@@ -376,25 +378,8 @@ impl Walk<'_> {
         (reading, receive)
     }
 
-    /// The windows between two instants, if there are any.
-    fn range(&self, start: i64, end: i64) -> Option<WindowRange> {
-        let instant = |seconds| DateTime::from_timestamp(seconds, 0);
-        WindowRange::new(instant(start)?, instant(end)?, self.width).ok()
-    }
-
     fn window(&self, start: i64) -> Option<Window> {
         Window::from_unix(start, self.width).ok()
-    }
-
-    /// The first window that starts no earlier.
-    fn first_window_from(&self, instant: i64) -> i64 {
-        let width = self.width.seconds();
-        let before = instant.rem_euclid(width);
-        if before == 0 {
-            instant
-        } else {
-            instant - before + width
-        }
     }
 }
 

@@ -8,6 +8,7 @@ use super::cause::Cause;
 use super::comparison::{
     Comparison, Difference, DifferenceKind, NotCovered, NotCoveredReason, OpenWindow, Surface,
 };
+use super::coverage::{Covered, covered, told_apart};
 use super::driver::{CompareOptions, ParityError};
 use super::history::History;
 use super::partners::Partners;
@@ -40,12 +41,6 @@ pub(super) enum Other<'a> {
 struct ScopeSymbols {
     projects: Vec<Symbol>,
     users: Vec<Symbol>,
-}
-
-/// Which groups of a window the ledger has read.
-enum Covered {
-    Everything,
-    Projects(Vec<Symbol>),
 }
 
 /// One window, brought to the dimensions that both sides have.
@@ -213,34 +208,8 @@ impl<'a> Judge<'a> {
         let Other::Ledger(coverage) = other else {
             return Ok((Covered::Everything, WindowState::Settled));
         };
-        let is_told_apart = self
-            .scope
-            .dimensions()
-            .is_subset(told_apart(self.endpoint, coverage));
         debug_assert!(coverage.iter().all(|covered| covered.window == window));
-        let closed = || {
-            coverage
-                .iter()
-                .filter(|covered| covered.state != WindowState::Open)
-        };
-        let Some(state) = closed().map(|covered| covered.state).min() else {
-            return Err(if coverage.is_empty() {
-                NotCoveredReason::NeverRead
-            } else {
-                NotCoveredReason::ReadBeforeEnd
-            });
-        };
-        if !is_told_apart {
-            return Err(NotCoveredReason::ScopeNotGrouped);
-        }
-        if closed().any(|covered| covered.filter.is_all()) {
-            return Ok((Covered::Everything, state));
-        }
-        let projects = closed()
-            .flat_map(|covered| covered.filter.ids())
-            .map(|id| self.symbols.of(id))
-            .collect();
-        Ok((Covered::Projects(projects), state))
+        covered(self.endpoint, coverage, self.scope.dimensions(), self.symbols)
     }
 
     /// The export's groups without those of projects that no read of the window asked for, which are noted.
@@ -437,24 +406,6 @@ pub(super) fn chosen(endpoint: Endpoint, bits: u32) -> Vec<Metric> {
         .filter(|(place, _)| bits & (1 << place) != 0)
         .map(|(_, metric)| *metric)
         .collect()
-}
-
-/// The dimensions that the complete reads of the window told apart: every one was grouped by them, and not for every one
-/// they were empty throughout.
-fn told_apart(endpoint: Endpoint, coverage: &[LedgerCoverage]) -> DimensionSet {
-    let closed = || {
-        coverage
-            .iter()
-            .filter(|covered| covered.state != WindowState::Open)
-    };
-    let grouped = closed().fold(endpoint.dimensions(), |all, covered| {
-        all.intersection(covered.grouped_by)
-    });
-    let empty = closed()
-        .map(|covered| covered.empty)
-        .reduce(DimensionSet::intersection)
-        .unwrap_or(DimensionSet::EMPTY);
-    grouped.difference(empty)
 }
 
 impl ScopeSymbols {

@@ -5,6 +5,9 @@ use std::io;
 
 use usage_core::{Endpoint, Metric, Width, Window};
 
+use super::guard::RECORD_LIMIT;
+use crate::costs::CostCsvError;
+
 /// An export cannot be used. The message is one line that names the file and, where there is one, the line.
 #[derive(Debug)]
 pub struct ExportError {
@@ -120,6 +123,9 @@ pub enum ExportProblem {
         /// The metric.
         metric: Metric,
     },
+    /// A costs export says something that cannot be.
+    #[error(transparent)]
+    CostRow(#[from] CostCsvError),
     /// Two files have different rows of one window.
     #[error("has other usage of {endpoint} in the window {window} than {other}; give only the newer one")]
     Disagree {
@@ -130,9 +136,24 @@ pub enum ExportProblem {
         /// The other file.
         other: String,
     },
+    /// Two files say different things of what was charged in one window.
+    #[error("has other costs in the window {window} than {other}; give only the newer one")]
+    CostsDisagree {
+        /// The window.
+        window: Window,
+        /// The other file.
+        other: String,
+    },
     /// The file grew or was replaced.
     #[error("changed while it was read; try again")]
     Changed,
+}
+
+impl ExportProblem {
+    /// A row passes the limit.
+    pub(crate) const fn too_long() -> Self {
+        Self::RecordTooLong { limit: RECORD_LIMIT }
+    }
 }
 
 impl ExportError {

@@ -71,6 +71,11 @@ impl Columns {
         }
     }
 
+    /// Whether there is nothing but times, as the provider writes it where there was nothing to export.
+    pub(crate) const fn has_times_only(&self) -> bool {
+        self.metrics.is_empty() && self.dimensions.is_empty() && self.unknown.is_empty()
+    }
+
     /// The dimensions that have a column.
     pub(crate) fn dimension_set(&self) -> DimensionSet {
         self.dimensions.iter().map(|(dimension, _)| *dimension).collect()
@@ -116,9 +121,9 @@ impl Columns {
     }
 
     /// The endpoints whose required metrics all have a column, and that report every metric that has one. A file with
-    /// nothing but times, as the provider writes it where there was no usage, may be of any.
+    /// nothing but times may be of any.
     fn fitting(&self) -> Vec<Endpoint> {
-        if self.metrics.is_empty() && self.dimensions.is_empty() && self.unknown.is_empty() {
+        if self.has_times_only() {
             return Endpoint::USAGE.to_vec();
         }
         let has = |metric: &Metric| self.metrics.iter().any(|(column, _)| column == metric);

@@ -4,6 +4,7 @@ mod error;
 mod file_windows;
 mod guard;
 mod header;
+mod kind;
 mod order;
 mod rows;
 mod sort;
@@ -15,7 +16,9 @@ use usage_core::{DimensionSet, Endpoint, Metric, Width};
 
 pub use error::{ExportError, ExportProblem};
 pub(crate) use file_windows::FileCounts;
+pub(crate) use guard::{Guard, RecordTooLong};
 use header::Columns;
+pub use kind::Export;
 pub use source::{ExportFile, ExportSource, ExportText};
 pub(crate) use windows::{ExportWindow, ExportWindows};
 

@@ -6,7 +6,7 @@ use csv::ByteRecord;
 use usage_core::{Dimension, Endpoint, Width, Window};
 
 use super::error::{ExportError, ExportProblem};
-use super::guard::{Guard, RECORD_LIMIT, RecordTooLong};
+use super::guard::{Guard, RecordTooLong};
 use super::header::Columns;
 use super::source::ExportSource;
 use super::value;
@@ -295,9 +295,7 @@ fn wrong_csv(source: &dyn ExportSource, error: csv::Error) -> ExportError {
                 .get_ref()
                 .and_then(|inner| inner.downcast_ref::<RecordTooLong>());
             match too_long {
-                Some(RecordTooLong { line }) => {
-                    ExportError::of_line(file, *line, ExportProblem::RecordTooLong { limit: RECORD_LIMIT })
-                }
+                Some(RecordTooLong { line }) => ExportError::of_line(file, *line, ExportProblem::too_long()),
                 None => ExportError::of_file(file, error),
             }
         }

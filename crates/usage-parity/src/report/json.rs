@@ -3,10 +3,12 @@
 use std::io::{self, Write};
 
 use serde::Serialize;
-use usage_core::{Metric, Metrics, format_instant};
+use usage_core::{Endpoint, Metric, Metrics, WindowRange, WindowState, format_instant};
 
 use super::ReportFacts;
-use crate::diff::{CompareOptions, Comparison, Spool, Surface, Verdict};
+use crate::diff::{
+    Coarsened, CompareOptions, Comparison, InspectedFile, NotCovered, OpenWindow, Spool, Surface, Verdict,
+};
 
 /// The version of the report's form. It grows when a field changes its meaning or goes, not when one comes.
 const VERSION: u32 = 1;
@@ -39,12 +41,20 @@ impl Comparison {
         object.list("restatedSince", &mut self.restated_since)?;
         object.list("notCoveredGroups", &mut self.not_covered_groups)?;
         object.list("withoutMetadata", &mut self.without_metadata)?;
-        object.field("coarsened", &coarsened(self))?;
-        object.field("coverage", &coverage(self))?;
-        object.field("ledger", &ledger(self, facts))?;
-        let paths: Vec<&str> = self.files.iter().map(|file| file.path.as_str()).collect();
+        object.field("coarsened", &coarsened(&self.coarsened))?;
+        let states = self.surfaces.iter().flat_map(|surface| &surface.states);
+        let between = self.between_exports.iter().copied();
+        let coverage = coverage(states, between, &self.not_covered, &self.open);
+        object.field("coverage", &coverage)?;
+        if let Some(costs) = &mut self.costs {
+            object.object("costs", |object| costs.write_json(object))?;
+        }
+        object.field("ledger", &ledger(verdict, facts))?;
+        let costs_files = self.costs.iter().flat_map(|costs| &costs.files);
+        let files: Vec<&InspectedFile> = self.files.iter().chain(costs_files).collect();
+        let paths: Vec<&str> = files.iter().map(|file| file.path.as_str()).collect();
         object.field("inspectedCsvFiles", &paths)?;
-        object.field("csvFiles", &self.files)?;
+        object.field("csvFiles", &files)?;
         object.field("skippedFiles", &facts.skipped_files)?;
         object.finish()
     }
@@ -167,7 +177,7 @@ impl Serialize for Sums {
     }
 }
 
-fn coarsened(comparison: &Comparison) -> impl Serialize {
+pub(super) fn coarsened(list: &[Coarsened]) -> impl Serialize + use<> {
     #[derive(Serialize)]
     #[serde(rename_all = "camelCase")]
     struct Line {
@@ -177,7 +187,7 @@ fn coarsened(comparison: &Comparison) -> impl Serialize {
         first_window_start: String,
         last_window_start: String,
     }
-    let lines = comparison.coarsened.iter().map(|coarsened| Line {
+    let lines = list.iter().map(|coarsened| Line {
         endpoint: coarsened.endpoint,
         dimension: coarsened.dimension,
         windows: coarsened.windows,
@@ -187,7 +197,12 @@ fn coarsened(comparison: &Comparison) -> impl Serialize {
     lines.collect::<Vec<_>>()
 }
 
-fn coverage(comparison: &Comparison) -> impl Serialize {
+pub(super) fn coverage<'a>(
+    states: impl Iterator<Item = (&'a WindowState, &'a u64)>,
+    between_exports: impl Iterator<Item = (Endpoint, WindowRange)>,
+    not_covered: &[NotCovered],
+    open: &[OpenWindow],
+) -> impl Serialize {
     #[derive(Serialize)]
     #[serde(rename_all = "camelCase")]
     struct Coverage {
@@ -215,13 +230,12 @@ fn coverage(comparison: &Comparison) -> impl Serialize {
         db_groups: u64,
     }
     let mut compared = std::collections::BTreeMap::new();
-    for (state, windows) in comparison.surfaces.iter().flat_map(|surface| &surface.states) {
+    for (state, windows) in states {
         *compared.entry(state.to_string()).or_default() += windows;
     }
     Coverage {
         compared,
-        not_covered: comparison
-            .not_covered
+        not_covered: not_covered
             .iter()
             .map(|found| Line {
                 endpoint: found.endpoint,
@@ -232,8 +246,7 @@ fn coverage(comparison: &Comparison) -> impl Serialize {
                 db_groups: found.db_groups,
             })
             .collect(),
-        open: comparison
-            .open
+        open: open
             .iter()
             .map(|open| Line {
                 endpoint: open.endpoint,
@@ -244,11 +257,9 @@ fn coverage(comparison: &Comparison) -> impl Serialize {
                 db_groups: open.db_groups,
             })
             .collect(),
-        between_exports: comparison
-            .between_exports
-            .iter()
+        between_exports: between_exports
             .map(|(endpoint, windows)| Span {
-                endpoint: *endpoint,
+                endpoint,
                 window_start_iso: format_instant(windows.start()),
                 window_end_iso: format_instant(windows.end()),
             })
@@ -256,41 +267,65 @@ fn coverage(comparison: &Comparison) -> impl Serialize {
     }
 }
 
-fn ledger<'a>(comparison: &Comparison, facts: &'a ReportFacts) -> Option<&'a super::LedgerFacts> {
-    (comparison.verdict() != Verdict::NoLedger).then_some(&facts.ledger)
+fn ledger(verdict: Verdict, facts: &ReportFacts) -> Option<&super::LedgerFacts> {
+    (verdict != Verdict::NoLedger).then_some(&facts.ledger)
 }
 
 /// A JSON object, written field by field.
-struct Object<'a> {
+pub(super) struct Object<'a> {
     out: &'a mut dyn Write,
+    indent: String,
     is_first: bool,
 }
 
 impl<'a> Object<'a> {
     fn new(out: &'a mut dyn Write) -> io::Result<Self> {
-        out.write_all(b"{")?;
-        Ok(Self { out, is_first: true })
+        Self::indented(out, String::new())
     }
 
-    fn field(&mut self, name: &str, value: &impl Serialize) -> io::Result<()> {
+    fn indented(out: &'a mut dyn Write, indent: String) -> io::Result<Self> {
+        out.write_all(b"{")?;
+        Ok(Self {
+            out,
+            indent,
+            is_first: true,
+        })
+    }
+
+    pub(super) fn field(&mut self, name: &str, value: &impl Serialize) -> io::Result<()> {
         self.name(name)?;
         let text = serde_json::to_string_pretty(value)?;
-        self.out.write_all(text.replace('\n', "\n  ").as_bytes())
+        let line_break = format!("\n{}  ", self.indent);
+        self.out.write_all(text.replace('\n', &line_break).as_bytes())
     }
 
-    fn list(&mut self, name: &str, list: &mut Spool) -> io::Result<()> {
+    pub(super) fn list(&mut self, name: &str, list: &mut Spool) -> io::Result<()> {
         self.name(name)?;
-        list.write(self.out, "  ")
+        let indent = format!("{}  ", self.indent);
+        list.write(self.out, &indent)
+    }
+
+    fn object(&mut self, name: &str, fill: impl FnOnce(&mut Object<'_>) -> io::Result<()>) -> io::Result<()> {
+        self.name(name)?;
+        let indent = format!("{}  ", self.indent);
+        let mut object = Object::indented(self.out, indent)?;
+        fill(&mut object)?;
+        object.close()
     }
 
     fn name(&mut self, name: &str) -> io::Result<()> {
         let comma = if self.is_first { "" } else { "," };
         self.is_first = false;
-        write!(self.out, "{comma}\n  \"{name}\": ")
+        write!(self.out, "{comma}\n{}  \"{name}\": ", self.indent)
     }
 
-    fn finish(self) -> io::Result<()> {
-        self.out.write_all(b"\n}\n")?;
+    fn close(&mut self) -> io::Result<()> {
+        write!(self.out, "\n{}}}", self.indent)
+    }
+
+    fn finish(mut self) -> io::Result<()> {
+        self.close()?;
+        self.out.write_all(b"\n")?;
         self.out.flush()
     }
 }

@@ -1,7 +1,10 @@
 //! What a comparison found, for scripts and for people.
 
+mod costs_json;
+mod costs_text;
 mod json;
 mod text;
+mod words;
 
 use std::collections::BTreeMap;
 

@@ -2,13 +2,14 @@
 
 use std::fmt::{self, Write as _};
 
-use usage_core::{Dimension, Metric, Width, WindowRange, format_instant};
+use usage_core::{Dimension, Metric};
 
 use super::ReportFacts;
-use crate::diff::{Comparison, Difference, DifferenceKind, NotCoveredReason, Surface, Verdict};
-
-/// How many of a list are shown; the JSON form has all.
-const SHOWN: usize = 10;
+use super::words::{
+    SHOWN, are, coarse_dimensions, count, days, grouped, more, never_read, signed, signed_plain, start_of,
+    words_of, write_counts, write_gaps, write_table,
+};
+use crate::diff::{Comparison, Difference, DifferenceKind, Surface, Verdict};
 
 impl Comparison {
     /// The report in words: the verdict, the totals side by side, what differs most and why.
@@ -20,14 +21,25 @@ impl Comparison {
     }
 
     fn write_text(&self, facts: &ReportFacts, f: &mut String) -> fmt::Result {
-        self.write_verdict(facts, f)?;
-        for surface in &self.surfaces {
-            self.write_surface(surface, f)?;
+        let has_usage = !self.files.is_empty();
+        match &self.costs {
+            Some(costs) if has_usage => {
+                writeln!(
+                    f,
+                    "{} (usage: {}; costs: {})\n",
+                    words_of(self.verdict()),
+                    words_of(self.usage_verdict()).to_lowercase(),
+                    words_of(costs.verdict()).to_lowercase()
+                )?;
+                self.write_usage(facts, f)?;
+                writeln!(f)?;
+                costs.write_text(facts, f)?;
+            }
+            Some(costs) => costs.write_text(facts, f)?,
+            None => self.write_usage(facts, f)?,
         }
-        self.write_counts(f)?;
-        self.write_gaps(f)?;
-        self.write_differences(f)?;
-        for file in &self.files {
+        let costs_files = self.costs.iter().flat_map(|costs| &costs.files);
+        for file in self.files.iter().chain(costs_files) {
             let rows = count(file.rows, "row");
             let idle = count(file.idle_rows, "idle row");
             write!(f, "\n{}: {}, {rows}, {idle}", file.path, file.endpoint)?;
@@ -49,6 +61,16 @@ impl Comparison {
         writeln!(f)
     }
 
+    fn write_usage(&self, facts: &ReportFacts, f: &mut String) -> fmt::Result {
+        self.write_verdict(facts, f)?;
+        for surface in &self.surfaces {
+            self.write_surface(surface, f)?;
+        }
+        self.write_counts(f)?;
+        write_gaps(self.between_exports.iter().copied(), &self.not_covered, f)?;
+        self.write_differences(f)
+    }
+
     fn write_verdict(&self, facts: &ReportFacts, f: &mut String) -> fmt::Result {
         let counts = &self.counts;
         let equal = counts.matched + counts.matched_coarse;
@@ -57,7 +79,7 @@ impl Comparison {
             Some(account) => format!(" of {account}"),
             None => String::new(),
         };
-        match self.verdict() {
+        match self.usage_verdict() {
             Verdict::Matched => writeln!(
                 f,
                 "MATCHED: {} in {windows} of the export and of the ledger{account} are equal{}",
@@ -65,7 +87,7 @@ impl Comparison {
                 within_tolerance(counts.matched_within_tolerance),
             ),
             Verdict::MatchedCoarse => {
-                let dimensions = self.coarse_dimensions();
+                let dimensions = coarse_dimensions(&self.coarsened);
                 writeln!(
                     f,
                     "MATCHED, BUT COARSE: {} in {windows} are equal only when summed over {dimensions}, which the \
@@ -89,7 +111,7 @@ impl Comparison {
                 if self.coarsened.is_empty() {
                     return Ok(());
                 }
-                let dimensions = self.coarse_dimensions();
+                let dimensions = coarse_dimensions(&self.coarsened);
                 writeln!(
                     f,
                     "The ledger does not tell {dimensions} apart: both sides were summed over it."
@@ -113,40 +135,22 @@ impl Comparison {
         }
     }
 
-    fn coarse_dimensions(&self) -> String {
-        let mut names: Vec<&str> = Vec::new();
-        for coarsened in &self.coarsened {
-            if !names.contains(&coarsened.dimension.as_str()) {
-                names.push(coarsened.dimension.as_str());
-            }
-        }
-        names.join(", ")
-    }
-
     fn write_surface(&self, surface: &Surface, f: &mut String) -> fmt::Result {
         let range = surface
             .range
             .map_or_else(|| "no window".to_owned(), |range| days(&range));
         writeln!(f, "\n{}, {range}", surface.endpoint)?;
-        let has_ledger = self.verdict() != Verdict::NoLedger;
         let rows: Vec<[String; 4]> = surface
             .metrics
             .iter()
             .filter_map(|metric| total_row(surface, *metric))
             .collect();
-        let header = ["", "export", "ledger", "difference"].map(str::to_owned);
-        let columns = if has_ledger { 4 } else { 2 };
-        let width = |column: usize| {
-            let cells = rows.iter().chain([&header]).map(|row| row[column].len());
-            cells.max().unwrap_or(0)
+        let columns = if self.usage_verdict() == Verdict::NoLedger {
+            2
+        } else {
+            4
         };
-        for row in [&header].into_iter().chain(&rows) {
-            let mut line = format!("  {:<1$}", row[0], width(0));
-            for (column, cell) in row.iter().enumerate().take(columns).skip(1) {
-                write!(line, "  {cell:>0$}", width(column))?;
-            }
-            writeln!(f, "{}", line.trim_end())?;
-        }
+        write_table(&rows, columns, f)?;
         if !surface.not_exported.is_empty() {
             let names: Vec<&str> = surface
                 .not_exported
@@ -168,7 +172,7 @@ impl Comparison {
     fn write_counts(&self, f: &mut String) -> fmt::Result {
         let counts = &self.counts;
         writeln!(f)?;
-        for (number, words) in [
+        let counts = [
             (counts.matched, "groups matched"),
             (counts.matched_coarse, "groups matched only coarsely"),
             (counts.mismatched, "groups with other numbers"),
@@ -197,42 +201,9 @@ impl Comparison {
                 counts.without_metadata_db,
                 "groups of the ledger without project, key and user",
             ),
-        ] {
-            if number > 0 || (words == "groups matched" && self.verdict() != Verdict::NoLedger) {
-                writeln!(f, "  {:>11}  {words}", grouped(number.into()))?;
-            }
-        }
-        Ok(())
-    }
-
-    fn write_gaps(&self, f: &mut String) -> fmt::Result {
-        for (endpoint, windows) in &self.between_exports {
-            writeln!(
-                f,
-                "\nnot compared: {endpoint} {}, between the exports; --from and --to ask for it",
-                days(windows)
-            )?;
-        }
-        if !self.not_covered.is_empty() {
-            writeln!(f, "\nnever read completely:")?;
-        }
-        for found in self.not_covered.iter().take(SHOWN) {
-            let why = match found.reason {
-                NotCoveredReason::NeverRead => "no read on record",
-                NotCoveredReason::ReadBeforeEnd => "read before the end, and not again",
-                NotCoveredReason::ScopeNotGrouped => "read without the dimension of --project or --user",
-            };
-            writeln!(
-                f,
-                "  {} {}: {why}; {} in the export, {} in the ledger",
-                found.endpoint,
-                days(&found.windows),
-                count(found.csv_groups, "group"),
-                grouped(found.db_groups.into()),
-            )?;
-            writeln!(f, "    {}", backfill_hint(found.endpoint, &found.windows))?;
-        }
-        more(self.not_covered.len() as u64, SHOWN, f)
+        ];
+        let always = (self.usage_verdict() != Verdict::NoLedger).then_some("groups matched");
+        write_counts(counts, always, f)
     }
 
     fn write_differences(&self, f: &mut String) -> fmt::Result {
@@ -257,11 +228,7 @@ fn write_difference(difference: &Difference, f: &mut String) -> fmt::Result {
         DifferenceKind::MissingInCsv => "missing in the export",
         DifferenceKind::RestatedSince => "restated since the export",
     };
-    let start = key.window.start();
-    let window = match key.window.width() {
-        Width::Day => start.date_naive().to_string(),
-        _ => format_instant(start),
-    };
+    let window = start_of(key.window);
     write!(f, "  {window} {}", key.endpoint)?;
     for dimension in Dimension::USAGE {
         if let Some(value) = key.dimensions.get(dimension) {
@@ -294,93 +261,9 @@ fn total_row(surface: &Surface, metric: Metric) -> Option<[String; 4]> {
     Some([metric.to_string(), cell(csv), cell(db), signed(delta)])
 }
 
-fn backfill_hint(endpoint: usage_core::Endpoint, windows: &WindowRange) -> String {
-    let last = windows.end() - chrono::TimeDelta::seconds(1);
-    let width = match windows.width() {
-        Width::Day => String::new(),
-        width => format!(" --bucket-width {width}"),
-    };
-    format!(
-        "usage backfill --endpoint {endpoint} --start {} --end {}{width}",
-        windows.start().date_naive(),
-        last.date_naive(),
-    )
-}
-
-/// A range as people say it: days, both included, or instants.
-fn days(range: &WindowRange) -> String {
-    let last = range.end() - chrono::TimeDelta::seconds(1);
-    match range.width() {
-        Width::Day if range.len() == 1 => range.start().date_naive().to_string(),
-        Width::Day => format!("{} to {}", range.start().date_naive(), last.date_naive()),
-        width => format!(
-            "{} to {} by {width}",
-            format_instant(range.start()),
-            format_instant(range.end())
-        ),
-    }
-}
-
-fn never_read(windows: u64, groups: u64) -> String {
-    match (windows, groups) {
-        (0, groups) => format!("{} of the export", count(groups, "group")),
-        (windows, 0) => count(windows, "window"),
-        (windows, groups) => format!(
-            "{}, with {} of the export",
-            count(windows, "window"),
-            count(groups, "group")
-        ),
-    }
-}
-
 fn within_tolerance(groups: u64) -> String {
     match groups {
         0 => " to the integer".to_owned(),
         groups => format!(", {} of them only within the tolerance", grouped(groups.into())),
     }
-}
-
-fn more(all: u64, shown: usize, f: &mut String) -> fmt::Result {
-    match all.saturating_sub(shown as u64) {
-        0 => Ok(()),
-        rest => writeln!(
-            f,
-            "  … and {} more; the JSON report has all",
-            grouped(rest.into())
-        ),
-    }
-}
-
-fn count(number: u64, one: &str) -> String {
-    let ending = if number == 1 { "" } else { "s" };
-    format!("{} {one}{ending}", grouped(number.into()))
-}
-
-fn are(number: u64, one: &str) -> String {
-    let verb = if number == 1 { "is" } else { "are" };
-    format!("{} {verb}", count(number, one))
-}
-
-/// A number with its sign, also that of a gain.
-fn signed(number: i128) -> String {
-    let sign = if number > 0 { "+" } else { "" };
-    format!("{sign}{}", signed_plain(number))
-}
-
-fn signed_plain(number: i128) -> String {
-    let sign = if number < 0 { "-" } else { "" };
-    format!("{sign}{}", grouped(number.unsigned_abs()))
-}
-
-/// A number with commas between thousands.
-fn grouped(number: u128) -> String {
-    let digits = number.to_string();
-    let mut text = String::with_capacity(digits.len() * 4 / 3);
-    for (place, digit) in digits.chars().enumerate() {
-        if place > 0 && (digits.len() - place).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
 }

@@ -20,7 +20,7 @@ const TOKEN_PRICES: [(&str, TokenPrice); 8] = [
     ),
     (
         "gpt-5-mini-2025-08-07",
-        TokenPrice::new(250_000, 25_000, 2_000_000),
+        TokenPrice::new(250_000, 25_000, 2_000_000).with_priority(9, 5),
     ),
     // One model without a discount for cached input, so that such a price is tested too.
     (
@@ -49,6 +49,8 @@ struct TokenPrice {
     uncached: i64,
     cached: i64,
     output: i64,
+    /// The share of the price that the tier `priority` costs.
+    priority: (i64, i64),
 }
 
 impl TokenPrice {
@@ -57,6 +59,14 @@ impl TokenPrice {
             uncached,
             cached,
             output,
+            priority: (2, 1),
+        }
+    }
+
+    const fn with_priority(self, numerator: i64, denominator: i64) -> Self {
+        Self {
+            priority: (numerator, denominator),
+            ..self
         }
     }
 }
@@ -200,10 +210,10 @@ fn tokens(dimensions: &Dimensions, usage: &Sum) -> Result<Vec<Charged>, NoPrice>
         let has_input = uncached != 0 || cached != 0 || written != 0;
         return Ok(has_input.then(|| free(model)).into_iter().collect());
     }
-    let (prefix, scaling) = match (dimensions.batch, tier) {
-        (Some(true), _) | (_, Some(FLEX_TIER)) => ("", Scaling::Halved),
-        (_, Some(PRIORITY_TIER)) => ("priority | ", Scaling::Doubled),
-        _ => ("", Scaling::Unchanged),
+    let (prefix, (numerator, denominator)) = match (dimensions.batch, tier) {
+        (Some(true), _) | (_, Some(FLEX_TIER)) => ("", (1, 2)),
+        (_, Some(PRIORITY_TIER)) => ("priority | ", price.priority),
+        _ => ("", (1, 1)),
     };
     let charges = [
         ("input", price.uncached, uncached),
@@ -216,7 +226,8 @@ fn tokens(dimensions: &Dimensions, usage: &Sum) -> Result<Vec<Charged>, NoPrice>
         .filter(|(_, _, quantity)| *quantity != 0)
         .map(|(direction, pico_usd, quantity)| Charged {
             line_item: format!("{prefix}{model}, {direction}"),
-            pico_usd: scaling.of(pico_usd),
+            // Nothing is rounded: every price is even, and divisible by five where that is needed.
+            pico_usd: pico_usd * numerator / denominator,
             quantity,
             unit: Some("tokens"),
         })
@@ -278,34 +289,20 @@ fn find<T: Copy>(prices: &[(&str, T)], model: &str) -> Result<T, NoPrice> {
         .ok_or_else(|| NoPrice::UnknownModel(model.to_owned()))
 }
 
-/// What a tier or the batch API makes of a price.
-#[derive(Clone, Copy)]
-enum Scaling {
-    Unchanged,
-    Doubled,
-    Halved,
-}
-
-impl Scaling {
-    /// Nothing is rounded, since every price is even.
-    const fn of(self, price: i64) -> i64 {
-        match self {
-            Self::Unchanged => price,
-            Self::Doubled => price * 2,
-            Self::Halved => price / 2,
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn every_price_of_a_token_is_even_so_that_half_of_it_is_exact() {
+    fn every_share_of_a_price_is_a_whole_number() {
         for (model, price) in TOKEN_PRICES {
             for pico_usd in [price.uncached, price.cached, price.output] {
                 assert!(pico_usd > 0 && pico_usd % 2 == 0, "{model}: {pico_usd}");
+                assert_eq!(
+                    pico_usd * price.priority.0 % price.priority.1,
+                    0,
+                    "{model}: {pico_usd}"
+                );
             }
         }
     }

@@ -3,9 +3,9 @@
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
-use usage_core::{DedupeKey, Window, WindowRange};
+use usage_core::{DedupeKey, Width, Window, WindowRange};
 use usage_parity::{LedgerChange, LedgerCoverage, LedgerReader, LedgerRow, LedgerSelection};
-use usage_store::{AccountScope, CoverageQuery, EventQuery, Ledger, StoreError, StoredAccount};
+use usage_store::{AccountScope, Coverage, CoverageQuery, EventQuery, Ledger, StoreError, StoredAccount};
 
 /// Events in one page.
 const PAGE: usize = 5_000;
@@ -57,18 +57,7 @@ impl LedgerReader for LedgerBridge {
             windows,
         }))?;
         self.reading = Some(self.runtime.spawn(read_ahead(self.ledger.clone(), events, send)));
-        Ok(covered
-            .into_iter()
-            .filter(|covered| covered.window.width() == selection.width)
-            .map(|covered| LedgerCoverage {
-                window: covered.window,
-                filter: covered.filter,
-                grouped_by: covered.grouped_by,
-                empty: covered.empty,
-                state: covered.state,
-                run_id: covered.run_id,
-            })
-            .collect())
+        Ok(covered_windows(covered, selection.width))
     }
 
     fn rows(&mut self) -> Result<Vec<LedgerRow>, StoreError> {
@@ -105,9 +94,25 @@ impl LedgerReader for LedgerBridge {
     }
 }
 
+/// Coverage of one width as parity reads it.
+pub(super) fn covered_windows(covered: Vec<Coverage>, width: Width) -> Vec<LedgerCoverage> {
+    covered
+        .into_iter()
+        .filter(|covered| covered.window.width() == width)
+        .map(|covered| LedgerCoverage {
+            window: covered.window,
+            filter: covered.filter,
+            grouped_by: covered.grouped_by,
+            empty: covered.empty,
+            state: covered.state,
+            run_id: covered.run_id,
+        })
+        .collect()
+}
+
 /// The range as whole windows; `None` where it is open at an end, for everything from there on is read in order, and
 /// reading stops with the export.
-fn windows_of(selection: &LedgerSelection) -> Option<WindowRange> {
+pub(super) fn windows_of(selection: &LedgerSelection) -> Option<WindowRange> {
     let start = selection.range.from?;
     let end = selection.range.to.unwrap_or(LAST);
     WindowRange::covering(start, end, selection.width).ok()

@@ -50,7 +50,8 @@ impl Organization {
     /// Prices are the simulator's own and simpler than the provider's: a model has one price each for uncached input,
     /// cached input and output, of any modality. Input written to the cache is charged as uncached; a fine-tuned
     /// model that [`Organization::generate`] invents costs what its base costs. The tier `incentivized-tier` is free;
-    /// the batch API (of any tier) and the tier `flex` cost half, the tier `priority` costs double, every other tier
+    /// the batch API (of any tier) and the tier `flex` cost half, the tier `priority` costs double (of `gpt-5-mini`
+    /// nine fifths), every other tier
     /// costs what the table says. Embeddings are charged by the token, images by the image, speech by the character,
     /// transcriptions by the second, web searches, file searches and code interpreters by the call or session;
     /// moderation is free, and vector stores are not charged for: give a [`CostCharge`] for storage.
