@@ -44,6 +44,8 @@ impl Provider {
                 groups_per_day,
                 bursts: 1,
                 idle_days_percent: 0,
+                // Every tier of these has a price, so that a run in order has nothing to tell.
+                models: 2,
                 ..Generate::default()
             }),
             KEY,

@@ -49,6 +49,8 @@ pub async fn demo(progress: &dyn Progress, stop: watch::Receiver<bool>) -> Resul
     let simulator = Simulator::builder()
         .organization(Organization::generate(&generate))
         .key(AdminKey::owner(KEY))
+        // What the provider did not tell apart at that time would only be a warning here.
+        .api_key_costs_since(windows.start())
         .start()
         .await
         .map_err(|error| cannot(&error))?;
