@@ -160,7 +160,10 @@ pub(crate) enum Command {
         after_help = "Example: usage parity --csv completions_usage_2025-09-01_2025-10-01.csv --label september"
     )]
     Parity(ParityArguments),
-    /// Write usage events as JSON lines, as CSV, or as the provider's own CSV export
+    /// Write usage events or costs as JSON lines, as CSV, as the provider's own CSV export, or as FOCUS
+    ///
+    /// Usage events unless --endpoint costs is named; a FOCUS file (version 1.4, Cost and Usage) is always of costs. What
+    /// is not in that file is told on standard error: usage that was not charged, and days whose costs were not read.
     #[command(after_help = "Example: usage export --format csv --start 2025-09-01 --output september.csv")]
     Export(ExportArguments),
     /// Bring in what another system stored
@@ -284,7 +287,7 @@ pub(crate) struct StatusArguments {
 /// `usage export`
 #[derive(Args)]
 pub(crate) struct ExportArguments {
-    /// How the events are written
+    /// How the events or costs are written
     #[arg(long)]
     pub(crate) format: ExportFormat,
     /// The first UTC day [default: the first in the ledger]
@@ -343,6 +346,11 @@ impl Selection {
         self.endpoints_or(|endpoint| !endpoint.is_costs())
     }
 
+    /// The endpoints asked for, each once; none where none was named.
+    pub(crate) fn named_endpoints(&self) -> Vec<Endpoint> {
+        each_once(self.endpoints.clone())
+    }
+
     /// The endpoints asked for, each once; where none was named, every one that can be asked for windows of the width.
     pub(crate) fn endpoints_of(&self, width: Width) -> Vec<Endpoint> {
         self.endpoints_or(|endpoint| endpoint.has_width(width))
@@ -373,15 +381,17 @@ pub(crate) enum OutputFormat {
     Json,
 }
 
-/// How usage events are written.
+/// How usage events and costs are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum ExportFormat {
     /// One JSON object a line
     Jsonl,
-    /// One row an event, with the names of the JSON form
+    /// One row an event or a cost, with the names of the JSON form
     Csv,
     /// As the provider's own export of one endpoint, column for column; completions unless one is named
     ProviderCsv,
+    /// Costs as the FinOps Open Cost and Usage Specification 1.4 has them, as CSV
+    Focus,
 }
 
 /// `org-AbC123` or `openai/org-AbC123`. An organisation without a provider is `OpenAI`'s.

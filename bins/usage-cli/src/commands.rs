@@ -29,7 +29,7 @@ use crate::arguments::{
     CognitrackArguments, Command, ExportArguments, ExportFormat, ImportCommand, KeysCommand, NamesCommand,
     OutputFormat, ParityArguments, PricesCommand, RepriceArguments,
 };
-use crate::output::{print, print_json, print_with, refuse};
+use crate::output::{print, print_json, print_with, refuse, warn};
 use crate::progress::TerminalProgress;
 
 /// A secret is one line; whoever pipes in more has the wrong file.
@@ -315,18 +315,24 @@ async fn run_export(app: &App, arguments: ExportArguments) -> Result<Exit, AppEr
             ExportFormat::Jsonl => ExportLayout::JsonLines,
             ExportFormat::Csv => ExportLayout::Csv,
             ExportFormat::ProviderCsv => ExportLayout::ProviderCsv,
+            ExportFormat::Focus => ExportLayout::Focus,
         },
         first_day: arguments.start,
         last_day: arguments.end,
         width: arguments.bucket_width,
-        endpoints: arguments.selection.usage_endpoints(),
+        endpoints: arguments.selection.named_endpoints(),
         accounts: arguments.selection.accounts(),
         output: arguments.output,
     };
     match export::export(app, options).await {
         // Whoever reads has seen enough, as `head` does.
         Err(AppError::Stream { source, .. }) if source.kind() == io::ErrorKind::BrokenPipe => Ok(Exit::Clean),
-        written => written.map(|_| Exit::Clean),
+        written => {
+            for warning in written?.warnings {
+                warn(&warning);
+            }
+            Ok(Exit::Clean)
+        }
     }
 }
 

@@ -43,6 +43,11 @@ pub(crate) fn complain(message: &str) {
     let _ = writeln!(io::stderr(), "error: {}", hide_secrets(message));
 }
 
+/// Says in one line what whoever reads a result must know.
+pub(crate) fn warn(message: &str) {
+    let _ = writeln!(io::stderr(), "warning: {}", hide_secrets(message));
+}
+
 fn write(text: &str) -> Result<(), AppError> {
     let mut out = io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {

@@ -84,7 +84,9 @@ impl Progress for TerminalProgress {
                         };
                         let noun = if endpoint.is_costs() { "cost" } else { "event" };
                         let plural = if events == 1 { "" } else { "s" };
-                        tell(&format!("read {endpoint} {first}{until}: {events} {noun}{plural}"));
+                        tell(&format!(
+                            "read {endpoint} {first}{until}: {events} {noun}{plural}"
+                        ));
                     }
                     // It was not read, and the issue has said so.
                     (None, None) => {}

@@ -2,10 +2,11 @@
 
 use std::path::PathBuf;
 
-use usage_core::{Account, InvalidRange, Issue, ParseAccountError, Provider};
+use usage_core::{Account, InvalidRange, Issue, ParseAccountError, Provider, Width};
 use usage_fixtures::FixtureError;
 use usage_ingest::{CheckError, PlanError};
 use usage_parity::ProviderCsvError;
+use usage_parity::costs::CostCsvWriteError;
 use usage_pricing::CatalogueError;
 use usage_providers::{InvalidBaseUrl, InvalidOptions, ReadError};
 use usage_store::StoreError;
@@ -92,6 +93,15 @@ pub enum AppError {
         "the provider's export holds one endpoint, and {0} are named; name one with --endpoint, or use --format csv"
     )]
     SeveralEndpoints(usize),
+    /// Costs and usage have different columns.
+    #[error("costs and usage do not go into one export; name --endpoint costs alone, or leave it out")]
+    CostsAndUsage,
+    /// Costs have no windows of this width.
+    #[error("costs come by the day only; leave out --bucket-width {0}")]
+    CostsOfWidth(Width),
+    /// A FOCUS file is about charges.
+    #[error("a FOCUS file holds costs; leave out --endpoint, or use --format csv for usage")]
+    FocusOfUsage,
     /// The text is no id.
     #[error("`{0}` is no key id; see `usage keys list`")]
     KeyId(String),
@@ -104,6 +114,9 @@ pub enum AppError {
     /// An export cannot be written.
     #[error(transparent)]
     ProviderCsv(#[from] ProviderCsvError),
+    /// An export of costs cannot be written.
+    #[error(transparent)]
+    CostCsv(#[from] CostCsvWriteError),
     /// A comparison could not be made.
     #[error("{0}")]
     Parity(String),

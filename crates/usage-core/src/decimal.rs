@@ -61,6 +61,16 @@ impl Decimal {
         nanos.into_bigint_and_scale().0.to_i64()
     }
 
+    /// The number times this power of ten, exactly: its point moves to the right, or to the left for a power below zero.
+    #[must_use]
+    pub fn shifted(&self, power: i32) -> Self {
+        let (coefficient, scale) = self.0.as_bigint_and_scale();
+        Self(BigDecimal::new(
+            coefficient.into_owned(),
+            scale - i64::from(power),
+        ))
+    }
+
     /// The number rounded half to even to so many places.
     #[must_use]
     pub fn rounded(&self, places: u32) -> Self {
@@ -425,6 +435,19 @@ mod tests {
             ("9300000000", None),
         ] {
             assert_eq!(text.parse::<Decimal>().unwrap().to_nanos(), nanos, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_point_moves_without_losing_a_digit() {
+        for (number, power, shifted) in [
+            ("107311506", -6, "107.311506"),
+            ("1.5", 3, "1500"),
+            ("-0.000000000000000000000000000000000000001", -6, "-1e-45"),
+            ("0E-6176", 6, "0"),
+        ] {
+            let read = |text: &str| text.parse::<Decimal>().unwrap();
+            assert_eq!(read(number).shifted(power), read(shifted), "{number}");
         }
     }
 

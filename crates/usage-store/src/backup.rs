@@ -144,13 +144,16 @@ fn check(path: &str, state: &SchemaState) -> Result<BackupCounts, StoreError> {
     })
 }
 
-/// Windows whose events are not as many as the read of every project found, unless a later read of some projects
+/// Windows whose events or costs are not as many as the read of every project found, unless a later read of some projects
 /// changed them.
 const TORN: &str = "SELECT count(*) AS count FROM usage_coverage c WHERE c.project_filter = '' \
     AND NOT EXISTS (SELECT 1 FROM usage_coverage l WHERE l.account_id = c.account_id AND l.endpoint = c.endpoint \
         AND l.width_seconds = c.width_seconds AND l.window_start = c.window_start AND l.project_filter <> '' \
         AND l.read_started_at >= c.read_started_at) \
     AND c.event_count <> (SELECT count(*) FROM usage_events e WHERE e.window_start = c.window_start \
+        AND e.window_end = c.window_start + c.width_seconds AND e.account_id = c.account_id \
+        AND e.endpoint = c.endpoint) \
+    + (SELECT count(*) FROM cost_events e WHERE e.window_start = c.window_start \
         AND e.window_end = c.window_start + c.width_seconds AND e.account_id = c.account_id \
         AND e.endpoint = c.endpoint)";
 

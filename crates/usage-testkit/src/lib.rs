@@ -2,7 +2,9 @@
 
 mod cluster;
 mod database;
+mod focus_toolkit;
 mod server;
 
 pub use cluster::PostgresCluster;
 pub use database::PostgresDatabase;
+pub use focus_toolkit::FocusToolkit;

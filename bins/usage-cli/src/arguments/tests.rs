@@ -199,6 +199,7 @@ fn a_backfill_takes_every_flag() {
     let none = backfill("usage backfill");
     assert_eq!(none.selection.endpoints(), Endpoint::ALL);
     assert_eq!(none.selection.usage_endpoints(), Endpoint::USAGE);
+    assert_eq!(none.selection.named_endpoints(), []);
     assert_eq!(none.selection.endpoints_of(Width::Hour), Endpoint::USAGE);
     assert!(none.selection.accounts().is_empty() && none.group_by.is_empty());
     assert!(!(none.plan || none.force || none.accept_retractions || none.artifact));

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 
 use serde_json::Value;
-use usage_core::{Endpoint, Width, WindowRange, parse_day};
+use usage_core::{Endpoint, NanoUsd, Width, WindowRange, parse_day};
 use usage_simulator::{Generate, Organization};
 
 use crate::fixture::{DatabaseKind, ORGANIZATION, Place, Provider, real_export};
@@ -86,6 +86,54 @@ pub(crate) fn the_csv_has_the_same_sums(kind: DatabaseKind) {
     assert_eq!(from_csv, from_json);
     assert_eq!(from_csv["inputTokens"], 173_264_675);
     assert_eq!(from_csv["numModelRequests"], 1_437);
+}
+
+#[test]
+fn every_event_says_what_it_costs_by_which_price_or_why_it_has_none() {
+    let place_of = |provider| Place::with_key(DatabaseKind::Sqlite, provider);
+    let provider = Provider::of_the_real_month();
+    let place = place_of(&provider);
+    place.backfill_month(&[]).succeeds();
+    let mut month = NanoUsd::ZERO;
+    for event in place.events().lines() {
+        let event: Value = serde_json::from_str(event).unwrap();
+        let cost: NanoUsd = event["costUsd"].as_str().unwrap().parse().unwrap();
+        month = month.checked_add(cost).unwrap();
+        let price = event["priceId"].as_str().unwrap();
+        assert!(price.starts_with("openai/"), "{price}");
+        let is_free = event["serviceTier"] == "incentivized-tier";
+        assert_eq!(cost == NanoUsd::ZERO, is_free, "{event:#}");
+        assert!(event["catalogueVersion"].is_string() && event["unpricedReason"].is_null());
+    }
+    assert_eq!(month.to_string(), "163.7645785");
+
+    let provider = Provider::of(every_endpoint());
+    let place = place_of(&provider);
+    let range = ["backfill", "--start", "2025-09-01", "--end", "2025-09-03"];
+    place
+        .run(&[&range[..], &["--endpoint", "vector_stores"]].concat())
+        .succeeds();
+    let events = place.events();
+    assert!(!events.is_empty());
+    for event in events.lines() {
+        let event: Value = serde_json::from_str(event).unwrap();
+        assert!(event["costUsd"].is_null() && event["priceId"].is_null());
+        assert!(event["catalogueVersion"].is_string(), "{event:#}");
+        assert_eq!(
+            event["unpricedReason"],
+            "stored bytes are a level, not a flow; the time basis of usage_bytes is not documented"
+        );
+    }
+    place.execute("UPDATE usage_events SET price_ref = NULL");
+    for event in place.events().lines() {
+        let event: Value = serde_json::from_str(event).unwrap();
+        for name in ["costUsd", "priceId", "catalogueVersion", "unpricedReason"] {
+            assert!(
+                event[name].is_null(),
+                "{name} of what was never priced: {event:#}"
+            );
+        }
+    }
 }
 
 #[test]

@@ -6,6 +6,7 @@ mod bad_input;
 mod crash;
 mod export;
 mod fixture;
+mod focus;
 mod keys;
 mod lease;
 mod legacy;
@@ -36,6 +37,9 @@ shared::on_both_databases!(
         as the_providers_own_export_comes_back_byte_for_byte,
     crate::export::every_dimension_is_filled_in as every_dimension_is_filled_in,
     crate::export::the_csv_has_the_same_sums as the_csv_has_the_same_sums,
+    crate::focus::costs_come_out_as_the_provider_exports_them as costs_come_out_as_the_provider_exports_them,
+    crate::focus::a_focus_file_is_clean_and_holds_every_charge
+        as a_focus_file_is_clean_and_holds_every_charge,
     crate::bad_input::a_ledger_of_a_newer_version_is_refused as a_ledger_of_a_newer_version_is_refused,
     crate::crash::a_killed_backfill_goes_on_where_it_stopped as a_killed_backfill_goes_on_where_it_stopped,
     crate::lease::an_interrupted_backfill_gives_the_lease_back

@@ -25,6 +25,8 @@ const LINES: &[&[&str]] = &[
     &["keys", "list"],
     &["keys", "list", "--format", "json"],
     &["keys", "check", "1"],
+    // As long as there is no usage, none lacks a price.
+    &["prices", "check"],
     &BACKFILL,
     &[
         "backfill",
@@ -38,6 +40,8 @@ const LINES: &[&[&str]] = &[
     &["backfill", "--plan", "--format", "json"],
     &["status"],
     &["status", "--format", "json"],
+    &["prices", "show", "gpt-5"],
+    &["reprice", "--start", FIRST_DAY, "--end", FIRST_DAY],
     &["export", "--format", "jsonl"],
     &["export", "--format", "csv", "--output", "events.csv"],
     &[
@@ -49,6 +53,16 @@ const LINES: &[&[&str]] = &[
         "--output",
         "provider.csv",
     ],
+    &[
+        "export",
+        "--format",
+        "provider-csv",
+        "--endpoint",
+        "costs",
+        "--output",
+        "costs.csv",
+    ],
+    &["export", "--format", "focus", "--output", "focus.csv"],
     &["parity", "--csv", "provider.csv"],
     &["cleanup", "blank-metadata"],
     &[
@@ -73,7 +87,11 @@ const NEW_MASTER: &str = "new-master.key";
 const WITHOUT_SETTINGS: [&str; 2] = ["demo", "completions"];
 
 /// These open no ledger, so that one that cannot be reached does not matter.
-const WITHOUT_LEDGER: [[&str; 2]; 2] = [["fixtures", "sanitize"], ["fixtures", "summarize"]];
+const WITHOUT_LEDGER: [[&str; 2]; 3] = [
+    ["fixtures", "sanitize"],
+    ["fixtures", "summarize"],
+    ["prices", "show"],
+];
 
 pub(crate) fn no_command_tells_or_stores_a_secret(kind: DatabaseKind) {
     let provider = Provider::of(
@@ -367,6 +385,8 @@ impl Story {
         };
         seen("events.csv");
         seen("provider.csv");
+        seen("costs.csv");
+        seen("focus.csv");
         seen("audit/");
         if let Database::Sqlite(_) = self.place.database {
             seen("ledger.db");

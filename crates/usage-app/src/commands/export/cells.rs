@@ -1,0 +1,64 @@
+//! Cells of the CSV forms that people open in spreadsheets.
+
+/// A text as a cell: quoted where CSV needs it, and led by an apostrophe where a spreadsheet would run it.
+pub(super) fn text(text: &str) -> String {
+    let is_formula = text.starts_with(['=', '+', '-', '@', '\t', '\r']);
+    let text = if is_formula {
+        format!("'{text}")
+    } else {
+        text.to_owned()
+    };
+    if text.contains([',', '"', '\n', '\r']) {
+        format!("\"{}\"", text.replace('"', "\"\""))
+    } else {
+        text
+    }
+}
+
+/// Adds cells as a line.
+pub(super) fn push_line(bytes: &mut Vec<u8>, cells: impl IntoIterator<Item = String>) {
+    for (index, cell) in cells.into_iter().enumerate() {
+        if index > 0 {
+            bytes.push(b',');
+        }
+        bytes.extend_from_slice(cell.as_bytes());
+    }
+    bytes.push(b'\n');
+}
+
+/// The names of the JSON form in its order, for tests that hold the header of the CSV form against it.
+#[cfg(test)]
+pub(super) fn names_of(line: &[u8]) -> String {
+    let text = std::str::from_utf8(line).unwrap().trim();
+    let names: Vec<&str> = text
+        .trim_matches(['{', '}'])
+        .split(",\"")
+        .map(|pair| pair.split('"').find(|part| !part.is_empty()).unwrap())
+        .collect();
+    names.join(",")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_are_quoted_and_never_run() {
+        let cells: Vec<String> = ["gpt-5", "a,b", "say \"hi\"", "=1+1", "-x", "@sum", "=a,b", ""]
+            .map(text)
+            .into();
+        assert_eq!(
+            cells,
+            [
+                "gpt-5",
+                "\"a,b\"",
+                "\"say \"\"hi\"\"\"",
+                "'=1+1",
+                "'-x",
+                "'@sum",
+                "\"'=a,b\"",
+                ""
+            ]
+        );
+    }
+}
