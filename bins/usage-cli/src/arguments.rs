@@ -7,6 +7,7 @@ mod keys;
 mod names;
 mod parity;
 mod prices;
+mod reconcile;
 mod refusal;
 
 use std::ffi::OsString;
@@ -31,6 +32,7 @@ pub(crate) use keys::{AddKeyArguments, KeysCommand};
 pub(crate) use names::NamesCommand;
 pub(crate) use parity::ParityArguments;
 pub(crate) use prices::{PricesCommand, RepriceArguments};
+pub(crate) use reconcile::{ReconcileArguments, ReportFormat};
 pub(crate) use refusal::Refusal;
 
 /// How many days `usage backfill` reads when nobody says which, today included.
@@ -160,6 +162,17 @@ pub(crate) enum Command {
         after_help = "Example: usage parity --csv completions_usage_2025-09-01_2025-10-01.csv --label september"
     )]
     Parity(ParityArguments),
+    /// Compare what usage costs by its prices with what the provider says it charged
+    ///
+    /// Day by day, for every project, model and direction of tokens: equal to the cent, different and by which price, usage
+    /// without cost, cost without usage. All classes with the rounding sum to the provider's total exactly. The report
+    /// goes below --audit-dir. 0: reconciled; 1: the variance passes --max-variance, something is unexplained, a day that
+    /// is over was not read, or the invoice is another; 2: nothing could be reconciled.
+    #[command(
+        after_help = "Examples: usage reconcile --start 2025-09-01 --end 2025-09-30\n          \
+                            usage reconcile --month 2025-09 --invoice 1234.56"
+    )]
+    Reconcile(ReconcileArguments),
     /// Write usage events or costs as JSON lines, as CSV, as the provider's own CSV export, or as FOCUS
     ///
     /// Usage events unless --endpoint costs is named; a FOCUS file (version 1.4, Cost and Usage) is always of costs. What

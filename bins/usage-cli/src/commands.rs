@@ -17,7 +17,7 @@ use usage_app::commands::keys::{AddKeyOptions, RotateKeyOptions};
 use usage_app::commands::reprice::RepriceOptions;
 use usage_app::commands::{
     backfill, backup, cleanup, doctor, export, import, keys, migrate, names, parity, prices, read_only_role,
-    reprice, reseal, status,
+    reconcile, reprice, reseal, status,
 };
 use usage_app::logging::{self, LogLevel};
 use usage_app::settings::{Environment, Origin, Setting, Settings, Sources};
@@ -27,7 +27,7 @@ use usage_core::ProjectFilter;
 use crate::arguments::{
     AddKeyArguments, Arguments, BackfillArguments, BlankMetadataArguments, CleanupCommand,
     CognitrackArguments, Command, ExportArguments, ExportFormat, ImportCommand, KeysCommand, NamesCommand,
-    OutputFormat, ParityArguments, PricesCommand, RepriceArguments,
+    OutputFormat, ParityArguments, PricesCommand, ReconcileArguments, ReportFormat, RepriceArguments,
 };
 use crate::output::{print, print_json, print_with, refuse, warn};
 use crate::progress::TerminalProgress;
@@ -106,6 +106,7 @@ async fn dispatch(arguments: Arguments) -> Result<Exit, AppError> {
         Command::Prices(command) => run_prices(&app()?, command).await,
         Command::Reprice(arguments) => run_reprice(&app()?, arguments).await,
         Command::Parity(arguments) => run_parity(&app()?, arguments).await,
+        Command::Reconcile(arguments) => run_reconcile(&app()?, arguments).await,
         Command::Export(arguments) => run_export(&app()?, arguments).await,
         Command::Import(ImportCommand::Cognitrack(arguments)) => run_import(&app()?, arguments).await,
         Command::Cleanup(CleanupCommand::BlankMetadata(arguments)) => run_cleanup(&app()?, arguments).await,
@@ -277,6 +278,17 @@ async fn run_parity(app: &App, arguments: ParityArguments) -> Result<Exit, AppEr
     match format {
         OutputFormat::Text => print(&report)?,
         OutputFormat::Json => print_with(|out| report.write_json(out))?,
+    }
+    Ok(report.exit())
+}
+
+async fn run_reconcile(app: &App, arguments: ReconcileArguments) -> Result<Exit, AppError> {
+    let format = arguments.format;
+    let mut report = reconcile::reconcile(app, arguments.options()).await?;
+    match format {
+        ReportFormat::Text => print(&report)?,
+        ReportFormat::Json => print_with(|out| report.write_json(out))?,
+        ReportFormat::Csv => print_with(|out| report.write_csv(out))?,
     }
     Ok(report.exit())
 }

@@ -120,6 +120,9 @@ pub enum AppError {
     /// A comparison could not be made.
     #[error("{0}")]
     Parity(String),
+    /// Usage and costs could not be reconciled.
+    #[error("{0}")]
+    Reconcile(String),
     /// There was nothing to compare.
     #[error(
         "nothing could be compared: the export has no window of the range that is over; see --from, --to, --project \

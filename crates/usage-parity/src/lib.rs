@@ -7,6 +7,7 @@ mod groups;
 mod layout;
 mod ledger;
 mod provider_csv;
+pub mod reconcile;
 mod report;
 mod time_range;
 

@@ -28,4 +28,5 @@ pub use listing::{ListedPrice, StalePrice};
 pub use names::{Matched, ResolvedModel};
 pub use rates::{Per, Rates, UnitRate};
 pub use record::{PriceBasis, PriceRecord, PriceRef};
+pub use shares::units_by_class;
 pub use unpriced::Unpriced;

@@ -5,6 +5,13 @@ use usage_core::{Drift, Endpoint, Identity, Metrics, ModalitySplit, TokenSplit};
 use crate::class::PriceClass;
 use crate::unpriced::Unpriced;
 
+/// How much of each price class a row has, whatever it costs; classes without usage are left out.
+///
+/// Fails as pricing the row would where its numbers do not say it.
+pub fn units_by_class(endpoint: Endpoint, metrics: &Metrics) -> Result<Vec<(PriceClass, i64)>, Unpriced> {
+    Ok(Shares::of(endpoint, metrics)?.used().collect())
+}
+
 /// How many units of each class a row has.
 #[derive(Debug, Default)]
 pub(crate) struct Shares {

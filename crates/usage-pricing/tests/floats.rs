@@ -12,6 +12,7 @@ fn no_source_of_the_money_path_names_a_float() {
     for path in [
         "crates/usage-pricing/src",
         "crates/usage-parity/src/costs",
+        "crates/usage-parity/src/reconcile",
         "crates/usage-core/src/money.rs",
         "crates/usage-core/src/decimal.rs",
         "crates/usage-core/src/cost.rs",

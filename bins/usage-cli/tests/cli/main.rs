@@ -16,6 +16,7 @@ mod parity;
 mod prices;
 mod read_only;
 mod real_month;
+mod reconcile;
 mod rotation;
 #[path = "../shared/mod.rs"]
 mod shared;
@@ -62,6 +63,13 @@ shared::on_both_databases!(
     crate::parity::what_is_exported_is_always_matched as what_is_exported_is_always_matched,
     crate::parity::windows_never_read_are_named_with_the_command_that_reads_them
         as windows_never_read_are_named_with_the_command_that_reads_them,
+    crate::reconcile::every_cent_of_a_discounted_organisation_is_classified
+        as every_cent_of_a_discounted_organisation_is_classified,
+    crate::reconcile::the_real_month_is_reconciled_to_the_last_digit
+        as the_real_month_is_reconciled_to_the_last_digit,
+    crate::reconcile::no_cent_of_a_busy_organisation_is_lost as no_cent_of_a_busy_organisation_is_lost,
+    crate::reconcile::days_never_read_are_named_with_the_command_that_reads_them
+        as reconciliation_names_days_never_read_with_the_command_that_reads_them,
     crate::keys::another_key_reads_on_when_the_first_is_revoked
         as another_key_reads_on_when_the_first_is_revoked,
     crate::rotation::another_master_key_from_end_to_end as another_master_key_from_end_to_end,

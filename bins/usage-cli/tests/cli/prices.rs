@@ -28,7 +28,7 @@ output = "5"
 "#;
 
 impl Place<'_> {
-    fn with_prices(&self, toml: &str) {
+    pub(crate) fn with_prices(&self, toml: &str) {
         let settings = format!("prices_file = {:?}\n", "prices.toml");
         fs::write(self.work().join("prices.toml"), toml).unwrap();
         fs::write(self.work().join("usage.toml"), settings).unwrap();

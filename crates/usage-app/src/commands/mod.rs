@@ -7,6 +7,7 @@ pub mod cleanup;
 #[cfg(feature = "demo")]
 pub mod demo;
 pub mod doctor;
+mod evidence;
 pub mod export;
 pub mod fixtures;
 pub mod import;
@@ -17,6 +18,7 @@ pub mod names;
 pub mod parity;
 pub mod prices;
 pub mod read_only_role;
+pub mod reconcile;
 pub mod reprice;
 pub mod reseal;
 pub mod status;

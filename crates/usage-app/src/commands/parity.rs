@@ -151,7 +151,10 @@ async fn existing_ledger(app: &App) -> Result<Ledger, AppError> {
     }
 }
 
-async fn chosen_account(ledger: &Ledger, wanted: Option<&Account>) -> Result<StoredAccount, AppError> {
+pub(super) async fn chosen_account(
+    ledger: &Ledger,
+    wanted: Option<&Account>,
+) -> Result<StoredAccount, AppError> {
     let mut accounts = ledger.accounts(AccountScope::All).await?;
     if let Some(wanted) = wanted {
         let found = accounts.into_iter().find(|known| known.account == *wanted);

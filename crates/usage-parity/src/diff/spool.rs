@@ -3,6 +3,7 @@
 use std::io::{self, Read as _, Seek as _, Write};
 
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 use tempfile::SpooledTempFile;
 
 /// How many bytes of a list stay in memory.
@@ -53,5 +54,22 @@ impl Spool {
         // What is added later belongs behind what stands there.
         io::copy(&mut input.by_ref(), &mut io::sink())?;
         write!(out, "{indent}]")
+    }
+
+    /// Reads the items in the order in which they were added.
+    pub(crate) fn each<T: DeserializeOwned>(
+        &mut self,
+        mut each: impl FnMut(&T) -> io::Result<()>,
+    ) -> io::Result<()> {
+        self.file.rewind()?;
+        let mut input = io::BufReader::new(&mut self.file);
+        let mut line = Vec::new();
+        for _ in 0..self.count {
+            line.clear();
+            io::BufRead::read_until(&mut input, b'\n', &mut line)?;
+            each(&serde_json::from_slice(&line)?)?;
+        }
+        // What is added later belongs behind what stands there.
+        io::copy(&mut input.by_ref(), &mut io::sink()).map(drop)
     }
 }

@@ -272,14 +272,14 @@ fn ledger(verdict: Verdict, facts: &ReportFacts) -> Option<&super::LedgerFacts> 
 }
 
 /// A JSON object, written field by field.
-pub(super) struct Object<'a> {
+pub(crate) struct Object<'a> {
     out: &'a mut dyn Write,
     indent: String,
     is_first: bool,
 }
 
 impl<'a> Object<'a> {
-    fn new(out: &'a mut dyn Write) -> io::Result<Self> {
+    pub(crate) fn new(out: &'a mut dyn Write) -> io::Result<Self> {
         Self::indented(out, String::new())
     }
 
@@ -292,14 +292,14 @@ impl<'a> Object<'a> {
         })
     }
 
-    pub(super) fn field(&mut self, name: &str, value: &impl Serialize) -> io::Result<()> {
+    pub(crate) fn field(&mut self, name: &str, value: &impl Serialize) -> io::Result<()> {
         self.name(name)?;
         let text = serde_json::to_string_pretty(value)?;
         let line_break = format!("\n{}  ", self.indent);
         self.out.write_all(text.replace('\n', &line_break).as_bytes())
     }
 
-    pub(super) fn list(&mut self, name: &str, list: &mut Spool) -> io::Result<()> {
+    pub(crate) fn list(&mut self, name: &str, list: &mut Spool) -> io::Result<()> {
         self.name(name)?;
         let indent = format!("{}  ", self.indent);
         list.write(self.out, &indent)
@@ -323,7 +323,7 @@ impl<'a> Object<'a> {
         write!(self.out, "\n{}}}", self.indent)
     }
 
-    fn finish(mut self) -> io::Result<()> {
+    pub(crate) fn finish(mut self) -> io::Result<()> {
         self.close()?;
         self.out.write_all(b"\n")?;
         self.out.flush()

@@ -11,6 +11,8 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use usage_core::Account;
 
+pub(crate) use json::Object;
+
 /// What a report says besides what the comparison found.
 #[derive(Clone, Debug)]
 pub struct ReportFacts {

@@ -64,6 +64,8 @@ const LINES: &[&[&str]] = &[
     ],
     &["export", "--format", "focus", "--output", "focus.csv"],
     &["parity", "--csv", "provider.csv"],
+    &["backfill", "--start", IDLE_DAY, "--end", IDLE_DAY],
+    &["reconcile", "--start", IDLE_DAY, "--end", IDLE_DAY],
     &["cleanup", "blank-metadata"],
     &[
         "fixtures", "capture", "--start", FIRST_DAY, "--end", FIRST_DAY, "--output", "captured",
@@ -77,6 +79,9 @@ const LINES: &[&[&str]] = &[
     &["names", "erase", "--user", "user-sim000100000"],
     &["keys", "remove", "1"],
 ];
+
+/// A day after the last with usage: of others the bill may be another than our prices make it.
+const IDLE_DAY: &str = "2025-03-07";
 
 /// The file of the master key, where it is in one.
 const OLD_MASTER: &str = "master.key";
@@ -171,6 +176,7 @@ impl Story {
         for line in rest {
             self.succeeds(line);
         }
+        self.reconciles();
         self.changes_keys();
         self.backs_up();
         self.imports();
@@ -214,6 +220,24 @@ impl Story {
         }
         assert_eq!(succeeded, all, "a command is missing from the lines above");
         assert_eq!(self.failed, all, "a command was never seen to fail");
+    }
+
+    /// A day with usage and costs, whatever comes of it.
+    fn reconciles(&mut self) {
+        for format in ["text", "json", "csv"] {
+            let line = [
+                "reconcile",
+                "--start",
+                FIRST_DAY,
+                "--end",
+                FIRST_DAY,
+                "--format",
+                format,
+            ];
+            let finished = self.run(&line, |_| ());
+            assert!(matches!(finished.code, Some(0 | 1)), "{finished:#?}");
+            assert!(!finished.stdout.is_empty(), "{finished:#?}");
+        }
     }
 
     /// Another master key and back again, another secret and back again.

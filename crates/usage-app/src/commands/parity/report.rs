@@ -7,12 +7,10 @@ use std::path::{Path, PathBuf};
 
 use usage_parity::{CompareOptions, Comparison, ReportFacts, Verdict};
 
+use crate::commands::evidence::file_dated;
 use crate::error::AppError;
-use crate::files::{AtomicFile, cannot_write, file_label};
+use crate::files::{AtomicFile, cannot_write};
 use crate::wiring::Exit;
-
-/// More comparisons of one label in one second are a mistake.
-const MOST_A_SECOND: u32 = 1_000;
 
 /// What a comparison found, in both forms.
 pub struct ParityReport {
@@ -80,21 +78,8 @@ impl ParityReport {
     /// Writes the JSON form as a dated file below the folder for evidence, and as the latest one.
     pub(super) fn filed(mut self, audit: &Path) -> Result<Self, AppError> {
         let folder = audit.join("telemetry-audit");
-        fs::create_dir_all(&folder).map_err(cannot_write(&folder))?;
-        let label = file_label(self.facts.label.as_deref());
-        let time = self.options.now.format("%Y-%m-%dT%H-%M-%SZ");
-        // Evidence is never replaced: further comparisons of one second are numbered.
-        let name = |number: u32| match number {
-            1 => folder.join(format!("{time}{label}.json")),
-            number => folder.join(format!("{time}{label}-{number}.json")),
-        };
-        let is_free = |path: &PathBuf| fs::symlink_metadata(path).is_err();
-        let path = (1..=MOST_A_SECOND)
-            .map(name)
-            .find(is_free)
-            .unwrap_or_else(|| name(1));
-        self.save(&path)?.commit_new()?;
-        self.save(&folder.join(format!("latest{label}.json")))?.commit()?;
+        let (now, label) = (self.options.now, self.facts.label.clone());
+        let path = file_dated(&folder, now, label.as_deref(), |path| self.save(path))?;
         self.file = Some(path);
         Ok(self)
     }

@@ -1,0 +1,256 @@
+//! Days that the same rates explain, and those rates.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use chrono::NaiveDate;
+use usage_core::{Decimal, Provider};
+use usage_pricing::{Per, PriceRef, UnitRate};
+
+use super::observed::{Charged, NOT_EXACT, Observed, PricedKind, SEVERAL_PRICES, Share, ShareRates, listed};
+use super::{OverlayEntry, OverlayRate, overlay_rate};
+use crate::reconcile::comparison::is_half_a_cent;
+use crate::reconcile::reconciler::EXACT_PLACES;
+use crate::reconcile::unit::Unit;
+
+const NANO_PLACES: u32 = 9;
+const QUANTITY_PLACES: u32 = 30;
+
+/// Days one after the other that the same rates explain to the cent.
+#[derive(Debug)]
+pub(super) struct Segment<'a> {
+    days: Vec<(NaiveDate, &'a Observed)>,
+    prices: BTreeMap<PricedKind, PriceRef>,
+    /// `None` for the listed rates.
+    pub(super) rates: Option<ShareRates>,
+}
+
+/// Cuts the days where the rates change. A day that the rates before it explain changes nothing, so that a quiet day at
+/// which a cent tells nothing does not.
+pub(super) fn segments(days: &BTreeMap<NaiveDate, Observed>) -> (Vec<Segment<'_>>, BTreeSet<&'static str>) {
+    let mut segments: Vec<Segment<'_>> = Vec::new();
+    let mut reasons = BTreeSet::new();
+    for (day, observed) in days {
+        if let Some(last) = segments.last_mut()
+            && last.takes(*day, observed)
+        {
+            continue;
+        }
+        let mut segment = Segment {
+            days: vec![(*day, observed)],
+            prices: observed.prices.clone(),
+            rates: None,
+        };
+        if !observed.is_explained_by(&listed(&observed.prices)) {
+            let rates = segment.implied();
+            if !observed.is_explained_by(&rates) {
+                let is_mixed = observed.units.values().any(|charged| charged.shares.len() > 1);
+                reasons.insert(if is_mixed { SEVERAL_PRICES } else { NOT_EXACT });
+                continue;
+            }
+            segment.rates = Some(rates);
+        }
+        segments.push(segment);
+    }
+    (segments, reasons)
+}
+
+impl<'a> Segment<'a> {
+    pub(super) fn first_day(&self) -> NaiveDate {
+        self.days.first().map(|(day, _)| *day).unwrap_or_default()
+    }
+
+    /// Takes the day if the segment's rates explain it, or rates that explain all of its days.
+    fn takes(&mut self, day: NaiveDate, observed: &'a Observed) -> bool {
+        let same_prices = observed.prices.iter().all(|(kind, price)| {
+            let known = self.prices.get(kind);
+            known.is_none_or(|known| known == price)
+        });
+        if !same_prices {
+            return false;
+        }
+        let new: Vec<PricedKind> = observed
+            .prices
+            .keys()
+            .filter(|kind| !self.prices.contains_key(*kind))
+            .cloned()
+            .collect();
+        self.prices.extend(observed.prices.clone());
+        self.days.push((day, observed));
+        let is_taken = match &self.rates {
+            None => observed.is_explained_by(&listed(&self.prices)),
+            Some(current) => {
+                let mut current = current.clone();
+                for (share, rate) in listed(&self.prices) {
+                    current.entry(share).or_insert(rate);
+                }
+                let merged = self.implied();
+                let is_better = self
+                    .days
+                    .iter()
+                    .all(|(_, observed)| observed.is_explained_by(&merged));
+                let stays = observed.is_explained_by(&current);
+                self.rates = Some(if is_better { merged } else { current });
+                is_better || stays
+            }
+        };
+        if !is_taken {
+            self.days.pop();
+            for kind in &new {
+                self.prices.remove(kind);
+            }
+            if let Some(rates) = &mut self.rates {
+                rates.retain(|(kind, _), _| !new.contains(kind));
+            }
+        }
+        is_taken
+    }
+
+    /// The listed rates, and for every unit that they do not explain those that give what was charged over all the
+    /// days. Rates that stand behind one line item (of tiers, of the batch API, of text, audio and images) change in
+    /// one proportion.
+    fn implied(&self) -> ShareRates {
+        let list = listed(&self.prices);
+        let mut rates = list.clone();
+        let units: BTreeSet<Unit> = self
+            .days
+            .iter()
+            .flat_map(|(_, day)| day.units.keys().copied())
+            .collect();
+        for unit in units {
+            let of_unit = self.days.iter().filter_map(|(_, day)| day.units.get(&unit));
+            rates.extend(UnitSums::of(of_unit).rates(unit, &list));
+        }
+        rates
+    }
+
+    /// An entry for every price of which a rate is another than listed.
+    pub(super) fn entries(&self, provider: Provider, until: Option<NaiveDate>) -> Vec<OverlayEntry> {
+        let (Some(rates), Some((last_day, _))) = (&self.rates, self.days.last()) else {
+            return Vec::new();
+        };
+        let listed = listed(&self.prices);
+        let mut entries = Vec::new();
+        for (kind, price) in &self.prices {
+            let of_kind = || rates.iter().filter(|((of, _), _)| of == kind);
+            if of_kind().all(|(share, rate)| listed.get(share) == Some(rate)) {
+                continue;
+            }
+            let rates: Vec<OverlayRate> = of_kind()
+                .map(|(share, rate)| {
+                    let listed = listed.get(share).copied();
+                    overlay_rate(share.1, *rate, listed, &price.price_id)
+                })
+                .collect();
+            // The next price of the list is not this one's to replace.
+            let end = price.valid_until.filter(|end| end > last_day);
+            let until = until.into_iter().chain(end).min();
+            entries.push(OverlayEntry {
+                provider,
+                model: kind.model.clone(),
+                decisions: kind.kind.decisions,
+                tier: kind.kind.tier.clone(),
+                batch: kind.kind.batch,
+                from: self.first_day(),
+                until,
+                last_day: *last_day,
+                rates,
+            });
+        }
+        entries
+    }
+}
+
+/// What was charged for a unit over all days of a segment.
+#[derive(Default)]
+struct UnitSums {
+    charged: Decimal,
+    priced: Decimal,
+    shares: BTreeMap<Share, i64>,
+}
+
+impl UnitSums {
+    fn of<'a>(days: impl Iterator<Item = &'a Charged>) -> Self {
+        let mut sums = Self::default();
+        for day in days {
+            sums.charged += &day.charged;
+            for (share, (units, exact)) in &day.shares {
+                sums.priced += &exact.to_decimal(EXACT_PLACES);
+                let all = sums.shares.entry(share.clone()).or_default();
+                *all = all.saturating_add(*units);
+            }
+        }
+        sums
+    }
+
+    /// The rates that give what was charged, where the listed ones do not.
+    fn rates(&self, unit: Unit, list: &ShareRates) -> ShareRates {
+        let unlisted = self
+            .shares
+            .keys()
+            .filter(|share| !list.contains_key(*share))
+            .count();
+        let difference = &self.charged - &self.priced;
+        // Days that differ by less than a cent each may together differ by more.
+        if unlisted == 0 && is_half_a_cent(&difference) {
+            return ShareRates::new();
+        }
+        let is_alone = self.shares.len() == 1;
+        let is_flat = unlisted == self.shares.len() && are_of_one_kind(self.shares.keys());
+        let all_units = self
+            .shares
+            .values()
+            .fold(0_i64, |sum, units| sum.saturating_add(*units));
+        let mut rates = ShareRates::new();
+        for (share, units) in &self.shares {
+            let units = Decimal::from(*units);
+            let rate = match (list.get(share), unlisted) {
+                _ if is_alone => pico_a_unit(&self.charged, &units),
+                // Text, audio and images of a model without a price: one rate for all of them, if that explains it.
+                _ if is_flat => pico_a_unit(&self.charged, &Decimal::from(all_units)),
+                (listed, 0) => in_proportion(listed, &self.charged, &self.priced),
+                // What the listed prices leave is the price of the one that has none.
+                (None, 1) => pico_a_unit(&difference, &units).filter(|rate| *rate >= 0),
+                _ => None,
+            };
+            if let Some(rate) = rate {
+                rates.insert(share.clone(), UnitRate::new(rate, Per::Unit));
+            }
+        }
+        self.add_unused(unit, list, &mut rates);
+        rates
+    }
+
+    /// What was not used, but is listed at the rate of something that was, as images read by a model that tells them not
+    /// apart from text, goes with that.
+    fn add_unused(&self, unit: Unit, list: &ShareRates, rates: &mut ShareRates) {
+        let is_unused = |share: &Share| !self.shares.contains_key(share) && Unit::from(share.1) == unit;
+        for (share, listed) in list.iter().filter(|(share, _)| is_unused(share)) {
+            let with = rates
+                .iter()
+                .find(|(used, _)| used.0 == share.0 && list.get(*used) == Some(listed));
+            if let Some(rate) = with.map(|(_, rate)| *rate) {
+                rates.insert(share.clone(), rate);
+            }
+        }
+    }
+}
+
+fn are_of_one_kind<'a>(mut shares: impl Iterator<Item = &'a Share>) -> bool {
+    let first = shares.next();
+    shares.all(|(kind, _)| first.is_some_and(|(of_first, _)| kind == of_first))
+}
+
+/// A listed rate times charged over priced, in whole pico-dollars a unit.
+fn in_proportion(listed: Option<&UnitRate>, charged: &Decimal, priced: &Decimal) -> Option<i64> {
+    let listed = listed?.cost(1)?.to_decimal(EXACT_PLACES);
+    if charged.is_zero() {
+        return Some(0);
+    }
+    pico_a_unit(&listed, &priced.over(charged, QUANTITY_PLACES)?)
+}
+
+/// An amount over a number of units, in whole pico-dollars.
+fn pico_a_unit(amount: &Decimal, units: &Decimal) -> Option<i64> {
+    let thousands = units.over(&Decimal::from(1_000), QUANTITY_PLACES)?;
+    amount.over(&thousands, NANO_PLACES)?.to_nanos()
+}
