@@ -192,6 +192,7 @@ fn check_ledger(
     for metric in METRICS {
         expect(metric, &sum(&events, metric), &summary["metrics"][metric]);
     }
+    findings.extend(unlisted(&place, &events));
     findings.extend(repeated_identities(&events));
     findings.extend(events.iter().flat_map(broken_event));
     findings
@@ -217,6 +218,31 @@ fn repeated_identities(events: &[Value]) -> Vec<String> {
         .filter(|(_, times)| *times > 1)
         .map(|(identity, times)| format!("{times} events are {identity}"))
         .collect()
+}
+
+/// Every event is priced, or listed as unpriced with its reason; nothing is listed that is priced.
+fn unlisted(place: &Place, events: &[Value]) -> Vec<String> {
+    type Kinds = BTreeMap<[String; 4], u64>;
+    let kind = |row: &Value, reason: &str| {
+        [&row["model"], &row["serviceTier"], &row["batch"], &row[reason]].map(Value::to_string)
+    };
+    let mut unpriced = Kinds::new();
+    for event in events.iter().filter(|event| event["costUsd"].is_null()) {
+        *unpriced.entry(kind(event, "unpricedReason")).or_default() += 1;
+    }
+    let code = i32::from(!unpriced.is_empty());
+    let check = place.run(&["prices", "check", "--format", "json"], &[]);
+    let report = check.ends_with(code).json();
+    let mut listed = Kinds::new();
+    for line in report["unpriced"].as_array().unwrap() {
+        *listed.entry(kind(line, "reason")).or_default() += line["events"].as_u64().unwrap();
+    }
+    if listed == unpriced {
+        return Vec::new();
+    }
+    vec![format!(
+        "unpriced are {unpriced:?}, and listed as such {listed:?}"
+    )]
 }
 
 /// What does not hold within one event of the ledger.
@@ -251,8 +277,9 @@ fn broken_event(event: &Value) -> Vec<String> {
             }
         }
     }
-    // A cost says by which price, and what has no price has no cost: unpriced is not free.
-    if event["costUsd"].is_null() != event["priceId"].is_null() {
+    // A cost says by which price, and what has no price has no cost but a reason: unpriced is not free.
+    let has_cost = !event["costUsd"].is_null();
+    if has_cost == event["priceId"].is_null() || has_cost != event["unpricedReason"].is_null() {
         findings.push(format!(
             "{}: cost {} by price {}",
             at(),

@@ -17,7 +17,7 @@ pub(crate) use crate::shared::{
 /// The organisation that is served.
 pub(crate) const ORGANIZATION: &str = "org-fire";
 /// The first day with usage.
-pub(crate) const FIRST_DAY: &str = "2025-03-01";
+pub(crate) const FIRST_DAY: &str = "2025-09-01";
 /// How many days have usage, from the first on.
 pub(crate) const DAYS: u32 = 6;
 /// A backfill of all of them, two at a time.
@@ -28,7 +28,7 @@ pub(crate) const BACKFILL: [&str; 9] = [
     "--start",
     FIRST_DAY,
     "--end",
-    "2025-03-06",
+    "2025-09-06",
     "--chunk-days",
     "2",
 ];

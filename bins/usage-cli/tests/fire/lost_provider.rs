@@ -18,7 +18,7 @@ pub(crate) fn a_provider_that_goes_away_fails_its_windows_only(kind: DatabaseKin
     assert_eq!(errors.len(), 2, "{cut:#?}");
     for error in errors {
         assert!(
-            error.starts_with("NETWORK: openai completions 2025-03-0") && error.ends_with("(6 attempts)"),
+            error.starts_with("NETWORK: openai completions 2025-09-0") && error.ends_with("(6 attempts)"),
             "{cut:#?}"
         );
     }

@@ -45,7 +45,7 @@ pub(crate) fn a_process_paused_past_its_lease_cannot_write_what_it_read(kind: Da
     let first = finished(paused);
     let errors = first.fails_plainly();
     assert!(
-        errors.len() == 1 && errors[0].starts_with("LEASE_LOST: openai/org-fire 2025-03-0"),
+        errors.len() == 1 && errors[0].starts_with("LEASE_LOST: openai/org-fire 2025-09-0"),
         "{first:#?}"
     );
     place.holds(&truth);

@@ -7,13 +7,14 @@ use chrono::NaiveDate;
 use secrecy::SecretString;
 use tokio::sync::watch;
 use tokio::time::Instant;
-use usage_core::{Account, Endpoint, ProjectFilter, Provider, WindowRange};
+use usage_core::{Account, Decimal, Endpoint, ProjectFilter, Provider, WindowRange};
 use usage_ingest::Progress;
 use usage_simulator::{AdminKey, Generate, Organization, Simulator};
 
 use super::backfill::{BackfillOptions, BackfillReport, backfill};
 use super::keys::{AddKeyOptions, add};
 use super::parity::{ParityOptions, ParityReport, parity};
+use super::reconcile::{ReconcileOptions, ReconcileReport, reconcile};
 use crate::error::AppError;
 use crate::settings::{Environment, Flags, Settings, Sources};
 use crate::text::count;
@@ -31,11 +32,13 @@ pub struct DemoReport {
     requests: usize,
     directory_requests: usize,
     parity: ParityReport,
+    bill: ReconcileReport,
     elapsed: Duration,
 }
 
 /// Starts a simulated provider, reads 31 days from it over HTTP into a ledger of its own in a temporary folder, and
-/// compares the ledger with the organisation's own export. No setting is used and nothing is left.
+/// compares the ledger with the organisation's own export, and its price with the bill. No setting is used and nothing is
+/// left.
 pub async fn demo(progress: &dyn Progress, stop: watch::Receiver<bool>) -> Result<DemoReport, AppError> {
     let begun = Instant::now();
     let cannot = |what: &dyn fmt::Display| AppError::Demo(what.to_string());
@@ -95,23 +98,32 @@ pub async fn demo(progress: &dyn Progress, stop: watch::Receiver<bool>) -> Resul
         ..ParityOptions::default()
     };
     let parity = parity(&app, options).await?;
+    let options = ReconcileOptions {
+        first_day: windows.start().date_naive(),
+        last_day: last_day(windows),
+        invoice: None,
+        account: None,
+        max_variance: Decimal::default(),
+        label: None,
+        output: None,
+        audit_dir: folder.path().join("audit"),
+    };
+    let bill = reconcile(&app, options).await?;
     Ok(DemoReport {
         organization: generate.organization,
         backfill,
         requests,
         directory_requests,
         parity,
+        bill,
         elapsed: begun.elapsed(),
     })
 }
 
 impl DemoReport {
-    /// 1 when the ledger differs from the organisation's export.
+    /// 1 when the ledger differs from the organisation's export, or its price from the bill.
     pub fn exit(&self) -> Exit {
-        match self.parity.exit() {
-            Exit::Clean => self.backfill.exit(),
-            differs => differs,
-        }
+        self.parity.exit().max(self.bill.exit()).max(self.backfill.exit())
     }
 }
 
@@ -140,6 +152,16 @@ impl fmt::Display for DemoReport {
         } else {
             writeln!(f, "{}", self.parity)?;
         }
+        if self.bill.exit() == Exit::Clean {
+            let bridge = &self.bill.found().bridge;
+            writeln!(
+                f,
+                "bill: {} usd priced by the rows, {} rounding, {} usd charged by the organization's own prices",
+                bridge.priced, bridge.rounding, bridge.charged,
+            )?;
+        } else {
+            writeln!(f, "{}", self.bill)?;
+        }
         writeln!(
             f,
             "done in {:.1} s; nothing is left behind",
@@ -162,6 +184,10 @@ fn own_settings(folder: &std::path::Path, base_url: &str) -> Result<Settings, Ap
         environment,
         folder,
     ))?)
+}
+
+fn last_day(windows: WindowRange) -> NaiveDate {
+    crate::text::days(windows).1
 }
 
 fn days_of(generate: &Generate) -> Result<WindowRange, AppError> {

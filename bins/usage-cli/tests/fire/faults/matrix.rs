@@ -128,7 +128,7 @@ fn a_restatement_between_two_pages_is_read_again() {
         KEY,
     );
     let place = Place::with_key(DatabaseKind::Sqlite, &provider);
-    let before = provider.truth_until("2025-04-09");
+    let before = provider.truth_until("2025-10-10");
     let restatement = Injection::new(Fault::Restatement(150)).when(When::Once(1));
     provider.simulator.inject(restatement);
     let backfill = [
@@ -138,12 +138,12 @@ fn a_restatement_between_two_pages_is_read_again() {
         "--start",
         FIRST_DAY,
         "--end",
-        "2025-04-09",
+        "2025-10-10",
         "--chunk-days",
         "40",
     ];
     place.run(&backfill).succeeds();
-    let truth = provider.truth_until("2025-04-09");
+    let truth = provider.truth_until("2025-10-10");
     assert!(truth.csv != before.csv, "nothing was restated");
     assert!(
         place.provider_csv() == truth.csv,

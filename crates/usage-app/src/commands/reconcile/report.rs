@@ -37,6 +37,11 @@ impl ReconcileReport {
         }
     }
 
+    /// The sums and the classes.
+    pub const fn found(&self) -> &Reconciliation {
+        &self.found
+    }
+
     /// Where the JSON form was written.
     pub fn file(&self) -> Option<&Path> {
         self.file.as_deref()
