@@ -283,7 +283,7 @@ impl Import {
             let price = self.pricer.as_ref().zip(window).map(|(pricer, window)| {
                 pricer.price(&row.to_price(self.endpoint, window, row.dimensions.present()))
             });
-            pricing.push(price);
+            pricing.push(price.as_ref());
         }
         let columns = pricing.columns(connection)?;
         let priced = rows.into_iter().zip(columns);

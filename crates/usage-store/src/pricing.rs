@@ -1,6 +1,6 @@
 //! Prices on usage events: the ledger keeps which price a row had, and asks somebody else what it costs.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use diesel::prelude::*;
@@ -105,32 +105,49 @@ pub(crate) struct PriceColumns {
 /// Prices of rows that wait for the numbers of their records.
 #[derive(Default)]
 pub(crate) struct Pricing {
-    prices: Vec<Option<RowPrice>>,
+    rows: Vec<Option<(Option<NanoUsd>, usize)>>,
+    /// What the rows refer to. A pricer hands out one record for all the rows of a price, so they are told apart by where
+    /// they are: thousands of rows are not worth as many comparisons of texts.
+    records: Vec<Arc<PriceRecord>>,
+    places: HashMap<usize, usize>,
 }
 
 impl Pricing {
     /// Adds the price of the next row; `None` leaves it without.
-    pub(crate) fn push(&mut self, price: Option<RowPrice>) {
-        self.prices.push(price);
+    pub(crate) fn push(&mut self, price: Option<&RowPrice>) {
+        let row = price.map(|price| {
+            let place = self
+                .places
+                .entry(Arc::as_ptr(&price.record).addr())
+                .or_insert_with(|| {
+                    self.records.push(price.record.clone());
+                    self.records.len() - 1
+                });
+            (price.cost, *place)
+        });
+        self.rows.push(row);
     }
 
     /// The columns of every row in the order in which they were added; records that are new are stored.
     pub(crate) fn columns(&self, connection: &mut AnyConnection) -> Result<Vec<PriceColumns>, StoreError> {
-        let records: BTreeSet<&PriceRecord> = self
-            .prices
+        if self.records.is_empty() {
+            return Ok(vec![PriceColumns::default(); self.rows.len()]);
+        }
+        let distinct: BTreeSet<&PriceRecord> = self.records.iter().map(AsRef::as_ref).collect();
+        let numbers = numbers(connection, &distinct)?;
+        let by_place: Vec<Option<i64>> = self
+            .records
             .iter()
-            .flatten()
-            .map(|price| price.record.as_ref())
+            .map(|record| numbers.get(record.as_ref()).copied())
             .collect();
-        let numbers = numbers(connection, &records)?;
         Ok(self
-            .prices
+            .rows
             .iter()
-            .map(|price| match price {
+            .map(|row| match row {
                 None => PriceColumns::default(),
-                Some(price) => PriceColumns {
-                    cost_nano_usd: price.cost.map(NanoUsd::get),
-                    price_ref: numbers.get(price.record.as_ref()).copied(),
+                Some((cost, place)) => PriceColumns {
+                    cost_nano_usd: cost.map(NanoUsd::get),
+                    price_ref: by_place[*place],
                 },
             })
             .collect())

@@ -265,7 +265,7 @@ impl Day {
     fn write(&self, connection: &mut AnyConnection, changed: &[Changed]) -> Result<(), StoreError> {
         let mut pricing = Pricing::default();
         for change in changed {
-            pricing.push(Some(change.price.clone()));
+            pricing.push(Some(&change.price));
         }
         let columns = pricing.columns(connection)?;
         for of_window in changed.chunk_by(|left, right| left.window_start == right.window_start) {

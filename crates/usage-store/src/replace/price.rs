@@ -34,13 +34,13 @@ pub(super) fn price<'a>(
         for row in &change.inserted {
             let price = price_row(batch, change, row, None)?;
             pricing::count(&mut noted, price.as_ref());
-            inserted.push(price);
+            inserted.push(price.as_ref());
         }
         for Updated { row, price_ref } in &change.updated {
             let had = price_ref.and_then(|number| records.get(&number));
             let price = price_row(batch, change, row, had)?;
             pricing::count(&mut noted, price.as_ref());
-            updated.push(price);
+            updated.push(price.as_ref());
         }
         notes.push(noted);
     }
