@@ -39,33 +39,34 @@ impl CostRow {
         i64::from_be_bytes(head)
     }
 
-    /// The sum of two rows of one group. Absent plus absent stays absent; quantities in different units have no sum.
-    #[must_use]
-    pub fn plus(self, other: Self) -> Self {
-        let same_unit = self.quantity_unit == other.quantity_unit;
-        Self {
-            group: self.group,
-            amount: sum(self.amount, other.amount),
-            quantity: if same_unit {
-                sum(self.quantity, other.quantity)
-            } else {
-                None
-            },
-            quantity_unit: self.quantity_unit.filter(|_| same_unit),
+    /// The sum of the rows of one group; `None` if there are none. A number alone keeps its text.
+    ///
+    /// A null amount beside a known one adds nothing: what is known to be charged is not lost over what is not known. A sum
+    /// of nulls alone is null. Quantities have a sum only if every row has one, all in one unit.
+    pub fn sum(rows: impl IntoIterator<Item = Self>) -> Option<Self> {
+        let mut rows = rows.into_iter();
+        let mut sum = rows.next()?;
+        for row in rows {
+            let same_unit = sum.quantity_unit == row.quantity_unit;
+            sum.amount = match (sum.amount, row.amount) {
+                (Some(left), Some(right)) => Some(plus(&left, &right)),
+                (left, right) => left.or(right),
+            };
+            sum.quantity = match (sum.quantity, row.quantity) {
+                (Some(left), Some(right)) if same_unit => Some(plus(&left, &right)),
+                _ => None,
+            };
+            // Without a quantity the unit says nothing, and a third row must not take its place.
+            sum.quantity_unit = sum.quantity_unit.filter(|_| sum.quantity.is_some());
         }
+        Some(sum)
     }
 }
 
-/// The sum of what is present. A number alone keeps its text.
-fn sum(left: Option<DecimalText>, right: Option<DecimalText>) -> Option<DecimalText> {
-    match (left, right) {
-        (Some(left), Some(right)) => {
-            let mut sum = left.value().clone();
-            sum += right.value();
-            Some(DecimalText::from(sum))
-        }
-        (left, right) => left.or(right),
-    }
+fn plus(left: &DecimalText, right: &DecimalText) -> DecimalText {
+    let mut sum = left.value().clone();
+    sum += right.value();
+    DecimalText::from(sum)
 }
 
 /// What tells the costs of one window apart: with its window, the identity of a cost.
@@ -267,16 +268,38 @@ mod tests {
 
     #[test]
     fn rows_of_one_group_are_summed_exactly() {
-        let sum = row("0.1", Some("5"), "tokens").plus(row("-0.30", Some("7"), "tokens"));
-        assert_eq!(sum, row("-0.2", Some("12"), "tokens"));
-        let sum = row("1", Some("5"), "tokens").plus(row("1", Some("5"), "images"));
+        let sum = |rows: &[CostRow]| CostRow::sum(rows.to_vec()).unwrap();
+        let five = row("0.1", Some("5"), "tokens");
         assert_eq!(
-            (sum.quantity, sum.quantity_unit),
-            (None, None),
-            "units do not add"
+            sum(&[five.clone(), row("-0.30", Some("7"), "tokens")]),
+            row("-0.2", Some("12"), "tokens")
         );
-        let alone = CostRow::default().plus(row("6E-2", None, ""));
-        assert_eq!(alone.amount.unwrap().text(), "6E-2");
+        let images = row("1", Some("5"), "images");
+        let without_unit = CostRow {
+            quantity_unit: None,
+            ..five.clone()
+        };
+        for rows in [
+            vec![five.clone(), images.clone()],
+            vec![five.clone(), images.clone(), five.clone()],
+            vec![five.clone(), images, without_unit],
+            vec![five.clone(), row("1", None, "tokens")],
+        ] {
+            let sum = sum(&rows);
+            assert_eq!((sum.quantity, sum.quantity_unit), (None, None), "{rows:?}");
+        }
+        assert_eq!(sum(&[row("6E-2", None, "")]).amount.unwrap().text(), "6E-2");
+        assert_eq!(
+            sum(&[CostRow::default(), five.clone()]).amount,
+            five.amount,
+            "nothing known is lost"
+        );
+        assert_eq!(
+            sum(&[CostRow::default(), CostRow::default()]).amount,
+            None,
+            "null is not zero"
+        );
+        assert_eq!(CostRow::sum([]), None);
     }
 
     #[test]

@@ -137,12 +137,15 @@ pub async fn mark_dead_runs(ledger: &Ledger, us: &ProcessIdentity) -> Result<(),
     Ok(())
 }
 
-/// What must be told about prices, as warnings: one for each reason, and one for the reasons beyond the first twenty.
+/// What must be told about prices, as warnings: one for each reason, and of each kind one for the reasons beyond
+/// the first twenty.
 pub fn price_issues(notes: &PricingNotes) -> Vec<Issue> {
     const MOST: usize = 20;
-    let mut issues: Vec<Issue> = notes
+    let (unpriced, fallback): (Vec<_>, Vec<_>) = notes
         .iter()
-        .take(MOST)
+        .partition(|(note, _)| matches!(note, PricingNote::Unpriced(_)));
+    let told = unpriced.iter().take(MOST).chain(fallback.iter().take(MOST));
+    let mut issues: Vec<Issue> = told
         .map(|(note, events)| {
             let events = match events {
                 1 => "1 event".to_owned(),
@@ -159,13 +162,17 @@ pub fn price_issues(notes: &PricingNotes) -> Vec<Issue> {
             }
         })
         .collect();
-    let rest: u64 = notes.values().skip(MOST).sum();
-    if rest > 0 {
-        let reasons = notes.len() - MOST;
-        issues.push(Issue::new(
-            IssueCode::Unpriced,
-            format!("{rest} more events have no price of their own, for {reasons} more reasons; see `usage prices check`"),
-        ));
+    for (code, what, notes) in [
+        (IssueCode::Unpriced, "without a price", &unpriced),
+        (IssueCode::PricingFallback, "priced by a default", &fallback),
+    ] {
+        let events: u64 = notes.iter().skip(MOST).map(|(_, events)| **events).sum();
+        if events > 0 {
+            let more = notes.len() - MOST;
+            let message =
+                format!("{events} more events {what}, for {more} more reasons; see `usage prices check`");
+            issues.push(Issue::new(code, message));
+        }
     }
     issues
 }
@@ -329,5 +336,42 @@ impl Work<'_> {
             telemetry: self.telemetry.clone(),
             issues: self.issues.clone(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn many_unpriced_models_do_not_hide_what_a_default_priced() {
+        let mut notes: PricingNotes = (0..25)
+            .map(|model| {
+                (
+                    PricingNote::Unpriced(format!("no price for the model `m{model:02}`")),
+                    1,
+                )
+            })
+            .collect();
+        notes.insert(PricingNote::Fallback("`x` by the default d".to_owned()), 3);
+        let issues = price_issues(&notes);
+        assert_eq!(issues.len(), 22);
+        let told = |code, message: &str| {
+            issues
+                .iter()
+                .any(|issue| issue.code == code && issue.message.starts_with(message))
+        };
+        assert!(told(
+            IssueCode::PricingFallback,
+            "3 events priced: `x` by the default d"
+        ));
+        assert!(told(
+            IssueCode::Unpriced,
+            "1 event without a price: no price for the model `m00`"
+        ));
+        assert!(told(
+            IssueCode::Unpriced,
+            "5 more events without a price, for 5 more reasons"
+        ));
     }
 }

@@ -4,7 +4,9 @@ use std::collections::HashMap;
 use std::hash::Hash;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use usage_pricing::{Catalogue, Cost, Priced, Unpriced, Usage};
+use chrono::NaiveDate;
+use usage_core::{DimensionSet, Endpoint, NanoUsd};
+use usage_pricing::{Catalogue, PriceRef, Priced, Unpriced, Usage};
 use usage_store::{PriceRecord, PricingNote, RowPrice, RowPricer, RowToPrice};
 
 /// Prices the ledger's rows by a catalogue, and rows that it has by the prices that it kept.
@@ -22,6 +24,8 @@ use usage_store::{PriceRecord, PricingNote, RowPrice, RowPricer, RowToPrice};
 /// ```
 pub struct CataloguePricer {
     catalogue: Catalogue,
+    /// The prices of one day, found once for the thousands of rows that have them.
+    found: Mutex<Found>,
     /// What the ledger keeps of each price of the catalogue, by its id.
     kept: Cache<String, PriceRecord>,
     /// What each kept price says, by what the ledger calls it.
@@ -31,13 +35,83 @@ pub struct CataloguePricer {
 /// Values that are made once; a price list has a few hundred prices.
 type Cache<K, V> = Mutex<HashMap<K, Arc<V>>>;
 
+/// What prices depend on besides tier, batch and model.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Scene {
+    endpoint: Option<Endpoint>,
+    day: NaiveDate,
+    grouped_by: DimensionSet,
+}
+
+/// The prices found in one scene, by model.
+#[derive(Default)]
+struct Found {
+    scene: Scene,
+    by_model: HashMap<String, Vec<Arc<FoundPrice>>>,
+}
+
+/// The price of a model's tier and processing.
+struct FoundPrice {
+    service_tier: Option<String>,
+    batch: Option<bool>,
+    price: PriceRef,
+    record: Arc<PriceRecord>,
+    note: Option<PricingNote>,
+}
+
 impl CataloguePricer {
     /// Prices new rows by this catalogue.
     pub fn new(catalogue: Catalogue) -> Self {
         Self {
             catalogue,
+            found: Mutex::default(),
             kept: Mutex::default(),
             read: Mutex::default(),
+        }
+    }
+
+    /// The price of a row, whatever its numbers.
+    fn find(&self, row: &RowToPrice<'_>) -> Arc<FoundPrice> {
+        let scene = Scene {
+            endpoint: Some(row.endpoint),
+            day: row.window.utc_day(),
+            grouped_by: row.grouped_by,
+        };
+        let dimensions = row.dimensions;
+        let model = dimensions.model.as_deref().unwrap_or_default();
+        let mut found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
+        if found.scene != scene {
+            found.by_model.clear();
+            found.scene = scene;
+        }
+        let known = found.by_model.get(model).and_then(|prices| {
+            prices.iter().find(|price| {
+                price.batch == dimensions.batch && price.service_tier == dimensions.service_tier
+            })
+        });
+        if let Some(known) = known {
+            return known.clone();
+        }
+        let new = Arc::new(self.look_up(row, scene));
+        let prices = found.by_model.entry(model.to_owned()).or_default();
+        prices.push(new.clone());
+        new
+    }
+
+    fn look_up(&self, row: &RowToPrice<'_>, scene: Scene) -> FoundPrice {
+        let Priced { price, fallback, .. } = self.catalogue.price(&Usage {
+            endpoint: row.endpoint,
+            day: scene.day,
+            dimensions: row.dimensions,
+            metrics: row.metrics,
+            grouped_by: scene.grouped_by,
+        });
+        FoundPrice {
+            service_tier: row.dimensions.service_tier.clone(),
+            batch: row.dimensions.batch,
+            record: self.kept(&price),
+            note: fallback.then(|| fallback_note(row, &price)),
+            price,
         }
     }
 
@@ -76,34 +150,35 @@ impl CataloguePricer {
 
 impl RowPricer for CataloguePricer {
     fn price(&self, row: &RowToPrice<'_>) -> RowPrice {
-        let Priced {
-            price,
-            cost,
-            fallback,
-        } = self.catalogue.price(&Usage {
-            endpoint: row.endpoint,
-            day: row.window.utc_day(),
-            dimensions: row.dimensions,
-            metrics: row.metrics,
-            grouped_by: row.grouped_by,
-        });
-        let note = fallback.then(|| {
-            let model = row.dimensions.model.as_deref().unwrap_or("usage without a model");
-            PricingNote::Fallback(format!("`{model}` by the default {}", price.price_id))
-        });
-        row_price(self.kept(&price), cost, note)
+        let found = self.find(row);
+        let cost = found.price.rounded_cost(row.endpoint, row.metrics);
+        row_price(found.record.clone(), cost, found.note.clone())
     }
 
     fn price_again(&self, record: &Arc<PriceRecord>, row: &RowToPrice<'_>) -> Result<RowPrice, String> {
-        let cost = self.read(record)?.cost(row.endpoint, row.metrics);
-        Ok(row_price(record.clone(), cost, None))
+        let price = self.read(record)?;
+        let note = price.is_default().then(|| fallback_note(row, &price));
+        Ok(row_price(
+            record.clone(),
+            price.rounded_cost(row.endpoint, row.metrics),
+            note,
+        ))
     }
 }
 
-fn row_price(record: Arc<PriceRecord>, cost: Result<Cost, Unpriced>, note: Option<PricingNote>) -> RowPrice {
+fn fallback_note(row: &RowToPrice<'_>, price: &usage_pricing::PriceRecord) -> PricingNote {
+    let model = row.dimensions.model.as_deref().unwrap_or("usage without a model");
+    PricingNote::Fallback(format!("`{model}` by the default {}", price.price_id))
+}
+
+fn row_price(
+    record: Arc<PriceRecord>,
+    cost: Result<NanoUsd, Unpriced>,
+    note: Option<PricingNote>,
+) -> RowPrice {
     match cost {
         Ok(cost) => RowPrice {
-            cost: Some(cost.rounded),
+            cost: Some(cost),
             record,
             note,
         },
@@ -128,4 +203,79 @@ fn in_words(reason: &Unpriced) -> String {
 fn get<K: Eq + Hash, V>(cache: &Cache<K, V>, key: &K) -> Option<Arc<V>> {
     let cache = cache.lock().unwrap_or_else(PoisonError::into_inner);
     cache.get(key).cloned()
+}
+
+#[cfg(test)]
+mod tests {
+    use usage_core::{Dimensions, Metrics, Window, parse_day};
+
+    use super::*;
+
+    const DEFAULT: &str = r#"
+        [[default]]
+        provider = "openai"
+        from = 2025-01-01
+        source = "the dearest model we allow"
+        checked = 2026-11-01
+        [default.usd_per_million]
+        input = "15"
+        output = "120"
+    "#;
+
+    /// The price of a million input tokens, and again by the record that the ledger would have kept.
+    fn price_twice(pricer: &CataloguePricer, model: &str, day: &str) -> (RowPrice, RowPrice) {
+        let dimensions = Dimensions {
+            model: Some(model.to_owned()),
+            ..Dimensions::default()
+        };
+        let metrics = Metrics {
+            input_tokens: Some(1_000_000),
+            input_cached_tokens: Some(0),
+            output_tokens: Some(0),
+            ..Metrics::default()
+        };
+        let row = RowToPrice {
+            endpoint: Endpoint::Completions,
+            window: Window::day(parse_day(day).unwrap()),
+            dimensions: &dimensions,
+            metrics: &metrics,
+            grouped_by: Endpoint::Completions.dimensions(),
+        };
+        let first = pricer.price(&row);
+        let kept = Arc::new(PriceRecord::clone(&first.record));
+        let again = pricer.price_again(&kept, &row).unwrap();
+        (first, again)
+    }
+
+    #[test]
+    fn a_default_is_told_of_whenever_it_prices() {
+        let catalogue = Catalogue::bundled()
+            .unwrap()
+            .with_user_file("prices.toml", DEFAULT)
+            .unwrap();
+        let pricer = CataloguePricer::new(catalogue);
+        let (first, again) = price_twice(&pricer, "gpt-5-turbo", "2025-09-01");
+        for price in [first, again] {
+            assert_eq!(price.cost, Some(NanoUsd::new(15_000_000_000)));
+            let note = "`gpt-5-turbo` by the default openai/default/standard@2025-01-01+user".to_owned();
+            assert_eq!(price.note, Some(PricingNote::Fallback(note)));
+        }
+    }
+
+    #[test]
+    fn what_was_found_for_one_row_is_not_taken_for_another() {
+        let pricer = CataloguePricer::new(Catalogue::bundled().unwrap());
+        for (model, day, usd) in [
+            ("gpt-5", "2025-09-01", "1.25"),
+            ("o3", "2025-06-09", "10"),
+            ("o3", "2025-06-10", "2"),
+            ("gpt-5", "2025-09-01", "1.25"),
+            ("o3", "2025-06-09", "10"),
+        ] {
+            let (first, again) = price_twice(&pricer, model, day);
+            for cost in [first.cost, again.cost] {
+                assert_eq!(cost.unwrap().to_string(), usd, "{model} on {day}");
+            }
+        }
+    }
 }

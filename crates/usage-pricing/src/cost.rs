@@ -40,13 +40,41 @@ pub(crate) fn cost_at(
     endpoint: Endpoint,
     metrics: &Metrics,
 ) -> Result<Cost, Unpriced> {
+    let mut parts = Vec::with_capacity(4);
+    let exact = each_part(price, rates, endpoint, metrics, |part| parts.push(part))?;
+    Ok(Cost {
+        exact,
+        rounded: exact.round().ok_or(Unpriced::TooLarge)?,
+        parts,
+    })
+}
+
+/// As [`cost_at`], without the parts.
+pub(crate) fn rounded_at(
+    price: &PriceRecord,
+    rates: &Rates,
+    endpoint: Endpoint,
+    metrics: &Metrics,
+) -> Result<NanoUsd, Unpriced> {
+    let exact = each_part(price, rates, endpoint, metrics, |_| ())?;
+    exact.round().ok_or(Unpriced::TooLarge)
+}
+
+/// Hands out what each class costs, and returns the sum.
+fn each_part(
+    price: &PriceRecord,
+    rates: &Rates,
+    endpoint: Endpoint,
+    metrics: &Metrics,
+    mut each: impl FnMut(ClassCost),
+) -> Result<ExactUsd, Unpriced> {
     let shares = Shares::of(endpoint, metrics)?;
     if shares.is_retention_unknown && has_two_write_rates(rates) {
         return Err(Unpriced::RetentionUnknown {
             model: price.model.clone(),
         });
     }
-    let mut cost = Cost::default();
+    let mut sum = ExactUsd::ZERO;
     for (class, units) in shares.used() {
         let rate = rates.get(class).ok_or_else(|| Unpriced::NoRate {
             model: price.model.clone(),
@@ -55,16 +83,15 @@ pub(crate) fn cost_at(
             class,
         })?;
         let exact = rate.cost(units).ok_or(Unpriced::TooLarge)?;
-        cost.exact = cost.exact.checked_add(exact).ok_or(Unpriced::TooLarge)?;
-        cost.parts.push(ClassCost {
+        sum = sum.checked_add(exact).ok_or(Unpriced::TooLarge)?;
+        each(ClassCost {
             class,
             units,
             rate,
             exact,
         });
     }
-    cost.rounded = cost.exact.round().ok_or(Unpriced::TooLarge)?;
-    Ok(cost)
+    Ok(sum)
 }
 
 fn has_two_write_rates(rates: &Rates) -> bool {

@@ -10,6 +10,9 @@ use crate::class::PriceClass;
 use crate::error::{CatalogueError, Problem};
 use crate::rates::Rates;
 
+/// What stands for the model of a default; no model of a price file may be called so.
+pub(crate) const DEFAULT_MODEL: &str = "default";
+
 /// The tier of prices that are for no other.
 pub(crate) const STANDARD: &str = "standard";
 
@@ -119,7 +122,7 @@ impl Entry {
         let from = day_or_dash(self.from);
         let model = match subject {
             Subject::Model(model) => model,
-            Subject::Default => "default",
+            Subject::Default => DEFAULT_MODEL,
             Subject::FreeTier if self.from.is_none() => return format!("{provider}/free/{tier}{tag}"),
             Subject::FreeTier => return format!("{provider}/free/{tier}@{from}{tag}"),
         };

@@ -47,12 +47,11 @@ impl ExactUsd {
 
     /// The amount in nano-dollars, rounded half to even; `None` beyond 64 bits.
     pub fn round(self) -> Option<NanoUsd> {
-        let (quotient, remainder) = (
-            self.0.div_euclid(PARTS_PER_NANO),
-            self.0.rem_euclid(PARTS_PER_NANO),
-        );
+        // Divisions of 128 bits are slow, so there is one.
+        let quotient = self.0.div_euclid(PARTS_PER_NANO);
+        let remainder = self.0 - quotient * PARTS_PER_NANO;
         let half = PARTS_PER_NANO / 2;
-        let up = remainder > half || (remainder == half && quotient % 2 != 0);
+        let up = remainder > half || (remainder == half && quotient & 1 != 0);
         i64::try_from(quotient + i128::from(up)).ok().map(NanoUsd::new)
     }
 

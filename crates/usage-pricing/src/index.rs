@@ -4,7 +4,7 @@ use chrono::NaiveDate;
 use usage_core::Endpoint;
 
 use crate::class::PriceClass;
-use crate::entry::{Entry, Layer, LayerEntries, Subject};
+use crate::entry::{DEFAULT_MODEL, Entry, Layer, LayerEntries, Subject};
 use crate::error::{CatalogueError, Problem};
 use crate::names::{Names, Views};
 use crate::record::{PriceBasis, PriceRecord, PriceRef};
@@ -216,7 +216,7 @@ fn record_of(entry: &Entry, layer: Layer, version: &str) -> PriceRecord {
         provider: key.provider,
         model: match &key.subject {
             Subject::Model(model) => model.clone(),
-            Subject::Default => "default".to_owned(),
+            Subject::Default => DEFAULT_MODEL.to_owned(),
             Subject::FreeTier => "free".to_owned(),
         },
         endpoint: key.decisions.then_some(Endpoint::Decisions),

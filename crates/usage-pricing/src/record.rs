@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
-use usage_core::{Endpoint, Metrics, Provider};
+use usage_core::{Endpoint, Metrics, NanoUsd, Provider};
 
-use crate::cost::{Cost, cost_at};
+use crate::cost::{Cost, cost_at, rounded_at};
+use crate::entry::DEFAULT_MODEL;
 use crate::rates::Rates;
 use crate::unpriced::Unpriced;
 
@@ -100,6 +101,20 @@ impl PriceRecord {
             PriceBasis::Free => Ok(Cost::default()),
             PriceBasis::Unpriced(reason) => Err(reason.clone()),
         }
+    }
+
+    /// The cost of what was used as a ledger keeps it: that of [`PriceRecord::cost`], without its parts.
+    pub fn rounded_cost(&self, endpoint: Endpoint, metrics: &Metrics) -> Result<NanoUsd, Unpriced> {
+        match &self.basis {
+            PriceBasis::Rates(rates) => rounded_at(self, rates, endpoint, metrics),
+            PriceBasis::Free => Ok(NanoUsd::ZERO),
+            PriceBasis::Unpriced(reason) => Err(reason.clone()),
+        }
+    }
+
+    /// Whether it is a price file's default, which whoever it prices is told of.
+    pub fn is_default(&self) -> bool {
+        self.model == DEFAULT_MODEL
     }
 
     /// Whether the price holds on the day.

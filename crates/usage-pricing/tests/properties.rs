@@ -288,6 +288,8 @@ proptest! {
         let json = priced.price.to_json();
         let kept = PriceRecord::from_json(&json).unwrap();
         prop_assert_eq!(&kept, &*priced.price);
+        let rounded = kept.rounded_cost(row.endpoint, &row.metrics);
+        prop_assert_eq!(rounded, priced.cost.clone().map(|cost| cost.rounded));
         prop_assert_eq!(kept.cost(row.endpoint, &row.metrics), priced.cost);
         prop_assert_eq!(&kept.catalogue_version, CATALOGUE.version());
         prop_assert!(!json.contains('\n'));

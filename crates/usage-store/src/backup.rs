@@ -128,7 +128,17 @@ fn check(path: &str, state: &SchemaState) -> Result<BackupCounts, StoreError> {
     if migrate::state(&mut copy)? != *state {
         return Err(StoreError::BadBackup("its schema is not the ledger's".to_owned()));
     }
-    let torn: Count = sql_query(TORN)
+    // A ledger of an older schema, which is copied before it is migrated, has no costs.
+    let has_costs: Count =
+        sql_query("SELECT count(*) AS count FROM sqlite_master WHERE name = 'cost_events'")
+            .get_result(&mut copy)
+            .map_err(StoreError::query("checking the copy"))?;
+    let torn = if has_costs.count > 0 {
+        format!("{TORN} + {COSTS}")
+    } else {
+        TORN.to_owned()
+    };
+    let torn: Count = sql_query(torn)
         .get_result(&mut copy)
         .map_err(StoreError::query("checking the copy"))?;
     if torn.count > 0 {
@@ -152,10 +162,9 @@ const TORN: &str = "SELECT count(*) AS count FROM usage_coverage c WHERE c.proje
         AND l.read_started_at >= c.read_started_at) \
     AND c.event_count <> (SELECT count(*) FROM usage_events e WHERE e.window_start = c.window_start \
         AND e.window_end = c.window_start + c.width_seconds AND e.account_id = c.account_id \
-        AND e.endpoint = c.endpoint) \
-    + (SELECT count(*) FROM cost_events e WHERE e.window_start = c.window_start \
-        AND e.window_end = c.window_start + c.width_seconds AND e.account_id = c.account_id \
         AND e.endpoint = c.endpoint)";
+const COSTS: &str = "(SELECT count(*) FROM cost_events e WHERE e.window_start = c.window_start \
+    AND e.window_end = c.window_start + c.width_seconds AND e.account_id = c.account_id AND e.endpoint = c.endpoint)";
 
 fn count(connection: &mut AnyConnection, table: &str) -> Result<u64, StoreError> {
     let found: Count = sql_query(format!("SELECT count(*) AS count FROM {table}"))

@@ -75,13 +75,18 @@ impl Ledger {
     /// revision. One whose price only stands in a newer list is left alone.
     ///
     /// Fails with [`StoreError::Unsupported`] if the ledger has nobody who prices.
-    pub async fn reprice(&self, lease: &Lease, reprice: Reprice) -> Result<Repriced, StoreError> {
+    /// What was done is added to `repriced` day by day, so that it is known also when a later day fails.
+    pub async fn reprice(
+        &self,
+        lease: &Lease,
+        reprice: Reprice,
+        repriced: &mut Repriced,
+    ) -> Result<(), StoreError> {
         let Some(pricer) = self.pricer.clone() else {
             return Err(StoreError::Unsupported(
                 "this ledger was opened without prices".to_owned(),
             ));
         };
-        let mut repriced = Repriced::default();
         for day in self.days_with_events(&reprice).await? {
             let start = day.start().max(reprice.windows.start());
             let end = day.end().min(reprice.windows.end());
@@ -106,7 +111,7 @@ impl Ledger {
             };
             repriced.add(done);
         }
-        Ok(repriced)
+        Ok(())
     }
 
     /// The UTC days of the windows that have events: a day without any needs no transaction.
@@ -274,7 +279,7 @@ impl Day {
             write::keep(connection, RevisionKind::Repriced, self.stamp, start, &keys)?;
         }
         for (change, columns) in changed.iter().zip(columns) {
-            diesel::update(
+            let updated = diesel::update(
                 usage_events::table
                     .filter(usage_events::window_start.eq(change.window_start))
                     .filter(usage_events::dedupe_key.eq(change.key.as_bytes().to_vec())),
@@ -286,13 +291,16 @@ impl Day {
             ))
             .execute(connection)
             .map_err(StoreError::query("pricing usage events anew"))?;
+            if updated == 0 {
+                return Err(StoreError::corrupt("key of an event", change.key));
+            }
         }
         Ok(())
     }
 }
 
 /// What the event was grouped by; what nobody read, by what it names.
-fn grouped_by(stored: &StoredEvent, covered: &[Coverage]) -> DimensionSet {
+pub(crate) fn grouped_by(stored: &StoredEvent, covered: &[Coverage]) -> DimensionSet {
     let project = stored.event.dimensions.get(Dimension::ProjectId);
     covered
         .iter()

@@ -1,3 +1,6 @@
+-- What an older program would take for read, or could not name.
+DELETE FROM usage_coverage WHERE endpoint = 'costs';
+DELETE FROM usage_revisions WHERE kind = 'repriced';
 DROP VIEW cost_daily;
 DROP VIEW coverage_daily;
 DROP VIEW usage_daily;

@@ -44,6 +44,41 @@ fn a_backup_is_a_ledger_as_good_as_the_first() {
     assert_eq!(provider.simulator.requests(), []);
 }
 
+/// A backup is what one makes before `usage migrate`; and the ledger that was taken back is one again afterwards.
+#[test]
+fn a_ledger_from_before_money_is_backed_up_and_migrated() {
+    let provider = Provider::of_the_real_month();
+    let place = Place::with_key(DatabaseKind::Sqlite, &provider);
+    let month = [&["backfill"], &crate::fixture::MONTH[..]].concat();
+    place.run(&month).succeeds();
+    place.execute(include_str!(
+        "../../../../migrations/sqlite/2026-11-25-000007_money/down.sql"
+    ));
+    place.execute("DELETE FROM __diesel_schema_migrations WHERE version = '20261125000007'");
+    let refused = place.run(&["status"]).ends_with(2).stderr;
+    assert!(refused.contains("usage migrate"), "{refused}");
+    place.run(&["backup", "before.db"]).succeeds();
+    place.run(&["migrate"]).succeeds();
+    place.run(&["doctor"]).succeeds();
+
+    // What was taken away was not read: costs are asked for again, usage is not, and waits for its prices.
+    provider.simulator.clear_requests();
+    let report = place
+        .run(&[&month[..], &["--format", "json"]].concat())
+        .succeeds()
+        .json();
+    assert!(
+        report["run"]["telemetry"]["storedCosts"].as_u64() > Some(0),
+        "{report:#}"
+    );
+    assert_eq!(provider.simulator.count_requests("/usage/completions"), 0);
+    assert_eq!(report["totals"][0]["unpricedEvents"], 31);
+    place
+        .run(&["reprice", "--start", "2025-09-01", "--end", "2025-10-01"])
+        .succeeds();
+    place.run(&["prices", "check"]).succeeds();
+}
+
 #[test]
 fn a_backup_during_a_backfill_is_one_moment_of_it() {
     let provider = Provider::of(Organization::generate(&Generate {

@@ -202,3 +202,26 @@ fn a_price_file_that_is_wrong_is_named_with_its_line_before_anything_happens() {
         "{refused}"
     );
 }
+
+#[test]
+fn a_day_that_was_read_in_two_widths_counts_once() {
+    let provider = Provider::of_the_real_month();
+    let place = Place::with_key(DatabaseKind::Sqlite, &provider);
+    let unpriced = |place: &Place<'_>| {
+        place.execute("UPDATE usage_events SET cost_nano_usd = NULL, price_ref = NULL");
+        let check = place
+            .run(&["prices", "check", "--format", "json"])
+            .ends_with(1)
+            .json();
+        let lines = check["unpriced"].as_array().unwrap().clone();
+        lines
+            .iter()
+            .map(|line| line["events"].as_u64().unwrap())
+            .sum::<u64>()
+    };
+    place.backfill_month(&[]).succeeds();
+    assert_eq!(unpriced(&place), 31);
+    place.backfill_month(&["--bucket-width", "1h"]).succeeds();
+    assert!(place.count("usage_events") > 31);
+    assert_eq!(unpriced(&place), 31);
+}

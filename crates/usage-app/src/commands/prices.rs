@@ -286,11 +286,12 @@ impl fmt::Display for PricesCheck {
         }
         let unused = unused.len() as u64;
         if unused > 0 {
-            let more = if used.is_empty() { "" } else { "more " };
+            let more = if used.is_empty() { "" } else { " more" };
+            let plural = if unused == 1 { "" } else { "s" };
             writeln!(
                 f,
-                "{more}{} not checked for {} that no event uses",
-                count(unused, "price"),
+                "{}{more} price{plural} not checked for {} that no event uses",
+                thousands(unused),
                 count(self.days, "day"),
             )?;
         }

@@ -1,6 +1,5 @@
 //! `usage reprice`
 
-use std::collections::BTreeMap;
 use std::fmt;
 
 use chrono::NaiveDate;
@@ -10,8 +9,7 @@ use tokio::sync::watch;
 use usage_core::{Account, Decimal, Endpoint, Issue, NanoUsd, Width, WindowRange};
 use usage_ingest::{HeldLease, ProcessIdentity, Progress, mark_dead_runs, price_issues};
 use usage_store::{
-    AccountScope, Ledger, NewRun, PriceChange, PriceChangeSums, PricingNotes, Reprice, RunStatus,
-    StoredAccount,
+    AccountScope, Ledger, NewRun, PriceChange, PriceChangeSums, Reprice, Repriced, RunStatus, StoredAccount,
 };
 
 use super::names;
@@ -54,6 +52,9 @@ pub struct RepriceReport {
     pub changes: Vec<ChangeReport>,
     /// What must be told about the prices as they are now.
     pub issues: Vec<Issue>,
+    /// Why it ended before everything was priced anew; what is above was done before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub failure: Option<String>,
     #[serde(skip)]
     names: Exit,
 }
@@ -119,6 +120,7 @@ pub async fn reprice(
         changed_events: 0,
         changes: Vec::new(),
         issues: Vec::new(),
+        failure: None,
         names,
     };
     let work = Work {
@@ -141,7 +143,13 @@ pub async fn reprice(
             .finish_run(run_id, status, telemetry.to_string(), issues)
             .await?;
     }
-    done.map(|()| report)
+    match done {
+        Err(error) if report.changed_events > 0 => {
+            report.failure = Some(error.to_string());
+            Ok(report)
+        }
+        done => done.map(|()| report),
+    }
 }
 
 struct Work<'a> {
@@ -160,20 +168,18 @@ impl Work<'_> {
         progress: &dyn Progress,
         stop: &watch::Receiver<bool>,
     ) -> Result<(), AppError> {
-        let mut changes: BTreeMap<PriceChange, PriceChangeSums> = BTreeMap::new();
-        let mut notes = PricingNotes::new();
+        let mut repriced = Repriced::default();
         for account in accounts {
             let taken = HeldLease::take(self.ledger, account, self.us, progress, stop).await?;
             let lease = taken.map_err(AppError::Issue)?;
-            let done = self
-                .account(account, &lease, report, &mut changes, &mut notes)
-                .await;
+            let done = self.account(account, &lease, &mut repriced).await;
             lease.release().await;
             done?;
         }
-        report.changed_events = changes.values().map(|sums| sums.events).sum();
-        report.changes = changes.into_iter().map(ChangeReport::new).collect();
-        report.issues = price_issues(&notes);
+        report.events = repriced.events;
+        report.changed_events = repriced.changed();
+        report.changes = repriced.changes.into_iter().map(ChangeReport::new).collect();
+        report.issues = price_issues(&repriced.notes);
         Ok(())
     }
 
@@ -181,9 +187,7 @@ impl Work<'_> {
         &self,
         account: &StoredAccount,
         lease: &HeldLease,
-        report: &mut RepriceReport,
-        changes: &mut BTreeMap<PriceChange, PriceChangeSums>,
-        notes: &mut PricingNotes,
+        repriced: &mut Repriced,
     ) -> Result<(), AppError> {
         let endpoints = self.options.endpoints.iter().copied();
         for endpoint in endpoints.filter(|endpoint| !endpoint.is_costs()) {
@@ -195,14 +199,7 @@ impl Work<'_> {
                     run_id: self.run_id.unwrap_or_default(),
                     dry_run: self.options.dry_run,
                 };
-                let repriced = self.ledger.reprice(lease.lease(), reprice).await?;
-                report.events += repriced.events;
-                for (change, sums) in repriced.changes {
-                    changes.entry(change).or_default().add(&sums);
-                }
-                for (note, events) in repriced.notes {
-                    *notes.entry(note).or_default() += events;
-                }
+                self.ledger.reprice(lease.lease(), reprice, repriced).await?;
             }
         }
         Ok(())
@@ -280,7 +277,10 @@ fn usd(nanos: i128) -> Decimal {
 impl RepriceReport {
     /// How the command ends: usage without a price is a warning.
     pub fn exit(&self) -> Exit {
-        self.names
+        match &self.failure {
+            Some(_) => Exit::Findings,
+            None => self.names,
+        }
     }
 }
 
@@ -318,12 +318,19 @@ impl fmt::Display for RepriceReport {
             }
             writeln!(f)?;
         }
-        if let Some(run_id) = self.run_id {
-            writeln!(f, "run {run_id}; the events as they stood are kept as revisions")?;
+        match self.run_id {
+            Some(run_id) if self.changed_events > 0 => {
+                writeln!(f, "run {run_id}; the events as they stood are kept as revisions")?;
+            }
+            Some(run_id) => writeln!(f, "run {run_id}")?,
+            None => {}
         }
         for issue in &self.issues {
             writeln!(f, "{}: {}", issue.code, issue.message)?;
         }
-        Ok(())
+        match &self.failure {
+            Some(failure) => writeln!(f, "ended before the end: {failure}; the same command goes on"),
+            None => Ok(()),
+        }
     }
 }

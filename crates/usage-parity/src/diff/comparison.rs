@@ -235,12 +235,18 @@ pub enum DifferenceKind {
 impl Comparison {
     /// What it comes to, costs included.
     pub fn verdict(&self) -> Verdict {
-        let usage = self.counts.evidence();
-        let all = match &self.costs {
-            Some(costs) => usage.and(costs.counts.evidence()),
+        let usage = self.usage_verdict();
+        match &self.costs {
             None => usage,
-        };
-        all.verdict(self.has_ledger)
+            Some(costs) => {
+                let costs = costs.counts.evidence().verdict(self.has_ledger);
+                if self.files.is_empty() {
+                    costs
+                } else {
+                    usage.and(costs)
+                }
+            }
+        }
     }
 
     /// What the comparison of usage alone comes to.

@@ -20,7 +20,26 @@ pub enum Verdict {
     NoLedger,
 }
 
-/// The counts that a verdict follows from, of usage, of costs, or of both.
+impl Verdict {
+    /// What two comparisons come to together. Equality of one does not stand for the other, of which nothing could be
+    /// compared.
+    pub(crate) fn and(self, other: Self) -> Self {
+        let either = |verdict| self == verdict || other == verdict;
+        if self == other {
+            self
+        } else if either(Self::Different) {
+            Self::Different
+        } else if either(Self::NotCovered) || either(Self::NothingCompared) {
+            Self::NotCovered
+        } else if either(Self::MatchedCoarse) {
+            Self::MatchedCoarse
+        } else {
+            self
+        }
+    }
+}
+
+/// The counts that a verdict follows from, of usage or of costs.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Evidence {
     /// Groups that differ.
@@ -38,18 +57,6 @@ pub(crate) struct Evidence {
 }
 
 impl Evidence {
-    /// The evidence of two comparisons as that of one.
-    pub(crate) const fn and(self, other: Self) -> Self {
-        Self {
-            differences: self.differences + other.differences,
-            not_covered: self.not_covered + other.not_covered,
-            windows_compared: self.windows_compared + other.windows_compared,
-            equal: self.equal + other.equal,
-            coarse: self.coarse + other.coarse,
-            out_of_scope: self.out_of_scope + other.out_of_scope,
-        }
-    }
-
     pub(crate) const fn verdict(self, has_ledger: bool) -> Verdict {
         // A mistyped project or user puts everything out of scope, and must not look like equality.
         let has_nothing_in_scope = self.out_of_scope > 0 && self.equal == 0;
@@ -65,6 +72,26 @@ impl Evidence {
             Verdict::MatchedCoarse
         } else {
             Verdict::Matched
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Verdict::{Different, Matched, MatchedCoarse, NotCovered, NothingCompared};
+
+    #[test]
+    fn equality_of_one_does_not_stand_for_the_other() {
+        for (one, other, both) in [
+            (Matched, Matched, Matched),
+            (Matched, MatchedCoarse, MatchedCoarse),
+            (Matched, NothingCompared, NotCovered),
+            (MatchedCoarse, NotCovered, NotCovered),
+            (NotCovered, Different, Different),
+            (NothingCompared, Different, Different),
+            (NothingCompared, NothingCompared, NothingCompared),
+        ] {
+            assert_eq!((one.and(other), other.and(one)), (both, both));
         }
     }
 }

@@ -9,7 +9,9 @@ use toml::de::{DeTable, DeValue};
 use usage_core::{Endpoint, Provider};
 
 use self::fields::{Fields, Place};
-use crate::entry::{Entry, Key, Layer, LayerEntries, STANDARD, Subject, short_hash, tier_name};
+use crate::entry::{
+    DEFAULT_MODEL, Entry, Key, Layer, LayerEntries, STANDARD, Subject, short_hash, tier_name,
+};
 use crate::error::{CatalogueError, Problem};
 use crate::rates::{PricedUnit, Rates};
 
@@ -41,7 +43,7 @@ const DEFAULT_FIELDS: &[&str] = &[
 ];
 const FREE_FIELDS: &[&str] = &["provider", "tier", "from", "until", "source", "checked"];
 /// What the price ids of other things than models begin with.
-const RESERVED_NAMES: [&str; 3] = ["default", "free", "unpriced"];
+const RESERVED_NAMES: [&str; 3] = [DEFAULT_MODEL, "free", "unpriced"];
 
 /// The entries that this crate lays over the seed.
 pub(crate) fn overlay() -> Result<LayerEntries, CatalogueError> {

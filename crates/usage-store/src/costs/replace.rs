@@ -124,8 +124,7 @@ impl Prepared {
             WindowOutcome::refused(window, Issue::new(code, message))
         };
         let mut keys = DedupeKeys::of(&scope.account, scope.endpoint, window);
-        let mut summed: BTreeMap<DedupeKey, CostRow> = BTreeMap::new();
-        let mut merged = 0;
+        let mut by_key: BTreeMap<DedupeKey, Vec<CostRow>> = BTreeMap::new();
         for row in rows.rows {
             // A row outside the filter could never be compared with what stands, which is read by the same filter.
             if !scope.filter.admits(row.group.project_id()) {
@@ -136,18 +135,13 @@ impl Prepared {
                 );
                 return Err(refuse(IssueCode::FilterNotApplied, what));
             }
-            let key = keys.cost_key(&row.group);
-            let sum = match summed.remove(&key) {
-                None => row,
-                Some(before) => {
-                    merged += 1;
-                    before.plus(row)
-                }
-            };
-            summed.insert(key, sum);
+            by_key.entry(keys.cost_key(&row.group)).or_default().push(row);
         }
         let mut costs = BTreeMap::new();
-        for (key, row) in summed {
+        let mut merged = 0;
+        for (key, rows) in by_key {
+            merged += rows.len() as u64 - 1;
+            let Some(row) = CostRow::sum(rows) else { continue };
             let cost = PreparedCost::new(&mut keys, read.lease.account_id, scope, window, row).map_err(
                 |amount| {
                     let what = format!("the amount {amount} is beyond 9.2 billion");

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use usage_core::{Dimensions, Metrics, NanoUsd, UsageRow};
 use usage_store::{
-    AccountScope, EventQuery, Ledger, PriceRecord, PricingNote, Reprice, RevisionKind, RowPrice, RowPricer,
-    RowToPrice, StoredEvent, WindowOutcome,
+    AccountScope, EventQuery, Ledger, PriceRecord, PricingNote, Reprice, Repriced, RevisionKind, RowPrice,
+    RowPricer, RowToPrice, StoredEvent, WindowOutcome,
 };
 
 use crate::fixture::{Fixture, day, rows};
@@ -198,12 +198,20 @@ pub(crate) async fn rows_from_before_prices_are_priced_when_asked(fixture: &Fixt
         run_id: 2,
         dry_run,
     };
-    let would = ledger.reprice(&fixture.lease, reprice(true)).await.unwrap();
+    let mut would = Repriced::default();
+    ledger
+        .reprice(&fixture.lease, reprice(true), &mut would)
+        .await
+        .unwrap();
     assert!(
         events(&ledger).await.iter().all(|stored| stored.price.is_none()),
         "a dry run"
     );
-    let did = ledger.reprice(&fixture.lease, reprice(false)).await.unwrap();
+    let mut did = Repriced::default();
+    ledger
+        .reprice(&fixture.lease, reprice(false), &mut did)
+        .await
+        .unwrap();
     assert_eq!(would, did);
     assert_eq!((did.events, did.changed()), (2, 2));
     let sums: Vec<(u64, i128, i128, u64)> = did
@@ -214,10 +222,18 @@ pub(crate) async fn rows_from_before_prices_are_priced_when_asked(fixture: &Fixt
     assert_eq!(sums, [(1, 0, 50, 0), (1, 0, 0, 1)]);
 
     // Again, it changes nothing; another rate changes what it prices, and the old price is kept.
-    let again = ledger.reprice(&fixture.lease, reprice(false)).await.unwrap();
+    let mut again = Repriced::default();
+    ledger
+        .reprice(&fixture.lease, reprice(false), &mut again)
+        .await
+        .unwrap();
     assert_eq!(again.changed(), 0);
     let dearer = fixture.ledger.clone().with_pricer(Flat::of("v2", 11));
-    let did = dearer.reprice(&fixture.lease, reprice(false)).await.unwrap();
+    let mut did = Repriced::default();
+    dearer
+        .reprice(&fixture.lease, reprice(false), &mut did)
+        .await
+        .unwrap();
     assert_eq!(did.changed(), 1);
     assert_eq!(prices(&dearer).await[0], priced("a", 55, "flat/11", "v2"));
     let stored = events(&dearer).await.remove(0);

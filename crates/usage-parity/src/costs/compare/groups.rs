@@ -186,9 +186,10 @@ impl CostSum {
         self.amounts == self.rows && self.amount == Number::ZERO
     }
 
-    /// Compares the amounts. An unknown amount is like another unknown one, and like nothing else.
+    /// Compares the amounts. A sum of unknown amounts alone is like another one, and like nothing else; beside a known
+    /// amount an unknown one adds nothing, as in the ledger.
     pub(super) fn amount_like(&self, other: &Self, tolerance_per_row: NanoUsd) -> Likeness {
-        let known = |sum: &Self| (sum.amounts > 0, sum.rows_without_amount() > 0);
+        let known = |sum: &Self| sum.amounts > 0;
         if known(self) != known(other) {
             return Likeness::Different;
         }
