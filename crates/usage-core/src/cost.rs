@@ -187,7 +187,24 @@ impl<'a> LineItem<'a> {
             long_context,
         }
     }
+
+    /// Whether a line item says that it is a tax: `tax`, `taxes`, `VAT` or `GST` is one of its words. A line of tokens is
+    /// never one, whatever its model is called.
+    ///
+    /// ```
+    /// use usage_core::LineItem;
+    ///
+    /// assert!(LineItem::is_tax("Sales tax (CA)"));
+    /// assert!(!LineItem::is_tax("ft:gpt-4.1-2025-04-14:acme:tax:abc, output"));
+    /// ```
+    pub fn is_tax(text: &'a str) -> bool {
+        let is_of_tokens = Self::parse(text).direction.is_some();
+        let mut words = text.split(|character: char| !character.is_alphanumeric());
+        !is_of_tokens && words.any(|word| TAXES.iter().any(|tax| word.eq_ignore_ascii_case(tax)))
+    }
 }
+
+const TAXES: [&str; 4] = ["tax", "taxes", "vat", "gst"];
 
 /// Newer line items write `input_tokens` where older ones write `input`.
 fn read_direction(words: &str) -> Option<(Option<Modality>, Direction)> {
@@ -316,6 +333,27 @@ mod tests {
             CostRow::default().content_hash(),
             row("0", None, "").content_hash()
         );
+    }
+
+    #[test]
+    fn a_tax_is_a_word_of_a_line_that_is_not_of_tokens() {
+        for (text, is_tax) in [
+            ("Sales tax (CA)", true),
+            ("Taxes", true),
+            ("VAT 19 %", true),
+            ("gst", true),
+            ("taxonomy storage", false),
+            ("taxonomy-1, input", false),
+            ("tax-reader-1, output", false),
+            ("ft:gpt-4.1-2025-04-14:acme:tax:abc, output", false),
+            (
+                "batch | ft:gpt-4.1-2025-04-14:acme:vat:abc, cached_input_tokens",
+                false,
+            ),
+            ("", false),
+        ] {
+            assert_eq!(LineItem::is_tax(text), is_tax, "{text}");
+        }
     }
 
     #[test]

@@ -71,7 +71,7 @@ pub async fn reconcile(app: &App, options: ReconcileOptions) -> Result<Reconcile
         match covered.plan(window, facts.now) {
             DayPlan::LeftOut(why) => reconciler.leave_out(day, why),
             DayPlan::Compare(scope) => {
-                let mut lines = Day::new(day, scope.is_provisional);
+                let mut lines = Day::new(day, scope.is_provisional).with_read(covered.surfaces_of_usage());
                 facts.out_of_scope += work.read(window, &scope, &mut lines).await?;
                 reconciler.compare(lines).map_err(|error| failed(&error))?;
                 facts.limit_to(scope.projects.as_ref());

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use chrono::NaiveDate;
-use usage_core::Decimal;
+use usage_core::{Decimal, Endpoint};
 use usage_pricing::ExactUsd;
 
 use super::day::{CostKey, CostSum, Kind, PricedPart, Subject, UsageSum};
@@ -11,7 +11,7 @@ use super::group::{Class, ComparedGroup};
 use super::lines::ReconcileError;
 use super::matching::{Group, GroupKey};
 use super::reconciler::{EXACT_PLACES, USD};
-use super::words::unit_wording;
+use super::words::{Wording, unit_wording};
 
 /// Half a cent: two amounts that differ by no more are equal to the cent.
 const HALF_A_CENT: &str = "0.005";
@@ -75,6 +75,7 @@ pub(super) fn compared(
     day: NaiveDate,
     key: &GroupKey,
     group: &Group,
+    read: &BTreeSet<Endpoint>,
 ) -> Result<ComparedGroup, ReconcileError> {
     let charged =
         (!group.costs.is_empty()).then(|| group.costs.iter().map(|(_, sum)| &sum.amount).sum::<Decimal>());
@@ -88,7 +89,7 @@ pub(super) fn compared(
         free_rows: rows(|usage| usage.free_rows),
         unpriced_rows: rows(|usage| usage.unpriced_rows),
     };
-    let class = sides.class(group);
+    let class = sides.class(group, read);
     let has_usage = !group.usage.is_empty();
     let used = used(day, group, sides.priced_rows + sides.unpriced_rows == 0)?;
     let mut difference = charged.clone().unwrap_or_default();
@@ -111,7 +112,7 @@ pub(super) fn compared(
         ),
         usage_kinds: each_once(group.usage.iter().map(|(used, _)| used.kind.words())),
         line_items: each_once(group.costs.iter().filter_map(|(cost, _)| cost.line_item.clone())),
-        notes: notes(group, &sides),
+        notes: notes(group, &sides, read),
         ..empty(day, shown(&key.place.name))
     };
     if key.place.by_canonical {
@@ -135,7 +136,7 @@ struct Sides<'a> {
 }
 
 impl Sides<'_> {
-    fn class(&self, group: &Group) -> Class {
+    fn class(&self, group: &Group, read: &BTreeSet<Endpoint>) -> Class {
         match self.charged {
             None if self.priced_rows > 0 && !self.priced.is_zero() => Class::NotCharged,
             None if self.unpriced_rows > 0 => Class::Unpriced,
@@ -161,19 +162,26 @@ impl Sides<'_> {
                     Class::Unexplained
                 }
             }
-            Some(_) => without_usage(group),
+            Some(_) => without_usage(group, read),
         }
     }
 }
 
-fn without_usage(group: &Group) -> Class {
-    let mut quantities = group.costs.iter();
-    let unit = quantities.find_map(|(_, sum)| unit_wording(sum.quantity_unit.as_deref()?));
-    if group.what.or(unit).is_some() {
-        Class::OtherUnits
-    } else {
-        Class::Unexplained
+/// Explained is only what no surface counts, or one that was not read.
+fn without_usage(group: &Group, read: &BTreeSet<Endpoint>) -> Class {
+    match wording_of(group) {
+        Some(wording) if wording.counted_by.is_none_or(|surface| !read.contains(&surface)) => {
+            Class::OtherUnits
+        }
+        _ => Class::Unexplained,
     }
+}
+
+/// What the words of a charge without usage tell, unless they are those of tokens.
+fn wording_of(group: &Group) -> Option<Wording> {
+    let mut quantities = group.costs.iter();
+    let unit = || quantities.find_map(|(_, sum)| unit_wording(sum.quantity_unit.as_deref()?));
+    group.wording.or_else(unit).filter(|_| !group.is_of_tokens)
 }
 
 /// Whether an amount is at most half a cent, whatever its sign.
@@ -197,7 +205,7 @@ fn used(day: NaiveDate, group: &Group, is_free: bool) -> Result<i64, ReconcileEr
         .ok_or(ReconcileError::TooLarge(day))
 }
 
-fn notes(group: &Group, sides: &Sides<'_>) -> Vec<String> {
+fn notes(group: &Group, sides: &Sides<'_>, read: &BTreeSet<Endpoint>) -> Vec<String> {
     let mut notes: Vec<String> = Vec::new();
     if group.long_context {
         notes.push("charged at the prices of long contexts too, which a day's sum does not tell".to_owned());
@@ -207,12 +215,17 @@ fn notes(group: &Group, sides: &Sides<'_>) -> Vec<String> {
     if sides.free_rows > 0 && sides.charged.is_some_and(|charged| !charged.is_zero()) {
         notes.push("some of the usage is free by rule".to_owned());
     }
-    notes.extend(
-        group
-            .what
-            .map(|what| format!("for {what}"))
-            .filter(|_| group.usage.is_empty()),
-    );
+    if let Some(wording) = wording_of(group).filter(|_| group.usage.is_empty()) {
+        notes.push(format!("for {}", wording.what));
+        notes.extend(match wording.counted_by {
+            Some(surface) if read.contains(&surface) => {
+                Some(format!("{surface} was read and counted nothing of it"))
+            }
+            Some(surface) => Some(format!("{surface}, which counts it, was not read")),
+            None if wording.what == "images" => Some("image lines without usage".to_owned()),
+            None => None,
+        });
+    }
     notes
 }
 
@@ -224,13 +237,10 @@ fn add_quantity(found: &mut ComparedGroup, group: &Group) {
         let (Some(quantity), Some(named)) = (&cost.quantity, cost.quantity_unit.as_deref()) else {
             return;
         };
-        // A thousandth is the division that multiplies by a thousand.
-        let thousandth = || "0.001".parse().unwrap_or_default();
         let (named, quantity) = match named {
-            "1000_tokens" => ("tokens", quantity.over(&thousandth(), QUANTITY_PLACES)),
-            named => (named, Some(quantity.clone())),
+            "1000_tokens" => ("tokens", quantity.shifted(3)),
+            named => (named, quantity.clone()),
         };
-        let Some(quantity) = quantity else { return };
         if unit.is_some_and(|unit| unit != named) {
             return;
         }

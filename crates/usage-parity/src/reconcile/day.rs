@@ -21,6 +21,8 @@ pub struct Day {
     pub(super) usage: BTreeMap<UsageKey, UsageSum>,
     pub(super) costs: BTreeMap<CostKey, CostSum>,
     pub(super) rows: Rows,
+    /// The surfaces of usage that were read.
+    pub(super) read: BTreeSet<Endpoint>,
 }
 
 /// How many rows of usage there were, and what stands on them.
@@ -143,7 +145,15 @@ impl Day {
             usage: BTreeMap::new(),
             costs: BTreeMap::new(),
             rows: Rows::default(),
+            read: Endpoint::USAGE.into_iter().collect(),
         }
+    }
+
+    /// The day with only these surfaces of usage read, instead of all: what another counts is explained without usage.
+    #[must_use]
+    pub fn with_read(mut self, surfaces: impl IntoIterator<Item = Endpoint>) -> Self {
+        self.read = surfaces.into_iter().collect();
+        self
     }
 
     /// Adds a row of usage.

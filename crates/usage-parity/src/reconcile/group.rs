@@ -27,11 +27,13 @@ pub enum Class {
     Credit,
     /// Cost without usage: the line item says that it is a tax.
     Tax,
-    /// Cost without usage: of something that the usage surfaces do not count, such as images, storage, or tools.
+    /// Cost without usage: of something that no usage surface that was read counts, such as storage, or images of newer
+    /// models.
     OtherUnits,
     /// Cost of usage that has no price, so that nobody can say whether it is right.
     ChargedUnpriced,
-    /// Cost without usage that nothing explains: tokens that no usage has, usage that is free, unknown words.
+    /// Cost without usage that nothing explains: tokens that no usage has, usage that is free, what a surface
+    /// that was read did not count, unknown words.
     Unexplained,
     /// A charge in another currency than dollars: kept, never added.
     OtherCurrency,
@@ -64,6 +66,14 @@ impl Class {
     /// Whether its difference must be looked at by somebody.
     pub const fn is_unexplained(self) -> bool {
         matches!(self, Self::NotCharged | Self::ChargedUnpriced | Self::Unexplained)
+    }
+
+    /// Whether both sides were compared, or a rule says why there is one alone.
+    pub const fn is_compared(self) -> bool {
+        matches!(
+            self,
+            Self::Equal | Self::Differs | Self::Free | Self::Credit | Self::Tax | Self::OtherUnits
+        )
     }
 
     /// The words of reports.

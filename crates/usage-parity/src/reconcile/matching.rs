@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use usage_core::{LineItem, Provider};
+use usage_core::{Direction, LineItem, Modality, Provider};
 use usage_pricing::Catalogue;
 
 use super::day::{CostKey, CostSum, Kind, Subject, UsageKey, UsageSum};
@@ -86,7 +86,9 @@ pub(super) struct Group {
     pub(super) usage: Vec<(UsageKey, UsageSum)>,
     pub(super) costs: Vec<(CostKey, CostSum)>,
     /// What is charged for, if the words of the line items tell.
-    pub(super) what: Option<&'static str>,
+    pub(super) wording: Option<Wording>,
+    /// Whether a line item is one of tokens that usage has.
+    pub(super) is_of_tokens: bool,
     /// Whether a line item charges at the prices of long contexts.
     pub(super) long_context: bool,
 }
@@ -129,7 +131,8 @@ pub(super) fn groups(
         };
         let group = groups.entry(key).or_default();
         group.long_context |= item.long_context;
-        group.what = group.what.or(wording.map(|wording| wording.what));
+        group.wording = group.wording.or(wording);
+        group.is_of_tokens |= item.direction.is_some() && !is_image_output(&item);
         group.costs.push((cost, sum));
     }
     for (used, sum) in usage {
@@ -147,6 +150,11 @@ pub(super) fn groups(
         groups.entry(key).or_default().usage.push((used, sum));
     }
     groups
+}
+
+/// Images that image models make are charged without usage.
+fn is_image_output(item: &LineItem<'_>) -> bool {
+    item.modality == Some(Modality::Image) && item.direction == Some(Direction::Output)
 }
 
 fn project_names(

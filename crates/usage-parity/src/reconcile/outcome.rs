@@ -30,6 +30,8 @@ pub struct Reconciliation {
     pub equal_to_the_nano: u64,
     /// Charges in other currencies than dollars, by currency in lower case.
     pub other_currencies: BTreeMap<String, Decimal>,
+    /// The models and surfaces with usage that has no price and was not charged, which nothing explains.
+    pub without_price: BTreeSet<String>,
     /// From priced usage to the provider's total.
     pub bridge: Bridge,
     /// How far charges and prices are apart where both are known.
@@ -73,6 +75,8 @@ pub struct Days {
     pub compared: Vec<NaiveDate>,
     /// Compared, but the provider may still change them as a matter of course.
     pub provisional: Vec<NaiveDate>,
+    /// Provisional, with usage, and the provider sent no costs yet; in no sum.
+    pub without_costs: Vec<NaiveDate>,
     /// Not over when they were read.
     pub open: Vec<NaiveDate>,
     /// Over, and not read completely, with the surfaces that lack them.
@@ -331,6 +335,8 @@ pub enum Complaint {
         /// Its differences without their signs, in USD.
         amount: Decimal,
     },
+    /// There are lines, and none has both sides or is explained by a rule.
+    NothingCompared,
     /// Days that are over were not read completely.
     NotCovered {
         /// How many.
@@ -342,6 +348,18 @@ impl Reconciliation {
     /// The sums of a class; empty ones for one without groups.
     pub fn tally(&self, class: Class) -> Tally {
         self.tallies.get(&class).cloned().unwrap_or_default()
+    }
+
+    /// Whether the compared days have neither usage nor costs, and no costs are still to come.
+    pub fn is_of_nothing(&self) -> bool {
+        self.rows.usage == 0 && self.rows.costs == 0 && self.days.without_costs.is_empty()
+    }
+
+    fn compares_nothing(&self) -> bool {
+        let compared = self.tallies.keys().any(|class| class.is_compared());
+        let has_lines = !self.tallies.is_empty()
+            || (self.days.compared.is_empty() && !self.days.without_costs.is_empty());
+        has_lines && !compared
     }
 
     /// Why it is not clean, given how large the variance may be in percent; nothing if it is.
@@ -362,6 +380,9 @@ impl Reconciliation {
                     amount: tally.absolute_difference.clone(),
                 });
             }
+        }
+        if self.compares_nothing() {
+            complaints.push(Complaint::NothingCompared);
         }
         if !self.days.not_covered.is_empty() {
             complaints.push(Complaint::NotCovered {

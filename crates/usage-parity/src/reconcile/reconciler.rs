@@ -1,9 +1,9 @@
 //! The comparison, day after day, in the memory of one day and of the sums.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::NaiveDate;
-use usage_core::{Decimal, Provider};
+use usage_core::{Decimal, LineItem, Provider};
 use usage_pricing::Catalogue;
 
 use super::comparison::{compared, exact_of, of_cost};
@@ -13,7 +13,6 @@ use super::lines::ReconcileError;
 use super::matching::{ModelNames, groups};
 use super::outcome::{Bridge, Days, Finding, LeftOut, Reconciliation, Tally, Variance};
 use super::overlay::Observations;
-use super::words::is_tax;
 use crate::diff::Spool;
 
 /// Enough for every price by the million and by the piece; prices by the hour are kept to so many places.
@@ -33,6 +32,7 @@ pub struct Reconciler {
     charged: Decimal,
     exact: Decimal,
     currencies: BTreeMap<String, Decimal>,
+    without_price: BTreeSet<String>,
     findings: BTreeMap<(Class, String, Option<super::Unit>, Option<String>), Finding>,
     observations: Observations,
     groups: Spool,
@@ -51,6 +51,7 @@ impl Reconciler {
             charged: Decimal::default(),
             exact: Decimal::default(),
             currencies: BTreeMap::new(),
+            without_price: BTreeSet::new(),
             findings: BTreeMap::new(),
             observations: Observations::new(provider),
             groups: Spool::default(),
@@ -77,7 +78,13 @@ impl Reconciler {
             usage,
             costs,
             rows,
+            read,
         } = day;
+        // The provider sends the costs of a day some time after its usage.
+        if is_provisional && costs.is_empty() && rows.all > rows.free {
+            self.days.without_costs.push(day);
+            return Ok(());
+        }
         self.days.compared.push(day);
         if is_provisional {
             self.days.provisional.push(day);
@@ -96,7 +103,7 @@ impl Reconciler {
             }
         }
         for (key, group) in groups(usage, charges, &mut self.names) {
-            let compared = compared(day, &key, &group)?;
+            let compared = compared(day, &key, &group, &read)?;
             let model = self.names.canonical(&compared.model);
             self.observations.add(day, &group, &compared, &model);
             let priced = exact_of(day, &group)?;
@@ -159,6 +166,7 @@ impl Reconciler {
             tallies: self.tallies,
             equal_to_the_nano: self.equal_to_the_nano,
             other_currencies: self.currencies,
+            without_price: self.without_price,
             bridge,
             variance,
             findings,
@@ -177,6 +185,9 @@ impl Reconciler {
             let currency = group.currency.clone().unwrap_or_else(|| "none".to_owned());
             *self.currencies.entry(currency).or_default() += charged;
         }
+        if group.class == Class::Unpriced {
+            self.without_price.insert(group.model.clone());
+        }
         if group.class == Class::Differs || group.class.is_unexplained() {
             let key = (group.class, group.model.clone(), group.unit, group.tier.clone());
             let finding = self.findings.entry(key);
@@ -193,7 +204,7 @@ fn class_of_cost(key: &CostKey, is_usd: bool) -> Option<Class> {
         Some(Class::WithoutAmount)
     } else if !is_usd {
         Some(Class::OtherCurrency)
-    } else if is_tax(line_item) {
+    } else if LineItem::is_tax(line_item) {
         Some(Class::Tax)
     } else if key.is_credit {
         Some(Class::Credit)

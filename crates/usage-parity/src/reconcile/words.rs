@@ -7,8 +7,10 @@ use usage_core::Endpoint;
 pub(super) struct Wording {
     /// The words, in lower case, each at the beginning of a word.
     words: &'static str,
-    /// The surface whose usage is charged, if one counts it.
+    /// The surface whose usage is charged, where the words alone tell it apart.
     pub(super) surface: Option<Endpoint>,
+    /// The surface that would count it: if that was read and has nothing, the charge is unexplained.
+    pub(super) counted_by: Option<Endpoint>,
     /// What it is, for people.
     pub(super) what: &'static str,
 }
@@ -17,6 +19,17 @@ const fn charged_for(words: &'static str, surface: Endpoint, what: &'static str)
     Wording {
         words,
         surface: Some(surface),
+        counted_by: Some(surface),
+        what,
+    }
+}
+
+/// Usage of it bears the name of a model.
+const fn counted_by(words: &'static str, surface: Endpoint, what: &'static str) -> Wording {
+    Wording {
+        words,
+        surface: None,
+        counted_by: Some(surface),
         what,
     }
 }
@@ -26,6 +39,7 @@ const fn only_charged(words: &'static str, what: &'static str) -> Wording {
     Wording {
         words,
         surface: None,
+        counted_by: None,
         what,
     }
 }
@@ -38,14 +52,15 @@ const WORDINGS: &[Wording] = &[
     // Stored bytes are a level, which nothing prices.
     only_charged("storage", "storage"),
     only_charged("vector store", "storage"),
+    counted_by("dall-e", Endpoint::Images, "images"),
+    // Images of newer models are charged without usage.
     only_charged("image", "images"),
-    only_charged("dall-e", "images"),
     only_charged("video", "video"),
     only_charged("sora", "video"),
-    only_charged("speech", "audio"),
-    only_charged("tts", "audio"),
-    only_charged("transcri", "audio"),
-    only_charged("whisper", "audio"),
+    counted_by("speech", Endpoint::AudioSpeeches, "audio"),
+    counted_by("tts", Endpoint::AudioSpeeches, "audio"),
+    counted_by("transcri", Endpoint::AudioTranscriptions, "audio"),
+    counted_by("whisper", Endpoint::AudioTranscriptions, "audio"),
     only_charged("container", "tools"),
     only_charged("tool call", "tools"),
     only_charged("session", "tools"),
@@ -53,17 +68,15 @@ const WORDINGS: &[Wording] = &[
     only_charged("fine-tuning", "training"),
 ];
 
-/// Units of quantities that no surface of usage counts as tokens.
-const UNITS: &[(&str, &str)] = &[
-    ("gibibyte_hours", "storage"),
-    ("images", "images"),
-    ("characters", "audio"),
-    ("duration_seconds", "audio"),
-    ("duration_minutes", "audio"),
-    ("duration_hours", "audio"),
+/// Units of quantities that are no tokens.
+const UNITS: &[Wording] = &[
+    only_charged("gibibyte_hours", "storage"),
+    only_charged("images", "images"),
+    counted_by("characters", Endpoint::AudioSpeeches, "audio"),
+    counted_by("duration_seconds", Endpoint::AudioTranscriptions, "audio"),
+    counted_by("duration_minutes", Endpoint::AudioTranscriptions, "audio"),
+    counted_by("duration_hours", Endpoint::AudioTranscriptions, "audio"),
 ];
-
-const TAXES: &[&str] = &["tax", "taxes", "vat", "gst"];
 
 /// What a line item says, if the table has its words.
 pub(super) fn wording(line_item: &str) -> Option<Wording> {
@@ -74,19 +87,9 @@ pub(super) fn wording(line_item: &str) -> Option<Wording> {
         .copied()
 }
 
-/// What a unit of quantity says, if it is one that usage does not have.
-pub(super) fn unit_wording(quantity_unit: &str) -> Option<&'static str> {
-    UNITS
-        .iter()
-        .find(|(unit, _)| *unit == quantity_unit)
-        .map(|(_, what)| *what)
-}
-
-/// Whether the line item says that it is a tax.
-pub(super) fn is_tax(line_item: &str) -> bool {
-    line_item
-        .split(|character: char| !character.is_alphanumeric())
-        .any(|word| TAXES.iter().any(|tax| word.eq_ignore_ascii_case(tax)))
+/// What a unit of quantity says, if the table has it.
+pub(super) fn unit_wording(quantity_unit: &str) -> Option<Wording> {
+    UNITS.iter().find(|unit| unit.words == quantity_unit).copied()
 }
 
 /// Whether a line item begins with the name of a model, and not with that of a longer one.
@@ -128,18 +131,6 @@ mod tests {
         }
         assert_eq!(wording("gpt-5, input"), None);
         assert_eq!(wording("preimages"), None, "inside a word");
-    }
-
-    #[test]
-    fn a_tax_is_a_word() {
-        for (text, tax) in [
-            ("Sales tax (CA)", true),
-            ("VAT 19 %", true),
-            ("taxonomy-1, input", false),
-            ("gpt-5, input", false),
-        ] {
-            assert_eq!(is_tax(text), tax, "{text}");
-        }
     }
 
     #[test]

@@ -1,7 +1,9 @@
 //! What becomes of each kind of group, and when it is clean.
 
-use usage_core::{Endpoint, Metrics};
-use usage_parity::reconcile::{Class, Complaint, CostLine, Day, InvoiceComparison, LeftOut, ReconcileError};
+use usage_core::{Endpoint, Metrics, Provider};
+use usage_parity::reconcile::{
+    Class, Complaint, CostLine, Day, InvoiceComparison, LeftOut, ReconcileError, Reconciler,
+};
 
 use crate::support::{
     Used, catalogue, charge, classes, day, facts, groups, reconcile, usd, with_quantity, without_day,
@@ -144,8 +146,8 @@ fn every_kind_of_one_sided_group_has_its_class() {
             false,
         ),
         (Some(&moderation), None, Class::Free, true),
-        (Some(&unknown), None, Class::Unpriced, true),
-        (Some(&storage), None, Class::Unpriced, true),
+        (Some(&unknown), None, Class::Unpriced, false),
+        (Some(&storage), None, Class::Unpriced, false),
         (
             Some(&unknown),
             Some(charge(1, "gpt-nobody-knows, input", "1")),
@@ -153,7 +155,7 @@ fn every_kind_of_one_sided_group_has_its_class() {
             false,
         ),
         (Some(&paid), None, Class::NotCharged, false),
-        (Some(&crumbs), None, Class::NotCharged, true),
+        (Some(&crumbs), None, Class::NotCharged, false),
         (
             None,
             Some(charge(1, "credit grant", "-12.50")),
@@ -171,8 +173,30 @@ fn every_kind_of_one_sided_group_has_its_class() {
         (
             None,
             Some(charge(1, "web search tool calls", "1")),
-            Class::OtherUnits,
-            true,
+            Class::Unexplained,
+            false,
+        ),
+        (
+            None,
+            Some(charge(1, "gpt-4o-transcribe, output", "1")),
+            Class::Unexplained,
+            false,
+        ),
+        (
+            None,
+            Some(charge(
+                1,
+                "ft:gpt-4.1-2025-04-14:acme:session-bot:abc, output",
+                "1",
+            )),
+            Class::Unexplained,
+            false,
+        ),
+        (
+            None,
+            Some(charge(1, "ft:gpt-4.1-2025-04-14:acme:tax:abc, output", "1")),
+            Class::Unexplained,
+            false,
         ),
         (
             None,
@@ -192,10 +216,10 @@ fn every_kind_of_one_sided_group_has_its_class() {
             None,
             Some(charge(1, "something new", "0.005")),
             Class::Unexplained,
-            true,
+            false,
         ),
-        (None, Some(euro), Class::OtherCurrency, true),
-        (None, Some(null), Class::WithoutAmount, true),
+        (None, Some(euro), Class::OtherCurrency, false),
+        (None, Some(null), Class::WithoutAmount, false),
     ] {
         let used: Vec<Used> = used.into_iter().cloned().collect();
         let charged: Vec<CostLine> = charged.into_iter().collect();
@@ -257,6 +281,70 @@ fn days_left_out_are_in_no_sum() {
             .text(&facts())
             .contains("usage backfill --start 2025-09-02 --end 2025-09-02")
     );
+}
+
+/// What a surface counts is explained without usage only if that surface was not read.
+#[test]
+fn a_surface_that_was_read_and_counted_nothing_explains_nothing() {
+    for line_item in [
+        "web search tool calls",
+        "file search tool calls",
+        "code interpreter sessions",
+    ] {
+        for (read, class) in [
+            (Endpoint::USAGE.to_vec(), Class::Unexplained),
+            (vec![Endpoint::Completions], Class::OtherUnits),
+        ] {
+            let mut reconciler = Reconciler::new(catalogue(), Provider::OpenAi);
+            let mut lines = Day::new(day(1), false).with_read(read);
+            lines.add_cost(&charge(1, line_item, "5000")).unwrap();
+            reconciler.compare(lines).unwrap();
+            let found = reconciler.finish().unwrap();
+            assert_eq!(classes(&found), [(class, 1)], "{line_item}");
+        }
+    }
+}
+
+#[test]
+fn nothing_used_and_nothing_charged_is_clean_and_said() {
+    let found = reconcile(&catalogue(), &[], &[]);
+    assert!(found.is_clean(&facts()));
+    assert!(
+        found
+            .text(&facts())
+            .contains("nothing was used and nothing charged")
+    );
+    let unknown = [Used::tokens(1, "gpt-nobody-knows", 1_000_000, 0)];
+    let found = reconcile(&catalogue(), &unknown, &[]);
+    assert_eq!(found.complaints(&usd("2")), [Complaint::NothingCompared]);
+    let text = found.text(&facts());
+    assert!(
+        text.starts_with("NOT RECONCILED") && text.contains("explains: gpt-nobody-knows"),
+        "{text}"
+    );
+}
+
+/// A provisional day without any cost is not compared yet; a settled one is a finding.
+#[test]
+fn costs_that_are_not_there_yet_are_left_out() {
+    for (is_provisional, waiting, amount) in [(true, 1, "0"), (false, 0, "1.25")] {
+        let mut reconciler = Reconciler::new(catalogue(), Provider::OpenAi);
+        let mut lines = Day::new(day(1), false);
+        let used = Used::tokens(1, MODEL, 1_000_000, 0).priced_by(&catalogue());
+        lines.add_usage(&used).unwrap();
+        lines
+            .add_cost(&charge(1, "gpt-5-2025-08-07, input", "1.25"))
+            .unwrap();
+        reconciler.compare(lines).unwrap();
+        let mut lines = Day::new(day(2), is_provisional);
+        let used = Used::tokens(2, MODEL, 1_000_000, 0).priced_by(&catalogue());
+        lines.add_usage(&used).unwrap();
+        reconciler.compare(lines).unwrap();
+        let found = reconciler.finish().unwrap();
+        assert_eq!(found.days.without_costs.len(), waiting);
+        assert_eq!(found.tally(Class::NotCharged).priced, usd(amount));
+        assert_eq!(found.is_clean(&facts()), is_provisional);
+    }
 }
 
 #[test]

@@ -56,6 +56,13 @@ impl Covered {
         self.surfaces.contains(&endpoint)
     }
 
+    /// The surfaces of usage that were read; on a day that is compared, all of them were.
+    pub(super) fn surfaces_of_usage(&self) -> impl Iterator<Item = Endpoint> {
+        Endpoint::USAGE
+            .into_iter()
+            .filter(|endpoint| self.was_read(*endpoint))
+    }
+
     /// A day is compared if it is over and every surface that was read in the range was read on it.
     pub(super) fn plan(&self, window: Window, now: DateTime<Utc>) -> DayPlan {
         if window.end() > now {

@@ -127,7 +127,7 @@ impl Observations {
                 .prices
                 .entry(kind.clone())
                 .or_insert_with(|| part.price.clone());
-            if *known != part.price {
+            if !is_same_price(known, &part.price) {
                 return None;
             }
         }
@@ -173,6 +173,11 @@ impl Observations {
             .collect();
         overlay
     }
+}
+
+/// The same price may stand in several versions of the catalogue.
+pub(super) fn is_same_price(one: &PriceRef, other: &PriceRef) -> bool {
+    one.price_id == other.price_id && one.basis == other.basis
 }
 
 fn kind_of(kind: &Kind, price: &PriceRef, model: &str) -> PricedKind {

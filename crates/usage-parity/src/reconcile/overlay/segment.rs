@@ -6,7 +6,9 @@ use chrono::NaiveDate;
 use usage_core::{Decimal, Provider};
 use usage_pricing::{Per, PriceRef, UnitRate};
 
-use super::observed::{Charged, NOT_EXACT, Observed, PricedKind, SEVERAL_PRICES, Share, ShareRates, listed};
+use super::observed::{
+    Charged, NOT_EXACT, Observed, PricedKind, SEVERAL_PRICES, Share, ShareRates, is_same_price, listed,
+};
 use super::{OverlayEntry, OverlayRate, overlay_rate};
 use crate::reconcile::comparison::is_half_a_cent;
 use crate::reconcile::reconciler::EXACT_PLACES;
@@ -63,7 +65,7 @@ impl<'a> Segment<'a> {
     fn takes(&mut self, day: NaiveDate, observed: &'a Observed) -> bool {
         let same_prices = observed.prices.iter().all(|(kind, price)| {
             let known = self.prices.get(kind);
-            known.is_none_or(|known| known == price)
+            known.is_none_or(|known| is_same_price(known, price))
         });
         if !same_prices {
             return false;

@@ -39,6 +39,7 @@ impl Reconciliation {
         object.field("classes", &classes(self))?;
         object.field("variance", &self.variance)?;
         object.field("findings", &self.findings)?;
+        object.field("withoutPrice", &self.without_price)?;
         object.field("overlay", &overlay(self))?;
         object.field("invoice", &facts.invoice)?;
         object.list("groups", &mut self.groups)?;
@@ -77,6 +78,7 @@ fn days(found: &Reconciliation) -> impl Serialize {
     struct Days<'a> {
         compared: usize,
         provisional: &'a [chrono::NaiveDate],
+        without_costs: &'a [chrono::NaiveDate],
         open: &'a [chrono::NaiveDate],
         not_covered: Vec<NotCovered<'a>>,
     }
@@ -90,6 +92,7 @@ fn days(found: &Reconciliation) -> impl Serialize {
     Days {
         compared: days.compared.len(),
         provisional: &days.provisional,
+        without_costs: &days.without_costs,
         open: &days.open,
         not_covered: days
             .not_covered

@@ -54,6 +54,7 @@ impl Reconciliation {
                 rounded(&self.variance.absolute_difference),
                 rounded(&self.variance.charged),
             ),
+            None if self.is_of_nothing() => "nothing was used and nothing charged".to_owned(),
             None => "no priced usage was charged, so there is no variance".to_owned(),
         };
         let provisional = match self.days.provisional.len() {
@@ -76,6 +77,12 @@ impl Reconciliation {
                 }
                 Complaint::Unexplained { class, amount } => {
                     writeln!(f, "! {class}: {} USD", rounded(&amount))?;
+                }
+                Complaint::NothingCompared => {
+                    writeln!(
+                        f,
+                        "! nothing was compared: no line has both a price and a charge, or a rule that explains it"
+                    )?;
                 }
                 Complaint::NotCovered { days } => {
                     let verb = if days == 1 { "was" } else { "were" };
@@ -173,6 +180,21 @@ impl Reconciliation {
         let days = &self.days;
         if !days.open.is_empty() {
             writeln!(f, "\nNot over when read, in no sum: {}", ranges(&days.open))?;
+        }
+        if !days.without_costs.is_empty() {
+            writeln!(
+                f,
+                "\nCosts not there yet, in no sum: {}",
+                ranges(&days.without_costs)
+            )?;
+        }
+        if !self.without_price.is_empty() {
+            let names: Vec<&str> = self.without_price.iter().map(String::as_str).collect();
+            writeln!(
+                f,
+                "\nUsage without a price that was not charged, which nothing explains: {}",
+                names.join(", ")
+            )?;
         }
         if !days.not_covered.is_empty() {
             let mut lacking: Vec<&Endpoint> = days.not_covered.iter().flat_map(|(_, lacks)| lacks).collect();

@@ -64,8 +64,7 @@ impl<'a> Charge<'a> {
     }
 
     pub(super) fn category(&self) -> Category {
-        let is_of_tokens = self.item.direction.is_some();
-        if !is_of_tokens && self.line_item.is_some_and(names_tax) {
+        if self.line_item.is_some_and(LineItem::is_tax) {
             Category::Tax
         } else if self.amount.is_negative() {
             Category::Credit
@@ -114,17 +113,6 @@ impl<'a> Charge<'a> {
             },
         }
     }
-}
-
-/// Whether one of the words is a tax.
-fn names_tax(line_item: &str) -> bool {
-    line_item
-        .split(|character: char| !character.is_alphanumeric())
-        .any(|word| {
-            ["tax", "vat", "gst"]
-                .iter()
-                .any(|tax| word.eq_ignore_ascii_case(tax))
-        })
 }
 
 impl Category {
@@ -187,6 +175,7 @@ mod tests {
             ("pending", "0E-6176", Category::Usage),
             ("tax", "19.90", Category::Tax),
             ("VAT (19 %)", "-3", Category::Tax),
+            ("Taxes", "2", Category::Tax),
             ("taxonomy storage", "1", Category::Usage),
             ("tax-reader-1, output", "1", Category::Usage),
         ] {
