@@ -83,7 +83,10 @@ pub async fn reconcile(app: &App, options: ReconcileOptions) -> Result<Reconcile
         return Err(nothing(&options));
     }
     let found = reconciler.finish().map_err(|error| failed(&error))?;
-    facts.invoice = options.invoice.map(|total| InvoiceComparison::new(&found, total));
+    let projects = facts.projects.as_deref();
+    facts.invoice = options
+        .invoice
+        .map(|total| InvoiceComparison::new(&found, projects, total));
     let report = ReconcileReport::new(found, facts);
     match &options.output {
         Some(path) => report.written(path),

@@ -23,15 +23,17 @@ pub struct InvoiceComparison {
     pub sum: Decimal,
     /// The invoice less the sum.
     pub difference: Decimal,
-    /// Whether the difference is at most half a cent, or exactly what credits or tax make.
+    /// What of the month is not in the sum; one line each. A sum of a part explains no invoice, even where it equals it.
+    pub missing: Vec<String>,
+    /// Whether nothing is missing and the difference is at most half a cent, or exactly what credits or tax make.
     pub is_explained: bool,
     /// What could explain the difference; one line each.
     pub explanations: Vec<String>,
 }
 
 impl InvoiceComparison {
-    /// Sets the reconciled costs beside the total.
-    pub fn new(found: &Reconciliation, invoice: Decimal) -> Self {
+    /// Sets the reconciled costs beside the total; those of these projects alone, unless every project was read.
+    pub fn new(found: &Reconciliation, projects: Option<&[String]>, invoice: Decimal) -> Self {
         let credits = found.tally(Class::Credit).charged;
         let tax = found.tally(Class::Tax).charged;
         let sum = found.bridge.charged.clone();
@@ -44,6 +46,7 @@ impl InvoiceComparison {
             tax,
             sum,
             difference,
+            missing: missing(found, projects),
             is_explained: false,
             explanations: Vec::new(),
         };
@@ -52,6 +55,10 @@ impl InvoiceComparison {
     }
 
     fn explain(&mut self, found: &Reconciliation) {
+        if !self.missing.is_empty() {
+            self.explanations = self.guesses(found, true);
+            return;
+        }
         if is_half_a_cent(&self.difference) {
             self.is_explained = true;
             return;
@@ -93,10 +100,14 @@ impl InvoiceComparison {
         }
     }
 
-    fn guesses(&self, found: &Reconciliation, has_tax: bool) -> Vec<String> {
+    /// A percentage is no guess of a tax where a line says tax, or where something else is missing.
+    fn guesses(&self, found: &Reconciliation, is_taxed: bool) -> Vec<String> {
         let mut guesses = Vec::new();
+        if is_half_a_cent(&self.difference) {
+            return guesses;
+        }
         let hundredth = self.sum.over(&Decimal::from(100), 30);
-        if !has_tax
+        if !is_taxed
             && !self.difference.is_negative()
             && let Some(percent) = hundredth.and_then(|hundredth| self.difference.over(&hundredth, 2))
         {
@@ -119,10 +130,6 @@ impl InvoiceComparison {
                 "{without_amount} costs whose amount the provider sent as null"
             ));
         }
-        let left_out = found.days.open.len() + found.days.not_covered.len();
-        if left_out > 0 {
-            guesses.push(format!("{left_out} days of the month that are in no sum"));
-        }
         if !found.days.provisional.is_empty() {
             guesses.push(format!(
                 "{} days that the provider may still change",
@@ -131,4 +138,23 @@ impl InvoiceComparison {
         }
         guesses
     }
+}
+
+/// What of the month is in no sum.
+fn missing(found: &Reconciliation, projects: Option<&[String]>) -> Vec<String> {
+    let days = &found.days;
+    let mut missing = Vec::new();
+    for (count, what) in [
+        (days.open.len(), "not over when they were read"),
+        (days.not_covered.len(), "not read completely"),
+        (days.without_costs.len(), "whose costs are not there yet"),
+    ] {
+        if count > 0 {
+            missing.push(format!("days {what}: {count}"));
+        }
+    }
+    if let Some(projects) = projects {
+        missing.push(format!("projects that were not read: all but {}", projects.len()));
+    }
+    missing
 }

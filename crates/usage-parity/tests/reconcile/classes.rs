@@ -2,7 +2,7 @@
 
 use usage_core::{Endpoint, Metrics, Provider};
 use usage_parity::reconcile::{
-    Class, Complaint, CostLine, Day, InvoiceComparison, LeftOut, ReconcileError, Reconciler,
+    Class, Complaint, CostLine, Day, InvoiceComparison, LeftOut, ReconcileError, Reconciler, Reconciliation,
 };
 
 use crate::support::{
@@ -327,24 +327,28 @@ fn nothing_used_and_nothing_charged_is_clean_and_said() {
 /// A provisional day without any cost is not compared yet; a settled one is a finding.
 #[test]
 fn costs_that_are_not_there_yet_are_left_out() {
-    for (is_provisional, waiting, amount) in [(true, 1, "0"), (false, 0, "1.25")] {
-        let mut reconciler = Reconciler::new(catalogue(), Provider::OpenAi);
-        let mut lines = Day::new(day(1), false);
-        let used = Used::tokens(1, MODEL, 1_000_000, 0).priced_by(&catalogue());
-        lines.add_usage(&used).unwrap();
-        lines
-            .add_cost(&charge(1, "gpt-5-2025-08-07, input", "1.25"))
-            .unwrap();
-        reconciler.compare(lines).unwrap();
-        let mut lines = Day::new(day(2), is_provisional);
-        let used = Used::tokens(2, MODEL, 1_000_000, 0).priced_by(&catalogue());
-        lines.add_usage(&used).unwrap();
-        reconciler.compare(lines).unwrap();
-        let found = reconciler.finish().unwrap();
-        assert_eq!(found.days.without_costs.len(), waiting);
+    for (is_provisional, left_out, amount) in [(true, 1, "0"), (false, 0, "1.25")] {
+        let found = waiting(is_provisional);
+        assert_eq!(found.days.without_costs.len(), left_out);
         assert_eq!(found.tally(Class::NotCharged).priced, usd(amount));
         assert_eq!(found.is_clean(&facts()), is_provisional);
     }
+}
+
+/// A day with usage and costs, and one with usage alone.
+fn waiting(is_provisional: bool) -> Reconciliation {
+    let mut reconciler = Reconciler::new(catalogue(), Provider::OpenAi);
+    for (number, is_provisional) in [(1, false), (2, is_provisional)] {
+        let mut lines = Day::new(day(number), is_provisional);
+        let used = Used::tokens(number, MODEL, 1_000_000, 0).priced_by(&catalogue());
+        lines.add_usage(&used).unwrap();
+        if number == 1 {
+            let charge = charge(1, "gpt-5-2025-08-07, input", "1.25");
+            lines.add_cost(&charge).unwrap();
+        }
+        reconciler.compare(lines).unwrap();
+    }
+    reconciler.finish().unwrap()
 }
 
 #[test]
@@ -399,7 +403,7 @@ fn an_invoice_is_set_beside_the_costs() {
             vec!["credits or a prepaid balance that the costs do not show"],
         ),
     ] {
-        let invoice = InvoiceComparison::new(&found, usd(total));
+        let invoice = InvoiceComparison::new(&found, None, usd(total));
         assert_eq!(invoice.difference, usd(difference), "{total}");
         assert_eq!(invoice.is_explained, is_explained, "{total}");
         assert_eq!(invoice.explanations, words, "{total}");
@@ -409,9 +413,37 @@ fn an_invoice_is_set_beside_the_costs() {
         );
     }
     let untaxed = reconcile(&catalogue(), &used, &charged[..1]);
-    let invoice = InvoiceComparison::new(&untaxed, usd("119"));
+    let invoice = InvoiceComparison::new(&untaxed, None, usd("119"));
     assert_eq!(
         invoice.explanations,
         ["tax: no line item says tax, and the invoice is 19 % more than the costs"]
     );
+}
+
+/// An invoice is for a whole month: what was charged for a part of it explains none, not even an equal one.
+#[test]
+fn a_part_of_a_month_explains_no_invoice() {
+    let used = [Used::tokens(1, MODEL, 1_000_000, 0)];
+    let charged = [charge(1, "gpt-5-2025-08-07, input", "1.25")];
+    let of = |why| without_day(&used, &charged, 2, why);
+    let not_covered = of(LeftOut::NotCovered(vec![Endpoint::Costs]));
+    for (found, projects, missing) in [
+        (of(LeftOut::Open), None, "days not over when they were read: 1"),
+        (not_covered, None, "days not read completely: 1"),
+        (
+            reconcile(&catalogue(), &used, &charged),
+            Some(&["proj_a".to_owned()][..]),
+            "projects that were not read: all but 1",
+        ),
+        (waiting(true), None, "days whose costs are not there yet: 1"),
+    ] {
+        for total in ["1.25", "1.5", "1"] {
+            let invoice = InvoiceComparison::new(&found, projects, usd(total));
+            assert_eq!(invoice.missing, [missing]);
+            assert!(!invoice.is_explained, "{total}");
+            assert!(!invoice.explanations.iter().any(|words| words.starts_with("tax")));
+        }
+    }
+    let whole = reconcile(&catalogue(), &used, &charged);
+    assert!(InvoiceComparison::new(&whole, None, usd("1.25")).is_explained);
 }

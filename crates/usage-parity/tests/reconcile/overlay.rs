@@ -238,6 +238,76 @@ fn a_tier_without_a_price_gets_what_the_others_leave() {
     closes(&found, &used, &charged);
 }
 
+/// A charge that two kinds of usage share, one of them without a price: its price is what the other leaves only where
+/// that one costs what is listed, and one day, or days of one mix, cannot tell.
+#[test]
+fn a_discount_on_the_others_is_no_price_of_what_has_none() {
+    let mixed = |day, standard| {
+        [
+            Used::tokens(day, "gpt-4o-mini-2024-07-18", standard, 0),
+            Used::tokens(day, "gpt-4o-mini-2024-07-18", 2_000_000, 0).tier("flex"),
+        ]
+    };
+    let line = |day, amount| charge(day, "gpt-4o-mini-2024-07-18, input", amount);
+    // The standard tier costs 0.12 USD a million instead of 0.15, and flex 0.09.
+    let varied = (
+        [mixed(1, 10_000_000), mixed(2, 20_000_000), mixed(3, 30_000_000)].concat(),
+        vec![line(1, "1.38"), line(2, "2.58"), line(3, "3.78")],
+    );
+    let one_day = (mixed(1, 10_000_000).to_vec(), vec![line(1, "1.68")]);
+    let one_mix = (
+        [mixed(1, 10_000_000), mixed(2, 10_000_000)].concat(),
+        vec![line(1, "1.68"), line(2, "1.68")],
+    );
+    for (used, charged) in [varied, one_day, one_mix] {
+        let found = reconcile(&catalogue(), &used, &charged);
+        assert!(found.overlay.entries.is_empty(), "{}", found.overlay.toml());
+        assert!(found.overlay.not_determined[0].contains("several prices"));
+    }
+}
+
+/// Text and audio of a model without a price stand in one line: one day's charge tells neither rate.
+#[test]
+fn one_rate_for_text_and_audio_needs_days_that_agree() {
+    let used = |day, audio| {
+        let mut used = Used::tokens(day, "gpt-nobody-knows", 4_000_000, 0);
+        used.metrics.input_audio_tokens = Some(audio);
+        used.metrics.input_text_tokens = Some(4_000_000 - audio);
+        used
+    };
+    let line = |day| charge(day, "gpt-nobody-knows, input", "4");
+    let found = reconcile(&catalogue(), &[used(1, 1_000_000)], &[line(1)]);
+    assert!(found.overlay.entries.is_empty(), "{}", found.overlay.toml());
+    let (used, charged) = ([used(1, 1_000_000), used(2, 3_000_000)], [line(1), line(2)]);
+    let found = reconcile(&catalogue(), &used, &charged);
+    assert_eq!(found.overlay.entries.len(), 1, "{:?}", found.overlay);
+    closes(&found, &used, &charged);
+}
+
+/// A day that the rates do not explain is not theirs.
+#[test]
+fn a_day_that_nothing_explains_ends_an_entry() {
+    let mut used: Vec<Used> = (1..=5)
+        .map(|day| Used::tokens(day, "gpt-5", 4_000_000, 0))
+        .collect();
+    let mut charged = charges(&catalogue(), &used, "gpt-5, input", 80);
+    used.push(Used::tokens(3, "gpt-5", 1_000_000, 0).tier("nobody-knows"));
+    charged[2].amount = Some(usd("7"));
+    let found = reconcile(&catalogue(), &used, &charged);
+    let ends: Vec<_> = found
+        .overlay
+        .entries
+        .iter()
+        .map(|entry| (entry.from, entry.until))
+        .collect();
+    assert_eq!(
+        ends,
+        [(used[0].day, Some(used[2].day)), (used[3].day, None)],
+        "{:?}",
+        found.overlay
+    );
+}
+
 #[test]
 fn images_without_a_price_get_one() {
     let images = |day, images| {

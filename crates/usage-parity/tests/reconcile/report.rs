@@ -45,7 +45,7 @@ fn mixed() -> Reconciliation {
 #[test]
 fn for_people() {
     let found = mixed();
-    let invoice = InvoiceComparison::new(&found, usd("7.7306"));
+    let invoice = InvoiceComparison::new(&found, None, usd("7.7306"));
     let facts = ReconcileFacts {
         invoice: Some(invoice),
         never_read: vec![Endpoint::Decisions, Endpoint::AudioSpeeches],

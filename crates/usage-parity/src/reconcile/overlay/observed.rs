@@ -150,7 +150,7 @@ impl Observations {
         for (line, days) in self.days {
             let (segments, reasons) = segments(&days);
             refused.extend(reasons.into_iter().map(|reason| (line.model.clone(), reason)));
-            let changes = segments.iter().filter(|segment| segment.rates.is_some()).count();
+            let changes = segments.iter().filter(|segment| segment.is_changed()).count();
             if changes > MOST_CHANGES {
                 refused.insert((line.model.clone(), SEVERAL_PRICES));
                 continue;

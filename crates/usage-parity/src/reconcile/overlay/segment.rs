@@ -17,13 +17,24 @@ use crate::reconcile::unit::Unit;
 const NANO_PLACES: u32 = 9;
 const QUANTITY_PLACES: u32 = 30;
 
-/// Days one after the other that the same rates explain to the cent.
+/// What a rate that nothing else tells is tried against: a discount of a twentieth on the others.
+const DISCOUNT_PARTS: i64 = 20;
+
+/// Days one after the other that the same rates explain to the cent, or one day that none do.
 #[derive(Debug)]
 pub(super) struct Segment<'a> {
     days: Vec<(NaiveDate, &'a Observed)>,
     prices: BTreeMap<PricedKind, PriceRef>,
-    /// `None` for the listed rates.
-    pub(super) rates: Option<ShareRates>,
+    rates: Explained,
+}
+
+/// Which rates explain the days of a segment.
+#[derive(Debug)]
+enum Explained {
+    Listed,
+    Implied(ShareRates),
+    /// None; the day only ends the segment before it.
+    Not,
 }
 
 /// Cuts the days where the rates change. A day that the rates before it explain changes nothing, so that a quiet day at
@@ -40,18 +51,23 @@ pub(super) fn segments(days: &BTreeMap<NaiveDate, Observed>) -> (Vec<Segment<'_>
         let mut segment = Segment {
             days: vec![(*day, observed)],
             prices: observed.prices.clone(),
-            rates: None,
+            rates: Explained::Listed,
         };
         if !observed.is_explained_by(&listed(&observed.prices)) {
             let rates = segment.implied();
-            if !observed.is_explained_by(&rates) {
+            segment.rates = if observed.is_explained_by(&rates) {
+                Explained::Implied(rates)
+            } else {
                 let is_mixed = observed.units.values().any(|charged| charged.shares.len() > 1);
                 reasons.insert(if is_mixed { SEVERAL_PRICES } else { NOT_EXACT });
-                continue;
-            }
-            segment.rates = Some(rates);
+                Explained::Not
+            };
         }
         segments.push(segment);
+    }
+    for segment in segments.iter_mut().filter(|segment| !segment.is_sure()) {
+        reasons.insert(SEVERAL_PRICES);
+        segment.rates = Explained::Not;
     }
     (segments, reasons)
 }
@@ -61,13 +77,18 @@ impl<'a> Segment<'a> {
         self.days.first().map(|(day, _)| *day).unwrap_or_default()
     }
 
+    /// Whether the days are charged at other rates than listed.
+    pub(super) fn is_changed(&self) -> bool {
+        matches!(self.rates, Explained::Implied(_))
+    }
+
     /// Takes the day if the segment's rates explain it, or rates that explain all of its days.
     fn takes(&mut self, day: NaiveDate, observed: &'a Observed) -> bool {
         let same_prices = observed.prices.iter().all(|(kind, price)| {
             let known = self.prices.get(kind);
             known.is_none_or(|known| is_same_price(known, price))
         });
-        if !same_prices {
+        if !same_prices || matches!(self.rates, Explained::Not) {
             return false;
         }
         let new: Vec<PricedKind> = observed
@@ -79,8 +100,9 @@ impl<'a> Segment<'a> {
         self.prices.extend(observed.prices.clone());
         self.days.push((day, observed));
         let is_taken = match &self.rates {
-            None => observed.is_explained_by(&listed(&self.prices)),
-            Some(current) => {
+            Explained::Not => false,
+            Explained::Listed => observed.is_explained_by(&listed(&self.prices)),
+            Explained::Implied(current) => {
                 let mut current = current.clone();
                 for (share, rate) in listed(&self.prices) {
                     current.entry(share).or_insert(rate);
@@ -91,7 +113,7 @@ impl<'a> Segment<'a> {
                     .iter()
                     .all(|(_, observed)| observed.is_explained_by(&merged));
                 let stays = observed.is_explained_by(&current);
-                self.rates = Some(if is_better { merged } else { current });
+                self.rates = Explained::Implied(if is_better { merged } else { current });
                 is_better || stays
             }
         };
@@ -100,7 +122,7 @@ impl<'a> Segment<'a> {
             for kind in &new {
                 self.prices.remove(kind);
             }
-            if let Some(rates) = &mut self.rates {
+            if let Explained::Implied(rates) = &mut self.rates {
                 rates.retain(|(kind, _), _| !new.contains(kind));
             }
         }
@@ -113,21 +135,49 @@ impl<'a> Segment<'a> {
     fn implied(&self) -> ShareRates {
         let list = listed(&self.prices);
         let mut rates = list.clone();
-        let units: BTreeSet<Unit> = self
-            .days
-            .iter()
-            .flat_map(|(_, day)| day.units.keys().copied())
-            .collect();
-        for unit in units {
-            let of_unit = self.days.iter().filter_map(|(_, day)| day.units.get(&unit));
-            rates.extend(UnitSums::of(of_unit).rates(unit, &list));
+        for unit in self.units() {
+            rates.extend(UnitSums::of(self.charged_for(unit)).rates(unit, &list));
         }
         rates
     }
 
+    fn units(&self) -> BTreeSet<Unit> {
+        let units = self.days.iter().flat_map(|(_, day)| day.units.keys().copied());
+        units.collect()
+    }
+
+    fn charged_for(&self, unit: Unit) -> impl Iterator<Item = &'a Charged> {
+        self.days.iter().filter_map(move |(_, day)| day.units.get(&unit))
+    }
+
+    /// Whether the days contradict other rates than the implied ones for what had no price: a rate that is only what
+    /// the others leave of a charge would else be a guess that takes every discount on them for its own.
+    fn is_sure(&self) -> bool {
+        let Explained::Implied(rates) = &self.rates else {
+            return true;
+        };
+        let list = listed(&self.prices);
+        self.units().into_iter().all(|unit| {
+            let sums = UnitSums::of(self.charged_for(unit));
+            let is_listed = |share: &&Share| list.contains_key(*share);
+            if sums.shares.len() == 1 || sums.shares.keys().all(|share| is_listed(&share)) {
+                return true;
+            }
+            let mut others: BTreeSet<&Share> = sums.shares.keys().filter(is_listed).collect();
+            if others.is_empty() {
+                others.extend(sums.shares.keys().next());
+            }
+            let days: Option<Vec<Split<'_>>> = self
+                .charged_for(unit)
+                .map(|charged| Split::new(charged, &others, rates))
+                .collect();
+            days.is_none_or(|days| contradict_a_discount(&days))
+        })
+    }
+
     /// An entry for every price of which a rate is another than listed.
     pub(super) fn entries(&self, provider: Provider, until: Option<NaiveDate>) -> Vec<OverlayEntry> {
-        let (Some(rates), Some((last_day, _))) = (&self.rates, self.days.last()) else {
+        let (Explained::Implied(rates), Some((last_day, _))) = (&self.rates, self.days.last()) else {
             return Vec::new();
         };
         let listed = listed(&self.prices);
@@ -160,6 +210,60 @@ impl<'a> Segment<'a> {
         }
         entries
     }
+}
+
+/// A day's charge for one unit, in what some shares cost and how much there is of the rest.
+struct Split<'a> {
+    charged: &'a Decimal,
+    others: Decimal,
+    rest: Decimal,
+}
+
+impl<'a> Split<'a> {
+    /// `None` if a cost is too large to be told.
+    fn new(charged: &'a Charged, others: &BTreeSet<&Share>, rates: &ShareRates) -> Option<Self> {
+        let mut split = Self {
+            charged: &charged.charged,
+            others: Decimal::default(),
+            rest: Decimal::default(),
+        };
+        for (share, (units, _)) in &charged.shares {
+            if others.contains(share) {
+                let cost = rates.get(share)?.cost(*units)?;
+                split.others += &cost.to_decimal(EXACT_PLACES);
+            } else {
+                split.rest += &Decimal::from(*units);
+            }
+        }
+        Some(split)
+    }
+}
+
+/// Whether no rate of the rest explains the days once the others are discounted; also if the others cost nothing.
+fn contradict_a_discount(days: &[Split<'_>]) -> bool {
+    let others: Decimal = days.iter().map(|day| &day.others).sum();
+    if is_half_a_cent(&others) {
+        return true;
+    }
+    let discounted = |cost: &Decimal| {
+        let parts = cost.over(&Decimal::from(DISCOUNT_PARTS), QUANTITY_PLACES);
+        parts.map(|discount| cost - &discount)
+    };
+    let charged: Decimal = days.iter().map(|day| day.charged).sum();
+    let rest: Decimal = days.iter().map(|day| &day.rest).sum();
+    let left = |day: &Split<'_>| {
+        if day.rest.is_zero() {
+            return Some(Decimal::default());
+        }
+        let part = rest.over(&day.rest, QUANTITY_PLACES)?;
+        (&charged - &discounted(&others)?).over(&part, QUANTITY_PLACES)
+    };
+    let is_off = |day: &Split<'_>| {
+        let mut cost = discounted(&day.others)?;
+        cost += &left(day)?;
+        Some(!is_half_a_cent(&(day.charged - &cost)))
+    };
+    days.iter().any(|day| is_off(day).unwrap_or(false))
 }
 
 /// What was charged for a unit over all days of a segment.

@@ -95,11 +95,12 @@ impl Reconciliation {
             }
         }
         if let Some(invoice) = facts.unexplained_invoice() {
-            writeln!(
-                f,
-                "! the invoice is {} USD off what was charged",
-                invoice.difference
-            )?;
+            let charged = if invoice.missing.is_empty() {
+                "what was charged"
+            } else {
+                "what was charged for a part of the month"
+            };
+            writeln!(f, "! the invoice is {} USD off {charged}", invoice.difference)?;
         }
         Ok(())
     }
@@ -315,6 +316,9 @@ fn write_invoice(invoice: &InvoiceComparison, facts: &ReconcileFacts, f: &mut St
             ("difference".to_owned(), &invoice.difference),
         ],
     )?;
+    for missing in &invoice.missing {
+        writeln!(f, "  Not in the sum: {missing}")?;
+    }
     for explanation in &invoice.explanations {
         let verb = if invoice.is_explained {
             "Explained by"
