@@ -1,7 +1,10 @@
 //! Prices of the rows that a batch writes.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::num::NonZero;
+use std::panic;
 use std::sync::Arc;
+use std::thread;
 
 use super::Batch;
 use super::compare::{Change, Updated};
@@ -9,6 +12,9 @@ use super::prepare::{PreparedRow, PricedRow};
 use crate::connection::AnyConnection;
 use crate::error::StoreError;
 use crate::pricing::{self, PriceRecord, Pricing, PricingNotes, RowPrice};
+
+/// From so many rows on, a thread of its own is worth starting: a row takes about a microsecond.
+const ROWS_A_THREAD: usize = 1_000;
 
 /// The rows to be written with their prices.
 pub(super) struct Priced<'a> {
@@ -31,8 +37,7 @@ pub(super) fn price<'a>(
     let mut notes = Vec::with_capacity(changes.len());
     for change in changes {
         let mut noted = PricingNotes::new();
-        for row in &change.inserted {
-            let price = price_row(batch, change, row, None)?;
+        for price in price_new(batch, change)? {
             pricing::count(&mut noted, price.as_ref());
             inserted.push(price.as_ref());
         }
@@ -69,6 +74,36 @@ fn kept_records(
         return Ok(BTreeMap::new());
     }
     pricing::load(connection, Some(had.into_iter().collect()))
+}
+
+/// Prices the new rows of a window, on several threads if there are many: the database has nothing to do meanwhile.
+fn price_new(batch: &Batch, change: &Change<'_>) -> Result<Vec<Option<RowPrice>>, StoreError> {
+    let price_all = |rows: &[&PreparedRow]| -> Result<Vec<Option<RowPrice>>, StoreError> {
+        rows.iter()
+            .map(|row| price_row(batch, change, row, None))
+            .collect()
+    };
+    let rows = change.inserted.as_slice();
+    let cores = thread::available_parallelism().map_or(1, NonZero::get);
+    let threads = cores.min(rows.len() / ROWS_A_THREAD);
+    if threads < 2 || batch.pricer.is_none() {
+        return price_all(rows);
+    }
+    thread::scope(|scope| {
+        let (first, others) = rows.split_at(rows.len() / threads);
+        let others: Vec<_> = others
+            .chunks(rows.len().div_ceil(threads))
+            .map(|rows| scope.spawn(move || price_all(rows)))
+            .collect();
+        let mut prices = price_all(first)?;
+        for other in others {
+            match other.join() {
+                Ok(more) => prices.extend(more?),
+                Err(panic) => panic::resume_unwind(panic),
+            }
+        }
+        Ok(prices)
+    })
 }
 
 fn price_row(
