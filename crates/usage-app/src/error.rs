@@ -130,8 +130,11 @@ pub enum AppError {
     )]
     NothingCompared,
     /// There is no ledger to compare with.
-    #[error("there is no ledger at {}; read one with `usage backfill`, or give --skip-db to sum the export up", .0.display())]
+    #[error("there is no ledger at {}; read one with `usage backfill`", .0.display())]
     NoLedger(PathBuf),
+    /// There is no ledger to compare an export with, which can be summed up alone.
+    #[error("{}, or give --skip-db to sum the export up", AppError::NoLedger(.0.clone()))]
+    NoLedgerForExport(PathBuf),
     /// The ledger is empty.
     #[error("the ledger has no account; add a key with `usage keys add` and read with `usage backfill`")]
     NoAccount,

@@ -3,6 +3,7 @@
 mod artifact;
 pub mod backfill;
 pub mod backup;
+mod choice;
 pub mod cleanup;
 #[cfg(feature = "demo")]
 pub mod demo;

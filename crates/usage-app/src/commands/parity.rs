@@ -20,6 +20,7 @@ use self::bridge::LedgerBridge;
 use self::costs_bridge::CostsBridge;
 use self::exports::Opened;
 pub use self::report::ParityReport;
+use super::choice::{chosen_account, existing_ledger};
 use crate::error::AppError;
 use crate::wiring::App;
 
@@ -78,7 +79,10 @@ pub async fn parity(app: &App, options: ParityOptions) -> Result<ParityReport, A
         let report = ParityReport::new(comparison, facts, compare_options);
         return report.written(options.output.as_deref());
     }
-    let ledger = existing_ledger(app).await?;
+    let ledger = existing_ledger(app).await.map_err(|error| match error {
+        AppError::NoLedger(path) => AppError::NoLedgerForExport(path),
+        error => error,
+    })?;
     let account = chosen_account(&ledger, options.account.as_ref()).await?;
     let comparison = with_ledger(&ledger, &account, opened, compare_options.clone()).await?;
     if comparison.verdict() == Verdict::NothingCompared {
@@ -140,30 +144,6 @@ async fn on_a_thread<T: Send + 'static>(
             Ok(panic) => std::panic::resume_unwind(panic),
             Err(failed) => Err(AppError::Parity(failed.to_string())),
         },
-    }
-}
-
-/// The ledger, which must be there: comparing with a new and empty one would only leave it behind.
-async fn existing_ledger(app: &App) -> Result<Ledger, AppError> {
-    match app.settings.database_url.value.sqlite_path() {
-        Some(path) if !path.exists() => Err(AppError::NoLedger(path.to_owned())),
-        _ => app.ledger().await,
-    }
-}
-
-pub(super) async fn chosen_account(
-    ledger: &Ledger,
-    wanted: Option<&Account>,
-) -> Result<StoredAccount, AppError> {
-    let mut accounts = ledger.accounts(AccountScope::All).await?;
-    if let Some(wanted) = wanted {
-        let found = accounts.into_iter().find(|known| known.account == *wanted);
-        return found.ok_or_else(|| AppError::UnknownAccount(wanted.clone()));
-    }
-    match accounts.len() {
-        0 => Err(AppError::NoAccount),
-        1 => Ok(accounts.remove(0)),
-        several => Err(AppError::SeveralAccounts(several)),
     }
 }
 

@@ -14,7 +14,7 @@ use usage_store::{AccountScope, CoverageQuery, Ledger, StoredAccount};
 use self::days::{Covered, DayPlan};
 use self::lines::Lines;
 pub use self::report::ReconcileReport;
-use super::parity::chosen_account;
+use super::choice::{chosen_account, existing_ledger};
 use crate::error::AppError;
 use crate::wiring::App;
 
@@ -159,15 +159,4 @@ fn nothing(options: &ReconcileOptions) -> AppError {
 
 fn failed(error: &ReconcileError) -> AppError {
     AppError::Reconcile(error.to_string())
-}
-
-/// The ledger, which must be there: reconciling a new and empty one would only leave it behind.
-async fn existing_ledger(app: &App) -> Result<Ledger, AppError> {
-    match app.settings.database_url.value.sqlite_path() {
-        Some(path) if !path.exists() => Err(AppError::Reconcile(format!(
-            "there is no ledger at {}; read one with `usage backfill`",
-            path.display()
-        ))),
-        _ => app.ledger().await,
-    }
 }

@@ -9,9 +9,10 @@ use tokio::sync::watch;
 use usage_core::{Account, Decimal, Endpoint, Issue, NanoUsd, Width, WindowRange};
 use usage_ingest::{HeldLease, ProcessIdentity, Progress, mark_dead_runs, price_issues};
 use usage_store::{
-    AccountScope, Ledger, NewRun, PriceChange, PriceChangeSums, Reprice, Repriced, RunStatus, StoredAccount,
+    Ledger, NewRun, PriceChange, PriceChangeSums, Reprice, Repriced, RunStatus, StoredAccount,
 };
 
+use super::choice::chosen_accounts;
 use super::names;
 use crate::error::AppError;
 use crate::text::{count, thousands};
@@ -98,7 +99,7 @@ pub async fn reprice(
 ) -> Result<RepriceReport, AppError> {
     let days = WindowRange::days(options.first_day, options.last_day)?;
     let ledger = app.ledger().await?;
-    let accounts = chosen(&ledger, &options.accounts).await?;
+    let accounts = chosen_accounts(&ledger, &options.accounts).await?;
     let names = if options.dry_run {
         Exit::Clean
     } else {
@@ -226,21 +227,6 @@ async fn start_run(
         plan: plan.to_string(),
     };
     Ok(ledger.start_run(run).await?)
-}
-
-/// The accounts asked for.
-async fn chosen(ledger: &Ledger, accounts: &[Account]) -> Result<Vec<StoredAccount>, AppError> {
-    let known = ledger.accounts(AccountScope::All).await?;
-    if let Some(missing) = accounts
-        .iter()
-        .find(|wanted| !known.iter().any(|known| known.account == **wanted))
-    {
-        return Err(AppError::UnknownAccount(missing.clone()));
-    }
-    Ok(known
-        .into_iter()
-        .filter(|known| accounts.is_empty() || accounts.contains(&known.account))
-        .collect())
 }
 
 impl ChangeReport {

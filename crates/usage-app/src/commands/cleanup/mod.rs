@@ -14,6 +14,7 @@ use usage_store::{
     AccountScope, BlankRows, Cleaned, EventQuery, Lease, Ledger, NewRun, RunStatus, StoredAccount,
 };
 
+use super::choice::chosen_accounts;
 use super::names;
 use super::totals::TotalsReport;
 use crate::error::AppError;
@@ -41,7 +42,7 @@ pub async fn blank_metadata(
     stop: watch::Receiver<bool>,
 ) -> Result<CleanupReport, AppError> {
     let ledger = app.ledger().await?;
-    let accounts = chosen(&ledger, &options.accounts).await?;
+    let accounts = chosen_accounts(&ledger, &options.accounts).await?;
     let scope = AccountScope::Only(accounts.iter().map(|account| account.id).collect());
     let blank = ledger.blank_rows(scope).await?;
     if !options.apply || blank.doubled.is_empty() {
@@ -91,21 +92,6 @@ async fn release(leases: Vec<HeldLease>) {
     for lease in leases {
         lease.release().await;
     }
-}
-
-/// The accounts asked for.
-async fn chosen(ledger: &Ledger, accounts: &[Account]) -> Result<Vec<StoredAccount>, AppError> {
-    let known = ledger.accounts(AccountScope::All).await?;
-    if let Some(missing) = accounts
-        .iter()
-        .find(|wanted| !known.iter().any(|known| known.account == **wanted))
-    {
-        return Err(AppError::UnknownAccount(missing.clone()));
-    }
-    Ok(known
-        .into_iter()
-        .filter(|known| accounts.is_empty() || accounts.contains(&known.account))
-        .collect())
 }
 
 /// Deletes under the leases: first the record, then the deletion, then the record of what is certain.

@@ -5,6 +5,7 @@ use usage_core::{Endpoint, Width, WindowRange};
 use usage_store::{AccountScope, CostQuery, CoverageQuery, EventQuery, Ledger, StoredAccount};
 
 use super::{ExportLayout, ExportOptions};
+use crate::commands::choice::chosen_accounts;
 use crate::error::AppError;
 
 /// Accounts, days and surfaces.
@@ -30,7 +31,7 @@ impl Selection {
     /// Fails if the options ask for what no export holds, or for an account that is not in the ledger.
     pub(super) async fn new(ledger: &Ledger, options: &ExportOptions) -> Result<Self, AppError> {
         let content = content(options)?;
-        let accounts = chosen(ledger, options).await?;
+        let accounts = chosen_accounts(ledger, &options.accounts).await?;
         if options.layout == ExportLayout::ProviderCsv && accounts.len() > 1 {
             return Err(AppError::SeveralAccounts(accounts.len()));
         }
@@ -124,22 +125,6 @@ fn content(options: &ExportOptions) -> Result<Content, AppError> {
         (ExportLayout::ProviderCsv, [_, _, ..]) => Err(AppError::SeveralEndpoints(endpoints.len())),
         (_, []) => Ok(Content::Usage(Endpoint::USAGE.to_vec())),
         (_, endpoints) => Ok(Content::Usage(endpoints.to_vec())),
-    }
-}
-
-async fn chosen(ledger: &Ledger, options: &ExportOptions) -> Result<Vec<StoredAccount>, AppError> {
-    let known = ledger.accounts(AccountScope::All).await?;
-    let chosen: Vec<StoredAccount> = known
-        .into_iter()
-        .filter(|known| options.accounts.is_empty() || options.accounts.contains(&known.account))
-        .collect();
-    match options
-        .accounts
-        .iter()
-        .find(|wanted| !chosen.iter().any(|known| known.account == **wanted))
-    {
-        Some(missing) => Err(AppError::UnknownAccount(missing.clone())),
-        None => Ok(chosen),
     }
 }
 
