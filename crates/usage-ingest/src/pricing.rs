@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::hash::Hash;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use chrono::NaiveDate;
 use usage_core::{DimensionSet, Endpoint, NanoUsd};
@@ -47,7 +47,7 @@ struct Scene {
 #[derive(Default)]
 struct Found {
     scene: Scene,
-    by_model: HashMap<String, Vec<Arc<FoundPrice>>>,
+    by_model: hashbrown::HashMap<String, Vec<Arc<FoundPrice>>>,
 }
 
 /// The price of a model's tier and processing.
@@ -56,7 +56,23 @@ struct FoundPrice {
     batch: Option<bool>,
     price: PriceRef,
     record: Arc<PriceRecord>,
-    note: Option<PricingNote>,
+    note: Option<Arc<PricingNote>>,
+    /// Why the first row without a cost had none, in words too: most others have none for the same reason.
+    unpriced: OnceLock<(Unpriced, Arc<PricingNote>)>,
+}
+
+impl FoundPrice {
+    fn unpriced(&self, reason: Unpriced) -> Arc<PricingNote> {
+        let (first, note) = self.unpriced.get_or_init(|| {
+            let note = unpriced_note(&reason);
+            (reason.clone(), note)
+        });
+        if *first == reason {
+            note.clone()
+        } else {
+            unpriced_note(&reason)
+        }
+    }
 }
 
 impl CataloguePricer {
@@ -111,6 +127,7 @@ impl CataloguePricer {
             batch: row.dimensions.batch,
             record: self.kept(&price),
             note: fallback.then(|| fallback_note(row, &price)),
+            unpriced: OnceLock::new(),
             price,
         }
     }
@@ -152,41 +169,47 @@ impl RowPricer for CataloguePricer {
     fn price(&self, row: &RowToPrice<'_>) -> RowPrice {
         let found = self.find(row);
         let cost = found.price.rounded_cost(row.endpoint, row.metrics);
-        row_price(found.record.clone(), cost, found.note.clone())
+        row_price(&found.record, cost, found.note.as_ref(), |reason| {
+            found.unpriced(reason)
+        })
     }
 
     fn price_again(&self, record: &Arc<PriceRecord>, row: &RowToPrice<'_>) -> Result<RowPrice, String> {
         let price = self.read(record)?;
         let note = price.is_default().then(|| fallback_note(row, &price));
-        Ok(row_price(
-            record.clone(),
-            price.rounded_cost(row.endpoint, row.metrics),
-            note,
-        ))
+        let cost = price.rounded_cost(row.endpoint, row.metrics);
+        Ok(row_price(record, cost, note.as_ref(), |reason| {
+            unpriced_note(&reason)
+        }))
     }
 }
 
-fn fallback_note(row: &RowToPrice<'_>, price: &usage_pricing::PriceRecord) -> PricingNote {
+fn fallback_note(row: &RowToPrice<'_>, price: &usage_pricing::PriceRecord) -> Arc<PricingNote> {
     let model = row.dimensions.model.as_deref().unwrap_or("usage without a model");
-    PricingNote::Fallback(format!("`{model}` by the default {}", price.price_id))
+    Arc::new(PricingNote::Fallback(format!(
+        "`{model}` by the default {}",
+        price.price_id
+    )))
+}
+
+fn unpriced_note(reason: &Unpriced) -> Arc<PricingNote> {
+    Arc::new(PricingNote::Unpriced(in_words(reason)))
 }
 
 fn row_price(
-    record: Arc<PriceRecord>,
+    record: &Arc<PriceRecord>,
     cost: Result<NanoUsd, Unpriced>,
-    note: Option<PricingNote>,
+    note: Option<&Arc<PricingNote>>,
+    unpriced: impl FnOnce(Unpriced) -> Arc<PricingNote>,
 ) -> RowPrice {
-    match cost {
-        Ok(cost) => RowPrice {
-            cost: Some(cost),
-            record,
-            note,
-        },
-        Err(reason) => RowPrice {
-            cost: None,
-            record,
-            note: Some(PricingNote::Unpriced(in_words(&reason))),
-        },
+    let (cost, note) = match cost {
+        Ok(cost) => (Some(cost), note.cloned()),
+        Err(reason) => (None, Some(unpriced(reason))),
+    };
+    RowPrice {
+        cost,
+        record: record.clone(),
+        note,
     }
 }
 
@@ -258,7 +281,7 @@ mod tests {
         for price in [first, again] {
             assert_eq!(price.cost, Some(NanoUsd::new(15_000_000_000)));
             let note = "`gpt-5-turbo` by the default openai/default/standard@2025-01-01+user".to_owned();
-            assert_eq!(price.note, Some(PricingNote::Fallback(note)));
+            assert_eq!(price.note, Some(Arc::new(PricingNote::Fallback(note))));
         }
     }
 

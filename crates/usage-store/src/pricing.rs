@@ -1,9 +1,10 @@
 //! Prices on usage events: the ledger keeps which price a row had, and asks somebody else what it costs.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use diesel::prelude::*;
+use hashbrown::HashMap;
 use usage_core::{DimensionSet, Dimensions, Endpoint, Metrics, NanoUsd, Window};
 
 use crate::connection::AnyConnection;
@@ -46,7 +47,7 @@ pub struct RowPrice {
     /// The price, or why there is none.
     pub record: Arc<PriceRecord>,
     /// What must be told about it.
-    pub note: Option<PricingNote>,
+    pub note: Option<Arc<PricingNote>>,
 }
 
 /// A price as the ledger keeps it.
@@ -156,8 +157,14 @@ impl Pricing {
 
 /// Counts what must be told.
 pub(crate) fn count(notes: &mut PricingNotes, price: Option<&RowPrice>) {
-    if let Some(note) = price.and_then(|price| price.note.as_ref()) {
-        *notes.entry(note.clone()).or_default() += 1;
+    let Some(note) = price.and_then(|price| price.note.as_ref()) else {
+        return;
+    };
+    match notes.get_mut(note.as_ref()) {
+        Some(rows) => *rows += 1,
+        None => {
+            notes.insert(PricingNote::clone(note), 1);
+        }
     }
 }
 

@@ -206,8 +206,8 @@ fn reason(
     let price = pricer
         .price_again(record, &to_price(stored, DimensionSet::EMPTY))
         .map_err(|reason| StoreError::corrupt("price", reason))?;
-    Ok(match price.note {
-        Some(PricingNote::Unpriced(reason)) => Some(reason),
+    Ok(match price.note.as_deref() {
+        Some(PricingNote::Unpriced(reason)) => Some(reason.clone()),
         _ => Some("unknown".to_owned()),
     })
 }

@@ -8,6 +8,8 @@
 //!
 //! The simulator answers from a process of its own; ours and the rival take turns, each in a new process, into a new
 //! database of the same server, from the same pages. What is timed is the whole process, from its start to its end.
+//! Ours takes a turn with prices, as the product does it, and one without, which shows what pricing adds to a first load.
+//!
 //! Ours also reads every range a second time without grouping, compares the sums, writes coverage and can be killed at
 //! any moment; the rival does none of that, and needs rows of the same identity summed by hand before it stores them.
 //! The rival wins in other places: it writes to dozens of destinations and follows a schema that changes.
@@ -22,8 +24,8 @@ use std::path::PathBuf;
 
 use usage_testkit::PostgresCluster;
 
-use processes::{Provider, Sample};
-use report::{Round, Table};
+use processes::{Prices, Provider, Sample};
+use report::{Pair, Round, Table};
 
 /// Any failure ends the benchmark with its message.
 type Outcome<T> = Result<T, Box<dyn Error>>;
@@ -82,7 +84,12 @@ fn main() -> Outcome<()> {
         .as_slice()
     {
         ["--provider", days, groups] => return provider::serve(days.parse()?, groups.parse()?),
-        ["--ours", base_url, database, days] => return ours::fill(base_url, database, days.parse()?),
+        ["--ours", base_url, database, days] => {
+            return ours::fill(base_url, database, days.parse()?, Prices::Found);
+        }
+        ["--ours-unpriced", base_url, database, days] => {
+            return ours::fill(base_url, database, days.parse()?, Prices::LeftOut);
+        }
         _ => {}
     }
     let options = Options::from_arguments()?;
@@ -92,9 +99,25 @@ fn main() -> Outcome<()> {
         let provider = Provider::start(options.days, options.groups)?;
         for round in 1..=options.rounds {
             report::progress(format_args!("round {round} of {}", options.rounds))?;
+            let fill = |prices| {
+                Ok::<_, Box<dyn Error>>(Pair {
+                    postgres: on_postgres(&cluster, |url| {
+                        processes::ours(&provider, url, options.days, prices)
+                    })?,
+                    sqlite: on_sqlite(|url| processes::ours(&provider, url, options.days, prices))?,
+                })
+            };
+            // The first of two finds the machine in another state than the second, so they take turns.
+            let (ours, unpriced) = if round % 2 == 0 {
+                let ours = fill(Prices::Found)?;
+                (ours, fill(Prices::LeftOut)?)
+            } else {
+                let unpriced = fill(Prices::LeftOut)?;
+                (fill(Prices::Found)?, unpriced)
+            };
             table.rounds.push(Round {
-                postgres: on_postgres(&cluster, |url| processes::ours(&provider, url, options.days))?,
-                sqlite: on_sqlite(|url| processes::ours(&provider, url, options.days))?,
+                ours,
+                unpriced,
                 rival: match &options.rival {
                     Some(python) => Some(on_postgres(&cluster, |url| {
                         processes::rival(&provider, python, url, options.days)
@@ -109,8 +132,12 @@ fn main() -> Outcome<()> {
         let provider = Provider::start(options.days, options.large_groups)?;
         table.large = Some((
             options.large_groups,
-            on_postgres(&cluster, |url| processes::ours(&provider, url, options.days))?,
-            on_sqlite(|url| processes::ours(&provider, url, options.days))?,
+            Pair {
+                postgres: on_postgres(&cluster, |url| {
+                    processes::ours(&provider, url, options.days, Prices::Found)
+                })?,
+                sqlite: on_sqlite(|url| processes::ours(&provider, url, options.days, Prices::Found))?,
+            },
         ));
     }
     table.print()?;

@@ -7,25 +7,33 @@ use std::sync::Arc;
 use serde_json::json;
 use tokio::sync::watch;
 use usage_core::{Account, Clock, Endpoint, ProjectFilter, Provider, SystemClock};
-use usage_ingest::{Backfill, Outcome as RunOutcome, PlanRequest, Reader, ReadingKey, Silent, plan, run};
+use usage_ingest::{
+    Backfill, CataloguePricer, Outcome as RunOutcome, PlanRequest, Reader, ReadingKey, Silent, plan, run,
+};
+use usage_pricing::Catalogue;
 use usage_providers::{OpenAi, OpenAiOptions, Pace};
 use usage_store::{Ledger, OpenMode};
 
 use crate::Outcome;
+use crate::processes::Prices;
 use crate::provider::{KEY, windows};
 
 /// Fills an empty database and prints how many rows it has and how much memory that took.
-pub(crate) fn fill(base_url: &str, database: &str, days: u32) -> Outcome<()> {
+pub(crate) fn fill(base_url: &str, database: &str, days: u32, prices: Prices) -> Outcome<()> {
     let runtime = tokio::runtime::Runtime::new()?;
-    let (rows, requests) = runtime.block_on(backfill(base_url, database, days))?;
+    let (rows, requests) = runtime.block_on(backfill(base_url, database, days, prices))?;
     let sample = json!({"rows": rows, "requests": requests, "peakKilobytes": peak_kilobytes()?});
     writeln!(io::stdout(), "{sample}")?;
     Ok(())
 }
 
-async fn backfill(base_url: &str, database: &str, days: u32) -> Outcome<(u64, u64)> {
+async fn backfill(base_url: &str, database: &str, days: u32, prices: Prices) -> Outcome<(u64, u64)> {
     let clock = Arc::new(SystemClock);
     let ledger = Ledger::open(database, clock.clone(), OpenMode::SetUpIfEmpty).await?;
+    let ledger = match prices {
+        Prices::Found => ledger.with_pricer(Arc::new(CataloguePricer::new(Catalogue::bundled()?))),
+        Prices::LeftOut => ledger,
+    };
     let account = ledger
         .add_account(Account::new(Provider::OpenAi, "org-bench")?)
         .await?;

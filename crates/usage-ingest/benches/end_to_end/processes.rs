@@ -46,6 +46,15 @@ impl Drop for Provider {
     }
 }
 
+/// Whether rows get their cost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Prices {
+    /// As the product does it.
+    Found,
+    /// To see what pricing adds.
+    LeftOut,
+}
+
 /// One process, from its start to its end.
 #[derive(Clone, Debug)]
 pub(crate) struct Sample {
@@ -67,9 +76,13 @@ impl Sample {
 }
 
 /// Fills the database with this project.
-pub(crate) fn ours(provider: &Provider, database: &str, days: u32) -> Outcome<Sample> {
+pub(crate) fn ours(provider: &Provider, database: &str, days: u32, prices: Prices) -> Outcome<Sample> {
     let mut command = Command::new(std::env::current_exe()?);
-    command.args(["--ours", &provider.base_url, database, &days.to_string()]);
+    let way = match prices {
+        Prices::Found => "--ours",
+        Prices::LeftOut => "--ours-unpriced",
+    };
+    command.args([way, &provider.base_url, database, &days.to_string()]);
     time(command)
 }
 

@@ -13,10 +13,19 @@ const RIVAL_TARGET: f64 = 8.0;
 /// Ours is to stay below this, whatever the range.
 const MEMORY_TARGET_KILOBYTES: u64 = 200 * 1024;
 
-/// What was measured next to each other.
-pub(crate) struct Round {
+/// A first load with prices is to take at most this many times as long as one without.
+const PRICING_LIMIT: f64 = 1.1;
+
+/// The same load into both databases.
+pub(crate) struct Pair {
     pub(crate) postgres: Sample,
     pub(crate) sqlite: Sample,
+}
+
+/// What was measured next to each other.
+pub(crate) struct Round {
+    pub(crate) ours: Pair,
+    pub(crate) unpriced: Pair,
     pub(crate) rival: Option<Sample>,
 }
 
@@ -26,7 +35,7 @@ pub(crate) struct Table {
     groups: u32,
     pub(crate) rounds: Vec<Round>,
     /// Groups a day, with what PostgreSQL and SQLite took for them.
-    pub(crate) large: Option<(u32, Sample, Sample)>,
+    pub(crate) large: Option<(u32, Pair)>,
 }
 
 impl Table {
@@ -43,21 +52,24 @@ impl Table {
     fn ratios(&self) -> Vec<f64> {
         self.rounds
             .iter()
-            .filter_map(|round| Some(round.rival.as_ref()?.seconds / round.postgres.seconds))
+            .filter_map(|round| Some(round.rival.as_ref()?.seconds / round.ours.postgres.seconds))
+            .collect()
+    }
+
+    /// How many times as long a load with prices takes as one without, round by round.
+    fn pricing_ratios(&self, of: impl Fn(&Pair) -> &Sample) -> Vec<f64> {
+        self.rounds
+            .iter()
+            .map(|round| of(&round.ours).seconds / of(&round.unpriced).seconds)
             .collect()
     }
 
     fn peak_kilobytes(&self) -> u64 {
-        let rounds = self
-            .rounds
-            .iter()
-            .flat_map(|round| [&round.postgres, &round.sqlite]);
-        let large = self
-            .large
-            .iter()
-            .flat_map(|(_, postgres, sqlite)| [postgres, sqlite]);
+        let rounds = self.rounds.iter().map(|round| &round.ours);
+        let large = self.large.iter().map(|(_, pair)| pair);
         rounds
             .chain(large)
+            .flat_map(|pair| [&pair.postgres, &pair.sqlite])
             .map(|sample| sample.peak_kilobytes)
             .max()
             .unwrap_or(0)
@@ -67,13 +79,20 @@ impl Table {
         let mut out = io::stdout();
         writeln!(out, "{} days of {} groups, over HTTP", self.days, self.groups)?;
         for (number, round) in self.rounds.iter().enumerate() {
-            line(&mut out, number + 1, "ours, PostgreSQL", &round.postgres)?;
-            line(&mut out, number + 1, "ours, SQLite", &round.sqlite)?;
+            line(&mut out, number + 1, "ours, PostgreSQL", &round.ours.postgres)?;
+            line(&mut out, number + 1, "ours, SQLite", &round.ours.sqlite)?;
+            line(
+                &mut out,
+                number + 1,
+                "unpriced, PostgreSQL",
+                &round.unpriced.postgres,
+            )?;
+            line(&mut out, number + 1, "unpriced, SQLite", &round.unpriced.sqlite)?;
             if let Some(rival) = &round.rival {
                 line(&mut out, number + 1, "dlt, PostgreSQL", rival)?;
             }
         }
-        if let Some((groups, postgres, sqlite)) = &self.large {
+        if let Some((groups, Pair { postgres, sqlite })) = &self.large {
             writeln!(out, "{} days of {groups} groups", self.days)?;
             line(&mut out, 1, "ours, PostgreSQL", postgres)?;
             line(&mut out, 1, "ours, SQLite", sqlite)?;
@@ -83,13 +102,25 @@ impl Table {
             writeln!(
                 out,
                 "dlt takes {median:.1} times as long (rounds: {}); target {RIVAL_TARGET}: {}",
-                ratios
-                    .iter()
-                    .map(|ratio| format!("{ratio:.1}"))
-                    .collect::<Vec<_>>()
-                    .join(", "),
+                shown(&ratios, 1),
                 met(median >= RIVAL_TARGET)
             )?;
+        }
+        let databases: [(&str, fn(&Pair) -> &Sample); 2] = [
+            ("PostgreSQL", |pair| &pair.postgres),
+            ("SQLite", |pair| &pair.sqlite),
+        ];
+        for (name, of) in databases {
+            let ratios = self.pricing_ratios(of);
+            if let Some(median) = median(&ratios) {
+                writeln!(
+                    out,
+                    "{name}: with prices a first load takes {median:.3} times as long as without (rounds: {}); limit \
+                     {PRICING_LIMIT}: {}",
+                    shown(&ratios, 3),
+                    met(median <= PRICING_LIMIT)
+                )?;
+            }
         }
         let peak = self.peak_kilobytes();
         writeln!(
@@ -108,13 +139,15 @@ impl Table {
             .iter()
             .map(|round| {
                 json!({
-                    "postgres": round.postgres.json(),
-                    "sqlite": round.sqlite.json(),
+                    "postgres": round.ours.postgres.json(),
+                    "sqlite": round.ours.sqlite.json(),
+                    "unpricedPostgres": round.unpriced.postgres.json(),
+                    "unpricedSqlite": round.unpriced.sqlite.json(),
                     "rival": round.rival.as_ref().map(Sample::json),
                 })
             })
             .collect();
-        let large = self.large.as_ref().map(|(groups, postgres, sqlite)| {
+        let large = self.large.as_ref().map(|(groups, Pair { postgres, sqlite })| {
             json!({"groupsADay": groups, "postgres": postgres.json(), "sqlite": sqlite.json()})
         });
         json!({
@@ -131,12 +164,17 @@ impl Table {
 fn line(out: &mut impl Write, round: usize, name: &str, sample: &Sample) -> io::Result<()> {
     writeln!(
         out,
-        "  round {round}  {name:<18} {:>8} rows  {:>3} requests  {:>7.2} s  {:>4} MB",
+        "  round {round}  {name:<20} {:>8} rows  {:>3} requests  {:>7.2} s  {:>4} MB",
         sample.rows,
         sample.requests,
         sample.seconds,
         sample.peak_kilobytes / 1024
     )
+}
+
+fn shown(ratios: &[f64], digits: usize) -> String {
+    let shown: Vec<String> = ratios.iter().map(|ratio| format!("{ratio:.digits$}")).collect();
+    shown.join(", ")
 }
 
 fn met(reached: bool) -> &'static str {

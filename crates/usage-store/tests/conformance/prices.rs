@@ -52,7 +52,7 @@ impl RowPricer for Flat {
         Ok(RowPrice {
             note: cost
                 .is_none()
-                .then(|| PricingNote::Unpriced(format!("no price for {}", record.price_id))),
+                .then(|| Arc::new(PricingNote::Unpriced(format!("no price for {}", record.price_id)))),
             cost,
             record: record.clone(),
         })
