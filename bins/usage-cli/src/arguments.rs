@@ -8,7 +8,6 @@ mod names;
 mod parity;
 mod prices;
 mod reconcile;
-mod refusal;
 
 use std::ffi::OsString;
 use std::num::NonZeroU32;
@@ -24,6 +23,7 @@ use usage_app::settings::{DatabaseUrl, Flags};
 use usage_core::{
     Account, Dimension, Endpoint, InvalidRange, ParseAccountError, Provider, Width, WindowRange,
 };
+use usage_shell::{Refusal, parse_account, parse_duration, parse_label};
 
 pub(crate) use cleanup::{BlankMetadataArguments, CleanupCommand};
 pub(crate) use fixtures::{CaptureArguments, FixturesCommand, SanitizeArguments, SummarizeArguments};
@@ -33,11 +33,9 @@ pub(crate) use names::NamesCommand;
 pub(crate) use parity::ParityArguments;
 pub(crate) use prices::{PricesCommand, RepriceArguments};
 pub(crate) use reconcile::{ReconcileArguments, ReportFormat};
-pub(crate) use refusal::Refusal;
 
 /// How many days `usage backfill` reads when nobody says which, today included.
 const DEFAULT_DAYS: u64 = 30;
-const MAX_LABEL_CHARACTERS: usize = 100;
 
 /// Parses the arguments of a process, its own name first.
 pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Arguments, Refusal> {
@@ -407,30 +405,6 @@ pub(crate) enum ExportFormat {
     Focus,
 }
 
-/// `org-AbC123` or `openai/org-AbC123`. An organisation without a provider is `OpenAI`'s.
-fn parse_account(text: &str) -> Result<Account, ParseAccountError> {
-    match text.split_once('/') {
-        Some((provider, organization)) => Account::new(provider.parse()?, organization),
-        None => Account::new(Provider::OpenAi, text),
-    }
-}
-
-/// A whole number with its unit: `90s`, `30m`, `2h`.
-fn parse_duration(text: &str) -> Result<Duration, String> {
-    let refusal = || {
-        format!("`{text}` is not a duration; write a whole number and its unit, for example 90s, 30m or 2h")
-    };
-    let unit = text.chars().next_back().ok_or_else(refusal)?;
-    let seconds = match unit {
-        's' => 1,
-        'm' => 60,
-        'h' => 3_600,
-        _ => return Err(refusal()),
-    };
-    let number: u32 = text[..text.len() - 1].parse().map_err(|_| refusal())?;
-    Ok(Duration::from_secs(u64::from(number) * seconds))
-}
-
 /// The provider's names of the widths, for messages and for shells that complete them.
 fn width_parser() -> impl TypedValueParser<Value = Width> {
     PossibleValuesParser::new(["1d", "1h", "1m"]).try_map(|text| text.parse::<Width>())
@@ -439,20 +413,6 @@ fn width_parser() -> impl TypedValueParser<Value = Width> {
 fn parse_chunk_days(text: &str) -> Result<NonZeroU32, String> {
     text.parse()
         .map_err(|_| format!("`{text}` is not a number of days; write a whole number, 1 or more"))
-}
-
-/// A label is one line in a table and part of a file's name.
-fn parse_label(text: &str) -> Result<String, String> {
-    let text = text.trim();
-    if text.is_empty() || text.contains(char::is_control) || text.chars().count() > MAX_LABEL_CHARACTERS {
-        return Err(format!(
-            "a label is one line of 1 to {MAX_LABEL_CHARACTERS} characters"
-        ));
-    }
-    if hide_secrets(text) != text.split_whitespace().collect::<Vec<_>>().join(" ") {
-        return Err("a label that looks like a key or a password is not stored; choose another".to_owned());
-    }
-    Ok(text.to_owned())
 }
 
 fn each_once<T: Ord>(mut values: Vec<T>) -> Vec<T> {

@@ -2,7 +2,6 @@
 
 mod arguments;
 mod commands;
-mod output;
 mod progress;
 
 use std::process::ExitCode;

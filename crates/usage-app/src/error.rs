@@ -201,6 +201,9 @@ pub enum AppError {
     /// The provider's answer cannot be captured.
     #[error("nothing was captured: {0}")]
     Capture(ReadError),
+    /// A schedule cannot be used.
+    #[error(transparent)]
+    Schedule(#[from] crate::cron::ScheduleError),
     /// The demonstration could not start.
     #[error("the demonstration could not start: {0}")]
     Demo(String),

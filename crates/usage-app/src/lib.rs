@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 pub mod commands;
+pub mod cron;
 mod error;
 mod files;
 pub mod logging;

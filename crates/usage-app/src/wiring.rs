@@ -143,9 +143,11 @@ impl App {
 
     /// The pace of one account, to be shared by every client of it.
     fn pacer(&self) -> Result<Pacer, AppError> {
+        let per_minute = self.settings.requests_per_minute.value;
         Ok(Pacer::new(Pace {
-            requests_per_minute: self.settings.requests_per_minute.value.get(),
-            burst: self.settings.burst().get(),
+            // A clock that runs faster has more minutes.
+            requests_per_minute: per_minute.get().saturating_mul(self.clock.scale()),
+            burst: self.settings.burst().get().saturating_mul(self.clock.scale()),
         })?)
     }
 

@@ -1,13 +1,25 @@
 //! The clock: the only place where this project learns what time it is.
 
+use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 
 /// Tells the time in whole seconds, UTC. Tests and rehearsals bring their own.
 pub trait Clock: Send + Sync {
     /// The current time, truncated to the second: a ledger's times survive a round trip through any database.
     fn now(&self) -> DateTime<Utc>;
+
+    /// How much faster than the machine's clock it runs.
+    fn scale(&self) -> u32 {
+        1
+    }
+
+    /// How long to wait in real time until this clock shows `instant`; nothing if it is past.
+    fn real_time_until(&self, instant: DateTime<Utc>) -> Duration {
+        (instant - self.now()).to_std().unwrap_or_default()
+    }
 }
 
 /// The machine's clock.
@@ -22,6 +34,71 @@ impl Clock for SystemClock {
     fn now(&self) -> DateTime<Utc> {
         let now = Utc::now();
         DateTime::from_timestamp(now.timestamp(), 0).unwrap_or(now)
+    }
+}
+
+/// A clock that shows the machine's time at its origin and runs faster from then on, for rehearsals.
+///
+/// Processes that are given the same origin and scale show the same time.
+///
+/// ```
+/// use usage_core::{Clock, ScaledClock, SystemClock};
+///
+/// let begin = SystemClock.now();
+/// let clock = ScaledClock::new(begin, 3600.try_into()?);
+/// assert!(clock.now() >= begin);
+/// assert_eq!(clock.real_time_until(clock.now()), std::time::Duration::ZERO);
+/// # Ok::<(), std::num::TryFromIntError>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ScaledClock {
+    origin: DateTime<Utc>,
+    scale: NonZeroU32,
+}
+
+impl ScaledClock {
+    /// A clock that shows `origin` when the machine's does, and runs `scale` times as fast.
+    pub const fn new(origin: DateTime<Utc>, scale: NonZeroU32) -> Self {
+        Self { origin, scale }
+    }
+
+    /// What it shows when the machine's clock shows `real`. Before the origin it is the machine's time.
+    pub fn at(&self, real: DateTime<Utc>) -> DateTime<Utc> {
+        let passed = (real - self.origin).num_milliseconds();
+        if passed <= 0 {
+            return real;
+        }
+        let shown = passed
+            .checked_mul(self.scale.get().into())
+            .and_then(TimeDelta::try_milliseconds)
+            .and_then(|shown| self.origin.checked_add_signed(shown));
+        shown.unwrap_or(DateTime::<Utc>::MAX_UTC)
+    }
+
+    /// When it runs from.
+    pub const fn origin(&self) -> DateTime<Utc> {
+        self.origin
+    }
+}
+
+impl Clock for ScaledClock {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "this is the clock that everything else asks"
+    )]
+    fn now(&self) -> DateTime<Utc> {
+        let now = self.at(Utc::now());
+        DateTime::from_timestamp(now.timestamp(), 0).unwrap_or(now)
+    }
+
+    fn scale(&self) -> u32 {
+        self.scale.get()
+    }
+
+    fn real_time_until(&self, instant: DateTime<Utc>) -> Duration {
+        // Its seconds are whole, so it is asked for the remaining one as well.
+        let remaining = (instant - self.now()).to_std().unwrap_or_default();
+        remaining / self.scale.get()
     }
 }
 

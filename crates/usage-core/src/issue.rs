@@ -111,6 +111,14 @@ issue_codes! {
     ImportConflict Error "IMPORT_CONFLICT",
     /// A row of the old system has a count or a window that cannot be stored.
     ImportUnusable Error "IMPORT_UNUSABLE",
+    /// The ledger differs from the provider's export.
+    ParityDifferences Error "PARITY_DIFFERENCES",
+    /// The ledger could not be held against the provider's export.
+    ParityFailed Error "PARITY_FAILED",
+    /// Charges and priced usage are further apart than allowed.
+    CostVariance Warning "COST_VARIANCE",
+    /// Priced usage could not be held against the charges.
+    ReconciliationFailed Warning "RECONCILIATION_FAILED",
     /// The run was told to stop before it was done.
     Stopped Error "STOPPED",
 }

@@ -4,6 +4,7 @@ mod reading;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::Serialize;
+use serde_json::{Map, Value};
 use tokio::sync::watch;
 use usage_core::{Issue, IssueCode, Severity};
 use usage_store::{Ledger, NewRun, PricingNote, PricingNotes, RunStatus, StoreError, StoredAccount};
@@ -35,6 +36,8 @@ pub struct Backfill<'a> {
     pub progress: &'a dyn Progress,
     /// Turns true when the run should stop after what it has in hand.
     pub stop: watch::Receiver<bool>,
+    /// What the run's record says beside its telemetry, from the start.
+    pub notes: Map<String, Value>,
 }
 
 /// How a run ended. An exit code follows from it: 0, 1, 2.
@@ -66,6 +69,23 @@ pub struct RunReport {
 /// Works off the plan, account by account, each planned again once its lease is held: what others settled meanwhile is
 /// not read again. Fails only when the ledger does; everything else is in the report.
 pub async fn run(backfill: Backfill<'_>, plan: &Plan) -> Result<RunReport, StoreError> {
+    work_off(backfill, plan, None).await
+}
+
+/// As [`run`], for a plan of one account, whose lease the caller holds and keeps.
+pub async fn run_under_lease(
+    backfill: Backfill<'_>,
+    plan: &Plan,
+    lease: &HeldLease,
+) -> Result<RunReport, StoreError> {
+    work_off(backfill, plan, Some(lease)).await
+}
+
+async fn work_off(
+    backfill: Backfill<'_>,
+    plan: &Plan,
+    held: Option<&HeldLease>,
+) -> Result<RunReport, StoreError> {
     let us = ProcessIdentity::current();
     mark_dead_runs(backfill.ledger, &us).await?;
     backfill.progress.step(Step::Planned {
@@ -81,6 +101,7 @@ pub async fn run(backfill: Backfill<'_>, plan: &Plan) -> Result<RunReport, Store
             range_end: backfill.range_end,
             holder: us.to_string(),
             plan: to_json(&plan.summary()),
+            notes: to_json(&backfill.notes),
         })
         .await?;
     let mut work = Work {
@@ -93,7 +114,7 @@ pub async fn run(backfill: Backfill<'_>, plan: &Plan) -> Result<RunReport, Store
         pricing: PricingNotes::new(),
         issues: Vec::new(),
     };
-    let worked = work.every_account().await;
+    let worked = work.every_account(held).await;
     if let Err(error) = &worked {
         // What was stored before the ledger failed stands; the record says so, if the ledger still takes it.
         tracing::debug!(%error, "the ledger failed during the run");
@@ -110,13 +131,25 @@ pub async fn run(backfill: Backfill<'_>, plan: &Plan) -> Result<RunReport, Store
         .finish_run(
             run_id,
             status,
-            to_json(&report.telemetry),
+            to_json(&Record {
+                telemetry: &report.telemetry,
+                notes: &work.backfill.notes,
+            }),
             to_json(&report.issues),
         )
         .await;
     worked?;
     recorded?;
     Ok(report)
+}
+
+/// The telemetry of a run with the notes beside it.
+#[derive(Serialize)]
+struct Record<'a> {
+    #[serde(flatten)]
+    telemetry: &'a Telemetry,
+    #[serde(flatten)]
+    notes: &'a Map<String, Value>,
 }
 
 /// Marks the runs whose process is gone: seen to be dead on this host, or, on another one, without a lease for so long
@@ -197,7 +230,7 @@ struct Work<'a> {
 }
 
 impl Work<'_> {
-    async fn every_account(&mut self) -> Result<(), StoreError> {
+    async fn every_account(&mut self, held: Option<&HeldLease>) -> Result<(), StoreError> {
         let mut accounts: Vec<&StoredAccount> = Vec::new();
         for reader in self
             .plan
@@ -213,8 +246,12 @@ impl Work<'_> {
             if self.stopped() {
                 break;
             }
+            if let Some(lease) = held.filter(|lease| lease.lease.account_id == account.id) {
+                self.account(account, lease).await?;
+                continue;
+            }
             let ledger = self.backfill.ledger;
-            let held = HeldLease::take(
+            let taken = HeldLease::take(
                 ledger,
                 account,
                 &self.us,
@@ -222,7 +259,7 @@ impl Work<'_> {
                 &self.backfill.stop,
             )
             .await?;
-            match held {
+            match taken {
                 Ok(lease) => {
                     let worked = self.account(account, &lease).await;
                     // A ledger that failed would be asked in vain; the lease of a process that ends is free at once

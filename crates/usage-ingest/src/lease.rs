@@ -25,20 +25,21 @@ pub struct HeldLease {
     renewal: JoinHandle<()>,
 }
 
+/// Who has a lease that was wanted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HeldBy {
+    /// The process, as runs and leases name it.
+    pub holder: String,
+}
+
 impl HeldLease {
-    /// Takes the account's lease, replacing a holder that is seen to be dead; waits out one lease if it is held. The issue
-    /// says why it was not to be had.
-    pub async fn take(
+    /// Takes the account's lease if it is free or its holder is seen to be dead; does not wait.
+    pub async fn try_take(
         ledger: &Ledger,
         account: &StoredAccount,
         us: &ProcessIdentity,
-        progress: &dyn Progress,
-        stop: &watch::Receiver<bool>,
-    ) -> Result<Result<Self, Issue>, StoreError> {
-        let name = account.account.to_string();
-        let give_up = Instant::now() + LEASE_DURATION;
+    ) -> Result<Result<Self, HeldBy>, StoreError> {
         let mut dead = None;
-        let mut told = false;
         loop {
             let attempt = ledger
                 .acquire_lease(account.id, &us.to_string(), LEASE_DURATION, dead)
@@ -50,10 +51,30 @@ impl HeldLease {
             let seen_dead = holder
                 .parse::<ProcessIdentity>()
                 .is_ok_and(|other| other.is_dead(us));
-            if seen_dead && dead != Some(fencing) {
-                dead = Some(fencing);
-                continue;
+            if !seen_dead || dead == Some(fencing) {
+                return Ok(Err(HeldBy { holder }));
             }
+            dead = Some(fencing);
+        }
+    }
+
+    /// Takes the account's lease, replacing a holder that is seen to be dead; waits out one lease if it is held. The issue
+    /// says why it was not to be had.
+    pub async fn take(
+        ledger: &Ledger,
+        account: &StoredAccount,
+        us: &ProcessIdentity,
+        progress: &dyn Progress,
+        stop: &watch::Receiver<bool>,
+    ) -> Result<Result<Self, Issue>, StoreError> {
+        let name = account.account.to_string();
+        let give_up = Instant::now() + LEASE_DURATION;
+        let mut told = false;
+        loop {
+            let holder = match Self::try_take(ledger, account, us).await? {
+                Ok(lease) => return Ok(Ok(lease)),
+                Err(HeldBy { holder }) => holder,
+            };
             if Instant::now() >= give_up {
                 return Ok(Err(Issue::new(
                     IssueCode::LeaseHeld,

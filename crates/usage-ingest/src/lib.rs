@@ -13,9 +13,9 @@ mod progress;
 mod reader;
 mod telemetry;
 
-pub use backfill::{Backfill, Outcome, RunReport, mark_dead_runs, price_issues, run};
+pub use backfill::{Backfill, Outcome, RunReport, mark_dead_runs, price_issues, run, run_under_lease};
 pub use keys::{CheckError, ChosenKey, KeyCheck, check_key, choose_keys};
-pub use lease::{HeldLease, LEASE_DURATION};
+pub use lease::{HeldBy, HeldLease, LEASE_DURATION};
 pub use plan::{ChunkSummary, Plan, PlanError, PlanRequest, PlanSummary, PlannedChunk, plan};
 pub use pricing::CataloguePricer;
 pub use process::ProcessIdentity;

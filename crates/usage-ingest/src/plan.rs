@@ -24,6 +24,8 @@ pub struct PlanRequest {
     pub group_by: Option<DimensionSet>,
     /// Whether settled windows are read again.
     pub force: bool,
+    /// Windows read completely since then, by whomever, are not read again: several processes share one pass.
+    pub fresh_since: Option<DateTime<Utc>>,
     /// The time for which the plan is made: windows that have not begun are left out.
     pub now: DateTime<Utc>,
 }
@@ -37,6 +39,8 @@ pub struct Plan {
     pub chunks: Vec<PlannedChunk>,
     /// Windows left out since they are settled and read already.
     pub settled: usize,
+    /// Windows left out since they were read since [`PlanRequest::fresh_since`].
+    pub fresh: usize,
     /// Windows left out since they have not begun.
     pub not_begun: usize,
     request: PlanRequest,
@@ -126,6 +130,7 @@ impl Plan {
             requests: self.requests(),
             windows: self.windows(),
             settled: self.settled,
+            fresh: self.fresh,
             not_begun: self.not_begun,
             chunks: chunks.collect(),
         }
@@ -142,10 +147,18 @@ pub struct PlanSummary {
     pub windows: usize,
     /// See [`Plan::settled`].
     pub settled: usize,
+    /// See [`Plan::fresh`]; left out where there is none.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub fresh: usize,
     /// See [`Plan::not_begun`].
     pub not_begun: usize,
     /// The chunks.
     pub chunks: Vec<ChunkSummary>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands out a reference")]
+const fn is_zero(number: &usize) -> bool {
+    *number == 0
 }
 
 /// A chunk of a [`PlanSummary`].
@@ -178,6 +191,7 @@ pub async fn plan(ledger: &Ledger, readers: Vec<Reader>, request: &PlanRequest) 
         readers,
         chunks: Vec::new(),
         settled: 0,
+        fresh: 0,
         not_begun: 0,
         request: request.clone(),
     };
@@ -192,6 +206,7 @@ impl Plan {
             readers: self.readers.clone(),
             chunks: Vec::new(),
             settled: 0,
+            fresh: 0,
             not_begun: 0,
             request: self.request.clone(),
             surfaces: self.surfaces.clone(),
@@ -223,6 +238,7 @@ impl Plan {
             let coverage = ledger.coverage(query).await?;
             let needed = needed(&self.request, &reader.filter, surface.group_by, &coverage);
             self.settled += needed.settled;
+            self.fresh += needed.fresh;
             self.not_begun += needed.not_begun;
             self.chunks
                 .extend(surface.chunks(reader, &self.request, &needed.windows));
@@ -298,7 +314,15 @@ fn grouping(reader: &Reader, endpoint: Endpoint, request: &PlanRequest) -> Resul
 struct Needed {
     windows: Vec<Window>,
     settled: usize,
+    fresh: usize,
     not_begun: usize,
+}
+
+/// Why a window need not be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Known {
+    Settled,
+    Fresh,
 }
 
 fn needed(
@@ -307,25 +331,37 @@ fn needed(
     group_by: DimensionSet,
     coverage: &[Coverage],
 ) -> Needed {
-    let mut settled_windows: BTreeMap<Window, bool> = BTreeMap::new();
+    let mut known: BTreeMap<Window, Known> = BTreeMap::new();
     for read in coverage.iter().filter(|read| read.filter.includes(filter)) {
         // A dimension that the provider refused is as good as read: asking again would not bring it.
         let fine_enough = group_by.difference(read.refused).is_subset(read.grouped_by);
-        let settled = settled_windows.entry(read.window).or_default();
-        *settled |= read.state == WindowState::Settled && fine_enough;
+        if !fine_enough {
+            continue;
+        }
+        if read.state == WindowState::Settled {
+            known.insert(read.window, Known::Settled);
+        } else if request
+            .fresh_since
+            .is_some_and(|since| read.read_started_at >= since)
+        {
+            known.entry(read.window).or_insert(Known::Fresh);
+        }
     }
     let mut needed = Needed {
         windows: Vec::new(),
         settled: 0,
+        fresh: 0,
         not_begun: 0,
     };
     for window in request.windows.windows() {
         if window.start() > request.now {
             needed.not_begun += 1;
-        } else if !request.force && settled_windows.get(&window).is_some_and(|settled| *settled) {
-            needed.settled += 1;
-        } else {
-            needed.windows.push(window);
+            continue;
+        }
+        match known.get(&window) {
+            Some(Known::Settled) if !request.force => needed.settled += 1,
+            Some(Known::Fresh) if !request.force => needed.fresh += 1,
+            _ => needed.windows.push(window),
         }
     }
     needed

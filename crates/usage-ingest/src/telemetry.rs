@@ -112,11 +112,77 @@ impl Telemetry {
         }
     }
 
-    pub(crate) fn count_issue(&mut self, issue: &Issue) {
+    /// Adds the counters of another run.
+    pub fn add(&mut self, other: &Self) {
+        let Self {
+            processed_keys,
+            failed_keys,
+            windows_processed,
+            windows_failed,
+            windows_settled_meanwhile,
+            stored_events,
+            updated_events,
+            unchanged_events,
+            retracted_events,
+            skipped_events,
+            merged_events,
+            revisions,
+            stored_costs,
+            updated_costs,
+            unchanged_costs,
+            retracted_costs,
+            unpriced_events,
+            fallback_priced_events,
+            constraint_inserts,
+            constraint_updates,
+            manual_fallback_inserts,
+            manual_fallback_updates,
+            manual_fallback_windows,
+            manual_fallback_keys,
+            requests,
+            retries,
+            throttled_ms,
+            issues_by_code,
+        } = other;
+        self.processed_keys += processed_keys;
+        self.failed_keys += failed_keys;
+        self.windows_processed += windows_processed;
+        self.windows_failed += windows_failed;
+        self.windows_settled_meanwhile += windows_settled_meanwhile;
+        self.stored_events += stored_events;
+        self.updated_events += updated_events;
+        self.unchanged_events += unchanged_events;
+        self.retracted_events += retracted_events;
+        self.skipped_events += skipped_events;
+        self.merged_events += merged_events;
+        self.revisions += revisions;
+        self.stored_costs += stored_costs;
+        self.updated_costs += updated_costs;
+        self.unchanged_costs += unchanged_costs;
+        self.retracted_costs += retracted_costs;
+        self.unpriced_events += unpriced_events;
+        self.fallback_priced_events += fallback_priced_events;
+        self.constraint_inserts += constraint_inserts;
+        self.constraint_updates += constraint_updates;
+        self.manual_fallback_inserts += manual_fallback_inserts;
+        self.manual_fallback_updates += manual_fallback_updates;
+        self.manual_fallback_windows += manual_fallback_windows;
+        self.manual_fallback_keys += manual_fallback_keys;
+        self.requests += requests;
+        self.retries += retries;
+        self.throttled_ms += throttled_ms;
+        for (code, number) in issues_by_code {
+            *self.issues_by_code.entry(code.clone()).or_default() += number;
+        }
+    }
+
+    /// Counts an issue by its code.
+    pub fn count_issue(&mut self, issue: &Issue) {
         *self.issues_by_code.entry(issue.code.to_string()).or_default() += 1;
     }
 
-    pub(crate) fn count_traffic(&mut self, traffic: Traffic) {
+    /// Counts what went over the wire.
+    pub fn count_traffic(&mut self, traffic: Traffic) {
         self.requests += traffic.requests;
         self.retries += traffic.retries;
         self.throttled_ms += u64::try_from(traffic.throttled.as_millis()).unwrap_or(u64::MAX);

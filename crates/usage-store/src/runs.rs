@@ -24,6 +24,8 @@ pub struct NewRun {
     pub holder: String,
     /// The plan, as JSON.
     pub plan: String,
+    /// What its telemetry says from the start, as a JSON object.
+    pub notes: String,
 }
 
 /// How a run stands.
@@ -110,7 +112,7 @@ impl Ledger {
                     runs::started_at.eq(now),
                     runs::finished_at.eq(None::<i64>),
                     runs::plan.eq(run.plan.as_str()),
-                    runs::telemetry.eq("{}"),
+                    runs::telemetry.eq(run.notes.as_str()),
                     runs::issues.eq("[]"),
                 ))
                 .returning(runs::id)
@@ -186,6 +188,22 @@ impl Ledger {
     pub async fn runs_with_ids(&self, ids: Vec<i64>) -> Result<Vec<Run>, StoreError> {
         self.run(move |connection| {
             let chosen = runs::table.filter(runs::id.eq_any(ids)).order(runs::id.asc());
+            load(connection, chosen.into_boxed())
+        })
+        .await
+    }
+
+    /// The runs of a kind that began at that time or later, oldest first.
+    pub async fn runs_started_since(
+        &self,
+        kind: &'static str,
+        since: DateTime<Utc>,
+    ) -> Result<Vec<Run>, StoreError> {
+        self.run(move |connection| {
+            let chosen = runs::table
+                .filter(runs::kind.eq(kind))
+                .filter(runs::started_at.ge(since.timestamp()))
+                .order(runs::id.asc());
             load(connection, chosen.into_boxed())
         })
         .await

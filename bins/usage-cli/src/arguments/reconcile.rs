@@ -7,7 +7,7 @@ use clap::{Args, ValueEnum};
 use usage_app::commands::reconcile::ReconcileOptions;
 use usage_core::{Account, Decimal, parse_day};
 
-use super::{parse_account, parse_label};
+use usage_shell::{parse_account, parse_label, parse_percent};
 
 /// `usage reconcile`
 #[derive(Args)]
@@ -103,16 +103,4 @@ fn parse_amount(text: &str) -> Result<Decimal, String> {
     text.parse().map_err(|_| {
         format!("`{text}` is no amount of dollars; write digits and a point, for example 1234.56")
     })
-}
-
-/// `2`, `2%` and `0.5`: percent, whether it says so or not.
-fn parse_percent(text: &str) -> Result<Decimal, String> {
-    let number = text.strip_suffix('%').unwrap_or(text).trim_end();
-    number
-        .parse()
-        .ok()
-        .filter(|percent: &Decimal| !percent.is_negative())
-        .ok_or_else(|| {
-            format!("`{text}` is no percentage; write a number that is not negative, for example 2 or 0.5%")
-        })
 }

@@ -97,6 +97,7 @@ pub async fn backfill(
         chunk_windows: options.chunk_windows,
         group_by: options.group_by,
         force: options.force,
+        fresh_since: None,
         now: began_at,
     };
     let plan = usage_ingest::plan(&ledger, readers, &request).await?;
@@ -119,6 +120,7 @@ pub async fn backfill(
             accept_retractions: options.accept_retractions,
             progress,
             stop,
+            notes: serde_json::Map::new(),
         };
         Some(usage_ingest::run(backfill, &plan).await?)
     };
@@ -215,6 +217,7 @@ impl fmt::Display for BackfillReport {
             requests,
             windows,
             settled,
+            fresh: _,
             not_begun,
             chunks,
         } = &self.plan;

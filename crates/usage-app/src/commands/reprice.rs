@@ -225,6 +225,7 @@ async fn start_run(
         range_end: days.end(),
         holder: us.to_string(),
         plan: plan.to_string(),
+        notes: "{}".to_owned(),
     };
     Ok(ledger.start_run(run).await?)
 }

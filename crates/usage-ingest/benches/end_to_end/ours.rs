@@ -63,6 +63,7 @@ async fn backfill(base_url: &str, database: &str, days: u32, prices: Prices) -> 
         chunk_windows: None,
         group_by: None,
         force: false,
+        fresh_since: None,
         now: clock.now(),
     };
     let plan = plan(&ledger, vec![reader], &request).await?;
@@ -75,6 +76,7 @@ async fn backfill(base_url: &str, database: &str, days: u32, prices: Prices) -> 
         accept_retractions: false,
         progress: &Silent,
         stop: watch::channel(false).1,
+        notes: serde_json::Map::new(),
     };
     let report = run(backfill, &plan).await?;
     if report.outcome != RunOutcome::Clean {

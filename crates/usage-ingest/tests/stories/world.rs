@@ -242,6 +242,7 @@ impl World {
             chunk_windows: job.chunk_windows,
             group_by: job.group_by,
             force: job.force,
+            fresh_since: None,
             now: self.clock.now(),
         };
         plan(&self.ledger, readers, &request).await.unwrap()
@@ -257,6 +258,7 @@ impl World {
             accept_retractions: job.accept_retractions,
             progress: job.progress,
             stop: job.stop.clone(),
+            notes: serde_json::Map::new(),
         };
         run(backfill, plan).await.unwrap()
     }

@@ -20,6 +20,7 @@ pub(crate) async fn runs(fixture: &Fixture) -> i64 {
             range_end: instant(READ),
             holder: "the story".to_owned(),
             plan: "{}".to_owned(),
+            notes: "{}".to_owned(),
         };
         last = fixture.ledger.start_run(run).await.unwrap();
     }

@@ -120,6 +120,7 @@ pub(crate) async fn a_run_is_marked_interrupted_unless_it_has_ended(fixture: &Fi
         range_end: instant("2025-10-01T00:00:00Z"),
         holder: holder.to_owned(),
         plan: "{}".to_owned(),
+        notes: "{}".to_owned(),
     };
     let alive = fixture.ledger.start_run(run("the story")).await.unwrap();
     let dead = fixture.ledger.start_run(run("a corpse")).await.unwrap();

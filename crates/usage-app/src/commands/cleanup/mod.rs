@@ -119,6 +119,7 @@ async fn apply(
             range_end: last.end(),
             holder: us.to_string(),
             plan: json!({ "rows": report.rows, "windows": report.doubled.len() }).to_string(),
+            notes: "{}".to_owned(),
         })
         .await?;
     report.run_id = Some(run_id);

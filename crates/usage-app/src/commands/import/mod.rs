@@ -110,6 +110,7 @@ async fn run(
             range_end: lasts.max().unwrap_or_else(|| ledger.now()),
             holder: us.to_string(),
             plan: plan.to_string(),
+            notes: "{}".to_owned(),
         })
         .await?;
     let mut import = Import {

@@ -76,7 +76,7 @@ impl ParityReport {
     }
 
     /// Writes the JSON form as a dated file below the folder for evidence, and as the latest one.
-    pub(super) fn filed(mut self, audit: &Path) -> Result<Self, AppError> {
+    pub(crate) fn filed(mut self, audit: &Path) -> Result<Self, AppError> {
         let folder = audit.join("telemetry-audit");
         let (now, label) = (self.options.now, self.facts.label.clone());
         let path = file_dated(&folder, now, label.as_deref(), |path| self.save(path))?;

@@ -8,12 +8,12 @@ use serde::Serialize;
 use usage_app::{AppError, hide_secrets};
 
 /// Prints a report for people.
-pub(crate) fn print(report: &impl Display) -> Result<(), AppError> {
+pub fn print(report: &impl Display) -> Result<(), AppError> {
     write(&report.to_string())
 }
 
 /// Prints a report for programs.
-pub(crate) fn print_json(report: &impl Serialize) -> Result<(), AppError> {
+pub fn print_json(report: &impl Serialize) -> Result<(), AppError> {
     let text = serde_json::to_string_pretty(report).map_err(|error| AppError::Stream {
         what: "cannot write the report",
         source: error.into(),
@@ -22,9 +22,7 @@ pub(crate) fn print_json(report: &impl Serialize) -> Result<(), AppError> {
 }
 
 /// Prints what is too long to be held in memory. A reader that has gone is no error.
-pub(crate) fn print_with(
-    write: impl FnOnce(&mut dyn io::Write) -> Result<(), AppError>,
-) -> Result<(), AppError> {
+pub fn print_with(write: impl FnOnce(&mut dyn io::Write) -> Result<(), AppError>) -> Result<(), AppError> {
     match write(&mut io::BufWriter::new(io::stdout().lock())) {
         Err(AppError::Stream { source, .. }) if source.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         written => written,
@@ -32,19 +30,19 @@ pub(crate) fn print_with(
 }
 
 /// Says in one line why nothing could be done.
-pub(crate) fn refuse(message: &str) -> ExitCode {
+pub fn refuse(message: &str) -> ExitCode {
     complain(message);
     ExitCode::from(2)
 }
 
 /// Says in one line what went wrong. What was pasted into the wrong place is not repeated.
-pub(crate) fn complain(message: &str) {
+pub fn complain(message: &str) {
     // If standard error is gone there is nobody left to tell.
     let _ = writeln!(io::stderr(), "error: {}", hide_secrets(message));
 }
 
 /// Says in one line what whoever reads a result must know.
-pub(crate) fn warn(message: &str) {
+pub fn warn(message: &str) {
     let _ = writeln!(io::stderr(), "warning: {}", hide_secrets(message));
 }
 

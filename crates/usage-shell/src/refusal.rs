@@ -10,7 +10,7 @@ use usage_app::hide_secrets;
 
 /// Why a command line asks for nothing that can be done.
 #[derive(Debug)]
-pub(crate) enum Refusal {
+pub enum Refusal {
     /// It asks for help or for the version, or for nothing at all.
     Help(clap::Error),
     /// It is wrong; the text is one line that says what and where to look.
@@ -19,7 +19,7 @@ pub(crate) enum Refusal {
 
 impl Refusal {
     /// Judges clap's error about these arguments of the command.
-    pub(super) fn new(error: clap::Error, command: &clap::Command, arguments: &[OsString]) -> Self {
+    pub fn new(error: clap::Error, command: &clap::Command, arguments: &[OsString]) -> Self {
         match error.kind() {
             ErrorKind::DisplayHelp
             | ErrorKind::DisplayVersion
@@ -29,7 +29,7 @@ impl Refusal {
     }
 
     /// Prints it where it belongs, and gives the exit status.
-    pub(crate) fn report(&self) -> ExitCode {
+    pub fn report(&self) -> ExitCode {
         match self {
             Self::Help(error) => match error.print().and_then(|()| io::stdout().flush()) {
                 // Whoever reads has seen enough, as `head` does.

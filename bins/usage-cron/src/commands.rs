@@ -1,0 +1,93 @@
+//! From parsed arguments to a pass, its report, and an exit code.
+
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use tokio::time::Instant;
+use usage_app::cron::{LoggedProgress, Schedule, ServeOptions, run_pass, serve_schedule};
+use usage_app::logging::{self, LogLevel};
+use usage_app::settings::{Environment, Settings, Sources};
+use usage_app::{App, AppError, Exit};
+use usage_core::{Clock, ScaledClock, SystemClock};
+use usage_shell::output::{print, print_json, refuse};
+use usage_shell::{stop_on_signal, survive_file_size_limits};
+
+use crate::arguments::{Arguments, Command, GlobalArguments, OutputFormat, RunArguments, ServeArguments};
+
+/// Runs the command and turns what became of it into an exit code.
+pub(crate) fn run(arguments: Arguments) -> ExitCode {
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return refuse(&format!("the runtime could not be started: {error}")),
+    };
+    match runtime.block_on(dispatch(arguments)) {
+        Ok(exit) => ExitCode::from(exit.code()),
+        Err(error) => refuse(&error.to_string()),
+    }
+}
+
+async fn dispatch(arguments: Arguments) -> Result<Exit, AppError> {
+    survive_file_size_limits();
+    let Arguments { global, command } = arguments;
+    let environment = Environment::capture();
+    let level = global.log_level.unwrap_or(LogLevel::Info);
+    let level = LogLevel::resolve(Some(level), &environment)?;
+    logging::install(level, global.log_format(), &environment);
+    let sources = Sources::gather(global.flags(), environment, Path::new(""));
+    let app = App {
+        clock: clock(&global),
+        ..App::new(Settings::resolve(&sources)?)
+    };
+    match command {
+        Command::Run(arguments) => run_once(app, arguments).await,
+        Command::Serve(arguments) => serve(app, arguments).await,
+    }
+}
+
+/// The machine's clock, or a faster one.
+fn clock(global: &GlobalArguments) -> Arc<dyn Clock> {
+    if global.clock_scale.get() == 1 {
+        return Arc::new(SystemClock);
+    }
+    let origin = global.clock_origin.unwrap_or_else(|| SystemClock.now());
+    Arc::new(ScaledClock::new(origin, global.clock_scale))
+}
+
+async fn run_once(app: App, arguments: RunArguments) -> Result<Exit, AppError> {
+    let app = App {
+        deadline: arguments.pass.deadline.map(|deadline| Instant::now() + deadline),
+        ..app
+    };
+    let report = run_pass(&app, &arguments.options(), &LoggedProgress, stop_on_signal()).await?;
+    match arguments.format {
+        OutputFormat::Text => print(&report)?,
+        OutputFormat::Json => print_json(&report)?,
+    }
+    Ok(report.exit())
+}
+
+async fn serve(mut app: App, arguments: ServeArguments) -> Result<Exit, AppError> {
+    let options = ServeOptions {
+        schedule: Schedule::cron(&arguments.schedule, Some(&arguments.zone))?,
+        jitter: arguments.jitter,
+        catch_up: !arguments.no_catch_up,
+    };
+    let ledger = app.ledger().await?;
+    let stop = stop_on_signal();
+    tracing::info!(schedule = %options.schedule, "serving");
+    let clock = app.clock.clone();
+    serve_schedule(clock.as_ref(), &ledger, &options, stop.clone(), async |tick| {
+        app.deadline = arguments.pass.deadline.map(|deadline| Instant::now() + deadline);
+        let mut pass = arguments.pass.options();
+        pass.due = Some(tick.due);
+        match run_pass(&app, &pass, &LoggedProgress, stop.clone()).await {
+            Ok(report) => tracing::info!(success = report.success, due = report.due, "pass done"),
+            // The next pass may find the ledger or the keys in order again.
+            Err(error) => tracing::error!("the pass could not be run: {error}"),
+        }
+        true
+    })
+    .await?;
+    Ok(Exit::Clean)
+}

@@ -1,0 +1,242 @@
+//! What a pass proves after it has read: parity where exports lie, and reconciliation.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use chrono::NaiveDate;
+use usage_core::{Endpoint, Issue, IssueCode, Severity, format_instant};
+use usage_ingest::RunReport;
+use usage_parity::Verdict;
+use usage_store::{AccountScope, CoverageQuery};
+
+use super::account::Work;
+use super::record::{ParityResult, ReconciliationResult};
+use crate::commands::parity::{self, ParityOptions, ParityReport};
+use crate::commands::reconcile::{self, ReconcileOptions, ReconcileReport};
+use crate::error::AppError;
+use crate::files::file_label;
+use crate::wiring::Exit;
+
+/// The label of reports that a pass files.
+const LABEL: &str = "cron";
+
+/// What was proved, and what not.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Evidence {
+    pub(super) parity: Option<ParityResult>,
+    pub(super) reconciliation: Option<ReconciliationResult>,
+}
+
+/// Holds the ledger against the exports and the bill, and adds what that finds to the run: differences from the exports are
+/// errors, a variance from the bill is a warning.
+pub(super) async fn gather(work: &Work<'_>, run: &mut RunReport) -> Evidence {
+    if *work.stop.borrow() {
+        return Evidence::default();
+    }
+    Evidence {
+        parity: parity(work, run).await,
+        reconciliation: reconciliation(work, run).await,
+    }
+}
+
+async fn parity(work: &Work<'_>, run: &mut RunReport) -> Option<ParityResult> {
+    let folder = work.exports()?;
+    match has_exports(&folder) {
+        Ok(true) => {}
+        Ok(false) => return None,
+        Err(error) => {
+            work.note(run, Issue::new(IssueCode::ParityFailed, error.to_string()));
+            return None;
+        }
+    }
+    let options = ParityOptions {
+        folder: Some(folder),
+        account: Some(work.account.account.clone()),
+        label: Some(label(work)),
+        audit_dir: work.options.audit_dir.clone(),
+        output: Some(latest(work, "telemetry-audit")),
+        ..ParityOptions::default()
+    };
+    let report = match parity::parity(work.app, options).await {
+        Ok(report) => report,
+        // Exports of days that are not over yet say nothing, and will.
+        Err(AppError::NothingCompared) => return None,
+        Err(error) => {
+            let message = format!("the exports were not compared: {error}");
+            work.note(run, Issue::new(IssueCode::ParityFailed, message));
+            return None;
+        }
+    };
+    let (mut result, coarse) = parity_result(&report);
+    if !result.clean {
+        result.report = match report.filed(&work.options.audit_dir) {
+            Ok(filed) => filed.file().map(|path| path.display().to_string()),
+            Err(error) => {
+                work.note(run, Issue::new(IssueCode::ParityFailed, error.to_string()));
+                result.report
+            }
+        };
+        let told = if coarse {
+            "the ledger equals the exports only when summed over a dimension that it lacks".to_owned()
+        } else {
+            format!(
+                "the ledger differs from the exports: {} missing in the ledger, {} missing in the export, {} mismatched",
+                result.missing_in_db, result.missing_in_csv, result.mismatched
+            )
+        };
+        let place = result.report.as_deref().unwrap_or("the report");
+        work.note(
+            run,
+            Issue::new(IssueCode::ParityDifferences, format!("{told}; see {place}")),
+        );
+    }
+    Some(result)
+}
+
+fn parity_result(report: &ParityReport) -> (ParityResult, bool) {
+    let comparison = report.comparison();
+    let counts = comparison.counts;
+    let costs = comparison
+        .costs
+        .as_ref()
+        .map(|costs| costs.counts)
+        .unwrap_or_default();
+    let missing_in_db = counts.missing_in_db + costs.missing_in_db;
+    let missing_in_csv = counts.missing_in_csv + costs.missing_in_csv;
+    let mismatched = counts.mismatched + costs.mismatched;
+    let verdict = comparison.verdict();
+    let result = ParityResult {
+        clean: verdict == Verdict::Matched,
+        windows_compared: counts.windows_compared + costs.windows_compared,
+        differences: missing_in_db + missing_in_csv + mismatched,
+        missing_in_db,
+        missing_in_csv,
+        mismatched,
+        restated_since: counts.restated_since + costs.restated_since,
+        report: report.file().map(|path| path.display().to_string()),
+    };
+    (result, verdict == Verdict::MatchedCoarse)
+}
+
+async fn reconciliation(work: &Work<'_>, run: &mut RunReport) -> Option<ReconciliationResult> {
+    let (first_day, last_day) = match covered_by_costs(work).await {
+        Ok(days) => days?,
+        Err(error) => {
+            work.note(run, warning(IssueCode::ReconciliationFailed, error.to_string()));
+            return None;
+        }
+    };
+    let options = ReconcileOptions {
+        first_day,
+        last_day,
+        invoice: None,
+        account: Some(work.account.account.clone()),
+        max_variance: work.options.max_variance.clone(),
+        label: Some(label(work)),
+        output: Some(latest(work, "reconciliation")),
+        audit_dir: work.options.audit_dir.clone(),
+    };
+    let report = match reconcile::reconcile(work.app, options).await {
+        Ok(report) => report,
+        // Nothing is over and read on both sides yet, as on the first day.
+        Err(AppError::Reconcile(reason)) => {
+            tracing::info!(account = %work.account.account, reason, "not reconciled");
+            return None;
+        }
+        Err(error) => {
+            work.note(run, warning(IssueCode::ReconciliationFailed, error.to_string()));
+            return None;
+        }
+    };
+    let result = reconciliation_result(work, &report);
+    if result.passes_limit {
+        let percent = result.variance_percent.as_deref().unwrap_or("unknown");
+        let place = result.report.as_deref().unwrap_or("the report");
+        work.note(
+            run,
+            Issue::new(
+                IssueCode::CostVariance,
+                format!(
+                    "charges and priced usage of {first_day} to {last_day} are {percent} % apart, {} % allowed; see {place}",
+                    work.options.max_variance
+                ),
+            ),
+        );
+    }
+    Some(result)
+}
+
+fn reconciliation_result(work: &Work<'_>, report: &ReconcileReport) -> ReconciliationResult {
+    let found = report.found();
+    ReconciliationResult {
+        clean: report.exit() == Exit::Clean,
+        days_compared: found.days.compared.len(),
+        charged: found.bridge.charged.to_string(),
+        variance_percent: found.variance.percent.as_ref().map(ToString::to_string),
+        passes_limit: found
+            .variance
+            .percent
+            .as_ref()
+            .is_some_and(|percent| *percent > work.options.max_variance),
+        report: report.file().map(|path| path.display().to_string()),
+    }
+}
+
+/// The first and the last day of the pass's range of which costs were read completely.
+async fn covered_by_costs(work: &Work<'_>) -> Result<Option<(NaiveDate, NaiveDate)>, AppError> {
+    let covered = work
+        .ledger
+        .coverage(CoverageQuery {
+            scope: AccountScope::one(work.account),
+            endpoint: Some(Endpoint::Costs),
+            windows: Some(work.range),
+        })
+        .await?;
+    let now = work.app.clock.now();
+    let days = covered
+        .iter()
+        .map(|coverage| coverage.window)
+        .filter(|window| window.end() <= now);
+    let days: Vec<NaiveDate> = days.map(|window| window.utc_day()).collect();
+    tracing::debug!(days = days.len(), now = format_instant(now), "days of costs");
+    Ok(days.iter().min().copied().zip(days.iter().max().copied()))
+}
+
+fn warning(code: IssueCode, message: String) -> Issue {
+    Issue {
+        severity: Severity::Warning,
+        ..Issue::new(code, message)
+    }
+}
+
+/// The label of the reports of the account.
+fn label(work: &Work<'_>) -> String {
+    if work.is_only_account {
+        LABEL.to_owned()
+    } else {
+        format!("{LABEL}-{}", work.account.account.organization())
+    }
+}
+
+/// Where the newest report of the account is kept; it replaces the one before. Only what differs is filed under its date, so
+/// that a pass an hour does not fill the folder.
+fn latest(work: &Work<'_>, folder: &str) -> PathBuf {
+    let name = format!("latest{}.json", file_label(Some(&label(work))));
+    work.options.audit_dir.join(folder).join(name)
+}
+
+fn has_exports(folder: &Path) -> Result<bool, AppError> {
+    let cannot = |error: std::io::Error| {
+        AppError::Parity(format!("the folder {} cannot be read: {error}", folder.display()))
+    };
+    for entry in fs::read_dir(folder).map_err(cannot)? {
+        let path = entry.map_err(cannot)?.path();
+        if path
+            .extension()
+            .is_some_and(|extension| extension.eq_ignore_ascii_case("csv"))
+        {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}

@@ -1,0 +1,108 @@
+//! What a run of the kind `cron` records beside its telemetry.
+
+use serde::{Deserialize, Serialize};
+use usage_ingest::Telemetry;
+
+/// The telemetry of a run of a pass: that of every run, and what the pass did beside reading.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct PassRecord<'a> {
+    #[serde(flatten)]
+    pub(super) telemetry: &'a Telemetry,
+    pub(super) pass: PassMark,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) parity: Option<&'a ParityResult>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) reconciliation: Option<&'a ReconciliationResult>,
+}
+
+/// To which pass a run belongs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PassMark {
+    /// The account, as `provider/organization`.
+    pub account: String,
+    /// When the pass was due, RFC 3339 in UTC; processes that share a pass have it in common.
+    pub due: String,
+    /// Whether everything was done for the account, so that no other process need do it in the same pass.
+    pub complete: bool,
+}
+
+/// The part of a run's telemetry that says to which pass it belongs.
+#[derive(Deserialize)]
+struct Marked {
+    pass: PassMark,
+}
+
+impl PassMark {
+    /// The mark of a recorded run, if it is one of a pass that got as far as to say so.
+    pub fn of(telemetry: &str) -> Option<Self> {
+        serde_json::from_str::<Marked>(telemetry)
+            .ok()
+            .map(|marked| marked.pass)
+    }
+}
+
+/// What holding the ledger against the provider's exports found.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ParityResult {
+    /// Whether everything compared is equal.
+    pub clean: bool,
+    /// Windows in which everything was compared.
+    pub windows_compared: u64,
+    /// Groups that differ or that one side lacks, of usage and of costs.
+    pub differences: u64,
+    /// Of these, groups that the ledger lacks.
+    pub missing_in_db: u64,
+    /// Of these, groups that the export lacks.
+    pub missing_in_csv: u64,
+    /// Of these, groups with other numbers.
+    pub mismatched: u64,
+    /// Groups in which the export has what the ledger had before a restatement: the export is older.
+    pub restated_since: u64,
+    /// The report.
+    pub report: Option<String>,
+}
+
+/// What holding priced usage against the provider's costs found.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ReconciliationResult {
+    /// Whether nothing has to be looked at.
+    pub clean: bool,
+    /// Days compared.
+    pub days_compared: usize,
+    /// What the provider charged, in USD, as decimal text.
+    pub charged: String,
+    /// The variance in percent, as decimal text; none if nothing has both sides.
+    pub variance_percent: Option<String>,
+    /// Whether the variance passes the limit.
+    pub passes_limit: bool,
+    /// The report.
+    pub report: Option<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_says_to_which_pass_it_belongs() {
+        let pass = PassMark {
+            account: "openai/org-a".to_owned(),
+            due: "2025-10-01T02:00:00Z".to_owned(),
+            complete: true,
+        };
+        let record = PassRecord {
+            telemetry: &Telemetry::default(),
+            pass: pass.clone(),
+            parity: None,
+            reconciliation: None,
+        };
+        let text = serde_json::to_string(&record).unwrap();
+        assert!(text.contains("\"windowsProcessed\":0"), "{text}");
+        assert_eq!(PassMark::of(&text), Some(pass));
+        assert_eq!(PassMark::of("{}"), None);
+    }
+}

@@ -1,0 +1,159 @@
+//! Waiting for the schedule.
+
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use tokio::sync::watch;
+use usage_core::{Clock, format_instant};
+use usage_store::Ledger;
+
+use super::{PassMark, RUN_KIND, Schedule};
+use crate::error::AppError;
+
+/// The clock is looked at at least this often, so that one that is set does not let a pass be late.
+const LOOK_AGAIN: Duration = Duration::from_secs(10);
+/// A clock that goes back further than this is told of.
+const JUMP: TimeDelta = TimeDelta::minutes(1);
+
+/// When passes run.
+#[derive(Clone, Debug)]
+pub struct ServeOptions {
+    /// When passes are due.
+    pub schedule: Schedule,
+    /// A pass begins at a random moment up to this long after it is due, in real time: many hosts do not ask at once.
+    pub jitter: Duration,
+    /// Whether a pass that was due while nobody ran is made up for at the start.
+    pub catch_up: bool,
+}
+
+/// A pass is due.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tick {
+    /// When it was due, UTC.
+    pub due: DateTime<Utc>,
+    /// Whether it was missed, and is made up for.
+    pub late: bool,
+}
+
+/// Calls `pass` whenever one is due, until told to stop, or until `pass` says that it is enough by returning `false`. A pass
+/// that takes longer than the schedule's interval lets ticks go by: the next one reads what they would have read.
+pub async fn serve_schedule(
+    clock: &dyn Clock,
+    ledger: &Ledger,
+    options: &ServeOptions,
+    mut stop: watch::Receiver<bool>,
+    mut pass: impl AsyncFnMut(Tick) -> bool,
+) -> Result<(), AppError> {
+    let mut last = clock.now();
+    if options.catch_up
+        && let Some(due) = missed(ledger, &options.schedule, last).await?
+    {
+        tracing::warn!(due = format_instant(due), "a pass was missed and is made up for");
+        if !pass(Tick { due, late: true }).await {
+            return Ok(());
+        }
+        last = last.max(due);
+    }
+    loop {
+        let Some(next) = options.schedule.next_after(last) else {
+            tracing::warn!("no further pass is due");
+            return Ok(());
+        };
+        tracing::info!(due = format_instant(next), "waiting");
+        if !wait_until(clock, next, &mut stop).await || !delay(options.jitter, &mut stop).await {
+            return Ok(());
+        }
+        // After a long pass or a clock that was set forward, the latest tick stands for those before it.
+        let due = options
+            .schedule
+            .latest_until(clock.now())
+            .unwrap_or(next)
+            .max(next);
+        if due > next {
+            tracing::warn!(
+                from = format_instant(next),
+                to = format_instant(due),
+                "passes were due while none could run; one stands for all"
+            );
+        }
+        if !pass(Tick {
+            due,
+            late: due > next,
+        })
+        .await
+        {
+            return Ok(());
+        }
+        last = due;
+        if *stop.borrow() {
+            return Ok(());
+        }
+    }
+}
+
+/// The latest pass that was due and that no run of a pass has begun since.
+async fn missed(
+    ledger: &Ledger,
+    schedule: &Schedule,
+    now: DateTime<Utc>,
+) -> Result<Option<DateTime<Utc>>, AppError> {
+    let Some(due) = schedule.latest_until(now) else {
+        return Ok(None);
+    };
+    let runs = ledger.runs_started_since(RUN_KIND, due).await?;
+    let is_done = runs
+        .iter()
+        .any(|run| PassMark::of(&run.telemetry).is_some_and(|mark| mark.complete));
+    // A ledger that never had a pass has missed none.
+    let had_any = is_done
+        || !ledger
+            .runs_started_since(RUN_KIND, DateTime::UNIX_EPOCH)
+            .await?
+            .is_empty();
+    Ok((had_any && !is_done).then_some(due))
+}
+
+/// Waits until the clock shows `instant`; `false` if told to stop before.
+async fn wait_until(clock: &dyn Clock, instant: DateTime<Utc>, stop: &mut watch::Receiver<bool>) -> bool {
+    let mut seen = clock.now();
+    loop {
+        let now = clock.now();
+        if now < seen - JUMP {
+            tracing::warn!(
+                from = format_instant(seen),
+                to = format_instant(now),
+                "the clock went back; the next pass is due as planned"
+            );
+        }
+        seen = now;
+        if now >= instant {
+            return true;
+        }
+        if !delay_for(clock.real_time_until(instant).min(LOOK_AGAIN), stop).await {
+            return false;
+        }
+    }
+}
+
+/// Waits for a random time up to `jitter`.
+async fn delay(jitter: Duration, stop: &mut watch::Receiver<bool>) -> bool {
+    if jitter.is_zero() {
+        return !*stop.borrow();
+    }
+    let share = match getrandom::u32() {
+        Ok(random) => f64::from(random) / f64::from(u32::MAX),
+        // A machine without random numbers is as well served by none.
+        Err(_) => 0.0,
+    };
+    delay_for(jitter.mul_f64(share), stop).await
+}
+
+async fn delay_for(duration: Duration, stop: &mut watch::Receiver<bool>) -> bool {
+    if *stop.borrow() {
+        return false;
+    }
+    tokio::select! {
+        () = tokio::time::sleep(duration) => true,
+        stopped = stop.wait_for(|stop| *stop) => stopped.is_err(),
+    }
+}
