@@ -378,6 +378,45 @@ pub(crate) fn days_never_read_are_named_with_the_command_that_reads_them(kind: D
     assert_eq!(report["days"]["notCovered"], json!([]));
 }
 
+#[test]
+fn a_surface_read_by_the_hour_alone_is_named_with_the_command_that_reads_its_days() {
+    let provider = Provider::of(discounted());
+    let place = Place::with_key(DatabaseKind::Sqlite, &provider);
+    let backfill = |more: &[&str]| {
+        let arguments = [&["backfill"], &DAYS[..], more].concat();
+        place.run(&arguments).succeeds();
+    };
+    let days = DAYS.join(" ");
+    backfill(&["--endpoint", "costs"]);
+    backfill(&["--endpoint", "completions", "--bucket-width", "1h"]);
+    reconcile(&place, &[]).refuses_with(&format!(
+        "no usage by 1d was read completely from 2025-09-01 to 2025-09-10, only completions by 1h; read it with `usage \
+         backfill {days}`"
+    ));
+
+    backfill(&["--endpoint", "embeddings"]);
+    let told = reconcile(&place, &[]).ends_with(1);
+    let words = format!(
+        "Not read by the day, as costs are, and so in no sum: completions by 1h\n  usage backfill {days} --endpoint \
+         completions\n"
+    );
+    assert!(told.stdout.contains(&words), "{told:#?}");
+    let never = told.stdout.lines().find(|line| line.contains("was never read"));
+    assert!(
+        never.is_some_and(|line| !line.contains("completions") && line.contains("decisions")),
+        "{told:#?}"
+    );
+    let report = latest(&place, "latest.json");
+    assert_eq!(
+        report["scope"]["otherWidths"],
+        json!([{ "endpoint": "completions", "bucketWidth": "1h" }])
+    );
+
+    backfill(&["--endpoint", "completions"]);
+    let told = reconcile(&place, &["--max-variance", "10"]).succeeds();
+    assert!(!told.stdout.contains("Not read by the day"), "{told:#?}");
+}
+
 /// The report that the last reconciliation left.
 fn latest(place: &Place<'_>, name: &str) -> Value {
     let path = place.work().join("audit/reconciliation").join(name);

@@ -175,6 +175,7 @@ pub(crate) fn facts() -> ReconcileFacts {
         last_day: parse_day("2025-09-30").unwrap(),
         max_variance: usd("2"),
         never_read: Vec::new(),
+        other_widths: Vec::new(),
         projects: None,
         out_of_scope: 0,
         invoice: None,
