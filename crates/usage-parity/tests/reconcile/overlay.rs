@@ -4,7 +4,9 @@ use usage_core::{Decimal, Endpoint, Metrics};
 use usage_parity::reconcile::{Class, CostLine, Reconciliation};
 use usage_pricing::Catalogue;
 
-use crate::support::{Used, catalogue, charge, classes, facts, groups, reconcile, usd, with_quantity};
+use crate::support::{
+    Used, catalogue, charge, classes, facts, groups, reconcile, reconcile_lines, usd, with_quantity,
+};
 
 /// Reconciles again with the printed prices in the user's file.
 fn with_printed(found: &Reconciliation, used: &[Used], charged: &[CostLine]) -> Reconciliation {
@@ -308,6 +310,49 @@ fn a_day_that_nothing_explains_ends_an_entry() {
         "{:?}",
         found.overlay
     );
+}
+
+/// A price file with another model changes the version of the list, and no price of this model: neither rows of one day
+/// nor days that were priced before and after it have several prices.
+#[test]
+fn one_price_of_two_versions_of_the_list_is_one_price() {
+    const OTHER_MODEL: &str = r#"
+        [[price]]
+        provider = "openai"
+        model = "gpt-nobody-knows"
+        from = 2025-01-01
+        source = "contract"
+        checked = 2025-09-01
+        [price.usd_per_million]
+        input = "1"
+        output = "1"
+    "#;
+    let (before, after) = (
+        catalogue(),
+        catalogue().with_user_file("prices.toml", OTHER_MODEL).unwrap(),
+    );
+    assert_ne!(before.version(), after.version());
+    let rows = [(1, &before), (1, &after), (2, &before), (3, &after), (4, &after)];
+    let used: Vec<Used> = rows
+        .iter()
+        .map(|(day, _)| Used::tokens(*day, "gpt-5", 1_000_000, 0))
+        .collect();
+    let lines: Vec<_> = used
+        .iter()
+        .zip(rows)
+        .map(|(used, (_, list))| used.priced_by(list))
+        .collect();
+    let charged = charges(&before, &used, "gpt-5, input", 80);
+    let found = reconcile_lines(&after, &lines, &charged);
+    assert_eq!(found.overlay.not_determined, [""; 0]);
+    let entries: Vec<_> = found
+        .overlay
+        .entries
+        .iter()
+        .map(|entry| (entry.from, entry.last_day, entry.rates[0].usd.as_str()))
+        .collect();
+    assert_eq!(entries, [(used[0].day, used[4].day, "1")]);
+    closes(&found, &used, &charged);
 }
 
 /// Web searches of a project on the second, and what they are charged.
