@@ -231,10 +231,12 @@ fn check_api_keys(surface: &Surface, asked: &Asked, settings: &CostSettings) -> 
     if is_kept || !asked.group_by.contains(Dimension::ApiKeyId) {
         return Ok(());
     }
-    let mut message = "group_by=api_key_id is not available for this time range.".to_owned();
-    if settings.names_api_keys_since {
-        message.push_str(&format!(" Try a start_time on or after {since}."));
-    }
+    let hint = if settings.names_api_keys_since {
+        format!(" Try a start_time on or after {since}.")
+    } else {
+        String::new()
+    };
+    let message = format!("group_by=api_key_id is not available for this time range.{hint}");
     Err(ApiError::invalid("start_time", "invalid_request_error", message))
 }
 
