@@ -57,14 +57,17 @@ pub async fn reconcile(app: &App, options: ReconcileOptions) -> Result<Reconcile
             })
             .await?,
     );
-    check_read(&covered, &options)?;
+    let other_widths = other_widths(&ledger, &account, range, &covered).await?;
+    check_read(&covered, &other_widths, &options)?;
     let mut reconciler = Reconciler::new(app.catalogue()?, account.account.provider());
     let mut work = Work {
         lines: Lines::new(&ledger).await?,
         ledger: &ledger,
         account: &account,
     };
-    let mut facts = facts(app, &ledger, &account, &options, &covered);
+    let mut facts = facts(app, &ledger, &account, &options);
+    facts.never_read = never_read(&covered, &other_widths);
+    facts.other_widths = other_widths;
     let mut compared = 0_usize;
     for window in range.windows() {
         let day = window.utc_day();
@@ -101,13 +104,7 @@ struct Work<'a> {
     lines: Lines,
 }
 
-fn facts(
-    app: &App,
-    ledger: &Ledger,
-    account: &StoredAccount,
-    options: &ReconcileOptions,
-    covered: &Covered,
-) -> ReconcileFacts {
+fn facts(app: &App, ledger: &Ledger, account: &StoredAccount, options: &ReconcileOptions) -> ReconcileFacts {
     ReconcileFacts {
         program: concat!("usage ", env!("CARGO_PKG_VERSION")).to_owned(),
         now: app.clock.now(),
@@ -117,18 +114,54 @@ fn facts(
         first_day: options.first_day,
         last_day: options.last_day,
         max_variance: options.max_variance.clone(),
-        never_read: Endpoint::USAGE
-            .into_iter()
-            .filter(|endpoint| !covered.was_read(*endpoint))
-            .collect(),
+        never_read: Vec::new(),
+        other_widths: Vec::new(),
         projects: None,
         out_of_scope: 0,
         invoice: None,
     }
 }
 
+/// The surfaces of usage without a read by the day, with each other width by which they were read.
+async fn other_widths(
+    ledger: &Ledger,
+    account: &StoredAccount,
+    range: WindowRange,
+    covered: &Covered,
+) -> Result<Vec<(Endpoint, Width)>, AppError> {
+    let mut found = Vec::new();
+    for endpoint in Endpoint::USAGE {
+        if covered.was_read(endpoint) || !ledger.has_coverage(account, endpoint).await? {
+            continue;
+        }
+        for width in Width::ALL.into_iter().filter(|width| *width != range.width()) {
+            let query = CoverageQuery {
+                scope: AccountScope::one(account),
+                endpoint: Some(endpoint),
+                windows: Some(WindowRange::new(range.start(), range.end(), width)?),
+            };
+            if Covered::new(ledger.coverage(query).await?).was_read(endpoint) {
+                found.push((endpoint, width));
+            }
+        }
+    }
+    Ok(found)
+}
+
+fn never_read(covered: &Covered, other_widths: &[(Endpoint, Width)]) -> Vec<Endpoint> {
+    let by_other_width = |endpoint: &Endpoint| other_widths.iter().any(|(of, _)| of == endpoint);
+    Endpoint::USAGE
+        .into_iter()
+        .filter(|endpoint| !covered.was_read(*endpoint) && !by_other_width(endpoint))
+        .collect()
+}
+
 /// Both sides must have been read at all: a ledger without costs differs in everything and says nothing.
-fn check_read(covered: &Covered, options: &ReconcileOptions) -> Result<(), AppError> {
+fn check_read(
+    covered: &Covered,
+    other_widths: &[(Endpoint, Width)],
+    options: &ReconcileOptions,
+) -> Result<(), AppError> {
     let (first, last) = (options.first_day, options.last_day);
     if !covered.was_read(Endpoint::Costs) {
         return Err(AppError::Reconcile(format!(
@@ -140,10 +173,15 @@ fn check_read(covered: &Covered, options: &ReconcileOptions) -> Result<(), AppEr
         .into_iter()
         .any(|endpoint| covered.was_read(endpoint))
     {
+        let otherwise: Vec<String> = other_widths
+            .iter()
+            .map(|(endpoint, width)| format!(", only {endpoint} by {width}"))
+            .collect();
         return Err(AppError::Reconcile(format!(
-            "no usage by {} was read completely from {first} to {last}; read it with `usage backfill --start {first} \
+            "no usage by {} was read completely from {first} to {last}{}; read it with `usage backfill --start {first} \
              --end {last}`",
-            Width::Day
+            Width::Day,
+            otherwise.concat()
         )));
     }
     Ok(())

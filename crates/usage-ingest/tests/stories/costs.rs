@@ -157,6 +157,37 @@ pub(crate) async fn a_range_is_split_where_keys_begin_to_be_told_apart(database:
     );
 }
 
+/// A read of more than the ledger has, in which the provider refuses keys without saying since when it has them, must not
+/// be coarser than the ledger where it has them.
+pub(crate) async fn days_that_have_keys_keep_them_when_no_refusal_says_since_when(database: Database) {
+    let simulator = Simulator::builder()
+        .organization(billed())
+        .api_key_costs_since(instant("2025-09-04T00:00:00Z"))
+        .without_naming_api_key_costs_since();
+    let world = World::open(simulator, database).await;
+    let with_keys = Job {
+        endpoints: vec![Endpoint::Costs],
+        ..Job::days("2025-09-04", LAST)
+    };
+    assert_clean(&world.run(&with_keys).await);
+    let before = stored(&world).await;
+    assert!(before.iter().any(|cost| cost.row.group.api_key_id().is_some()));
+
+    let report = world.run(&costs_again()).await;
+    assert_eq!(codes(&report), [IssueCode::DimensionRefused]);
+    assert_eq!(report.outcome, Outcome::Clean);
+    // Refused, the 7th, 4th, 2nd and 3rd alone, before, after, and the control total.
+    assert_eq!(report.telemetry.requests, 8);
+    assert_eq!(report.telemetry.windows_processed, 7);
+    assert_equals_the_bill(&world).await;
+    let after = stored(&world).await;
+    let kept: Vec<_> = after
+        .into_iter()
+        .filter(|cost| cost.window >= day("2025-09-04"))
+        .collect();
+    assert_eq!(kept, before);
+}
+
 pub(crate) async fn restated_costs_keep_what_they_were(database: Database) {
     let world = world(billed(), "2025-01-01T00:00:00Z", database).await;
     assert_clean(&world.run(&costs()).await);

@@ -37,6 +37,7 @@ macro_rules! on_both_databases {
 on_both_databases!(
     costs::costs_are_the_bill,
     costs::a_range_is_split_where_keys_begin_to_be_told_apart,
+    costs::days_that_have_keys_keep_them_when_no_refusal_says_since_when,
     costs::restated_costs_keep_what_they_were,
     costs::line_items_that_do_not_sum_to_the_total_fail_their_day,
     costs::an_amount_that_is_no_number_names_page_and_row,

@@ -221,3 +221,17 @@ pub(crate) fn refused(text: impl Into<Vec<u8>>) -> String {
     };
     error.to_string()
 }
+
+/// Two groups that differ in project, key and user.
+pub(crate) const A: &str = "proj_a/key_a/user-a/gpt-5/default/n";
+pub(crate) const B: &str = "proj_b/key_b/user-b/gpt-5/default/n";
+
+/// What one group used.
+pub(crate) fn one() -> Metrics {
+    tokens(10, 2, 4, 1)
+}
+
+/// A ledger that read three days, and nothing in them.
+pub(crate) fn covered() -> MemoryLedger {
+    MemoryLedger::covering(Endpoint::Completions, days(3))
+}

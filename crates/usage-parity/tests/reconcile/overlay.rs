@@ -4,7 +4,9 @@ use usage_core::{Decimal, Endpoint, Metrics};
 use usage_parity::reconcile::{Class, CostLine, Reconciliation};
 use usage_pricing::Catalogue;
 
-use crate::support::{Used, catalogue, charge, classes, facts, groups, reconcile, usd, with_quantity};
+use crate::support::{
+    Used, catalogue, charge, classes, facts, groups, reconcile, reconcile_lines, usd, with_quantity,
+};
 
 /// Reconciles again with the printed prices in the user's file.
 fn with_printed(found: &Reconciliation, used: &[Used], charged: &[CostLine]) -> Reconciliation {
@@ -291,7 +293,9 @@ fn a_day_that_nothing_explains_ends_an_entry() {
         .map(|day| Used::tokens(day, "gpt-5", 4_000_000, 0))
         .collect();
     let mut charged = charges(&catalogue(), &used, "gpt-5, input", 80);
-    used.push(Used::tokens(3, "gpt-5", 1_000_000, 0).tier("nobody-knows"));
+    for tier in ["nobody-knows", "nobody-knows-either"] {
+        used.push(Used::tokens(3, "gpt-5", 1_000_000, 0).tier(tier));
+    }
     charged[2].amount = Some(usd("7"));
     let found = reconcile(&catalogue(), &used, &charged);
     let ends: Vec<_> = found
@@ -306,6 +310,97 @@ fn a_day_that_nothing_explains_ends_an_entry() {
         "{:?}",
         found.overlay
     );
+}
+
+/// A price file with another model changes the version of the list, and no price of this model: neither rows of one day
+/// nor days that were priced before and after it have several prices.
+#[test]
+fn one_price_of_two_versions_of_the_list_is_one_price() {
+    const OTHER_MODEL: &str = r#"
+        [[price]]
+        provider = "openai"
+        model = "gpt-nobody-knows"
+        from = 2025-01-01
+        source = "contract"
+        checked = 2025-09-01
+        [price.usd_per_million]
+        input = "1"
+        output = "1"
+    "#;
+    let (before, after) = (
+        catalogue(),
+        catalogue().with_user_file("prices.toml", OTHER_MODEL).unwrap(),
+    );
+    assert_ne!(before.version(), after.version());
+    let rows = [(1, &before), (1, &after), (2, &before), (3, &after), (4, &after)];
+    let used: Vec<Used> = rows
+        .iter()
+        .map(|(day, _)| Used::tokens(*day, "gpt-5", 1_000_000, 0))
+        .collect();
+    let lines: Vec<_> = used
+        .iter()
+        .zip(rows)
+        .map(|(used, (_, list))| used.priced_by(list))
+        .collect();
+    let charged = charges(&before, &used, "gpt-5, input", 80);
+    let found = reconcile_lines(&after, &lines, &charged);
+    assert_eq!(found.overlay.not_determined, [""; 0]);
+    let entries: Vec<_> = found
+        .overlay
+        .entries
+        .iter()
+        .map(|entry| (entry.from, entry.last_day, entry.rates[0].usd.as_str()))
+        .collect();
+    assert_eq!(entries, [(used[0].day, used[4].day, "1")]);
+    closes(&found, &used, &charged);
+}
+
+/// Web searches of a project on the second, and what they are charged.
+fn searches(project: &str, models: &[(&str, i64)], amount: &str) -> (Vec<Used>, CostLine) {
+    let used = models.iter().map(|(model, calls)| {
+        let metrics = Metrics {
+            num_requests: Some(*calls),
+            ..Metrics::default()
+        };
+        Used::of(2, Endpoint::WebSearchCalls, Some(model), &metrics).project(Some(project))
+    });
+    let mut line = charge(2, "web search tool calls", amount);
+    line.project_id = Some(project.to_owned());
+    (used.collect(), line)
+}
+
+/// One model's calls cost four fifths; the line items of a tool name no model.
+#[test]
+fn what_is_charged_alone_in_one_project_tells_its_part_of_another() {
+    let (used, charged): (Vec<_>, Vec<_>) = [
+        searches("proj_a", &[("gpt-5", 31)], "0.248"),
+        searches("proj_b", &[("gpt-4.1", 126)], "1.26"),
+        searches("proj_c", &[("gpt-5", 9), ("gpt-4.1", 50), ("o3", 22)], "0.792"),
+    ]
+    .into_iter()
+    .unzip();
+    let used = used.concat();
+    let found = reconcile(&catalogue(), &used, &charged);
+    let [entry] = &found.overlay.entries[..] else {
+        panic!("{:?}", found.overlay)
+    };
+    let call = entry.rates.iter().find(|rate| rate.name == "call").unwrap();
+    assert_eq!((entry.model.as_str(), call.usd.as_str()), ("gpt-5", "0.008"));
+    closes(&found, &used, &charged);
+}
+
+/// One rate gives the sum of two projects, and is that of neither.
+#[test]
+fn the_sum_of_several_mixes_tells_no_rate() {
+    let (used, charged): (Vec<_>, Vec<_>) = [
+        searches("proj_a", &[("gpt-5", 90), ("gpt-4.1", 10)], "0.82"),
+        searches("proj_b", &[("gpt-5", 10), ("gpt-4.1", 90)], "0.98"),
+    ]
+    .into_iter()
+    .unzip();
+    let found = reconcile(&catalogue(), &used.concat(), &charged);
+    assert!(found.overlay.entries.is_empty(), "{}", found.overlay.toml());
+    assert!(found.overlay.not_determined[0].contains("several prices"));
 }
 
 #[test]

@@ -128,12 +128,22 @@ pub(crate) fn with_quantity(line: CostLine, quantity: &str, unit: &str) -> CostL
 
 /// Reconciles September, as far as lines name its days.
 pub(crate) fn reconcile(catalogue: &Catalogue, used: &[Used], charged: &[CostLine]) -> Reconciliation {
+    let lines: Vec<UsageLine> = used.iter().map(|used| used.priced_by(catalogue)).collect();
+    reconcile_lines(catalogue, &lines, charged)
+}
+
+/// As [`reconcile`], of usage that was priced before.
+pub(crate) fn reconcile_lines(
+    catalogue: &Catalogue,
+    used: &[UsageLine],
+    charged: &[CostLine],
+) -> Reconciliation {
     let mut reconciler = Reconciler::new(catalogue.clone(), Provider::OpenAi);
     for number in 1..=30 {
         let day = day(number);
         let mut lines = Day::new(day, false);
         for used in used.iter().filter(|used| used.day == day) {
-            lines.add_usage(&used.priced_by(catalogue)).unwrap();
+            lines.add_usage(used).unwrap();
         }
         for charge in charged.iter().filter(|charge| charge.day == day) {
             lines.add_cost(charge).unwrap();
@@ -175,6 +185,7 @@ pub(crate) fn facts() -> ReconcileFacts {
         last_day: parse_day("2025-09-30").unwrap(),
         max_variance: usd("2"),
         never_read: Vec::new(),
+        other_widths: Vec::new(),
         projects: None,
         out_of_scope: 0,
         invoice: None,

@@ -25,12 +25,10 @@ use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use usage_core::{
-    Clock, Dimension, Directory, Endpoint, Issue, IssueCode, ProjectFilter, Provider, UsageRow, Width,
-};
+use usage_core::{Clock, Directory, Endpoint, Issue, IssueCode, ProjectFilter, Provider, UsageRow, Width};
 
 use self::read::Bodies;
-use self::refusal::refused_dimension;
+use self::refusal::{RefusedDimension, refused_dimension};
 use self::refused::RefusedGroupings;
 use self::surface::{ENDPOINTS, most_buckets};
 use crate::options::{ArrayEncoding, InvalidOptions, OpenAiOptions};
@@ -88,7 +86,7 @@ impl OpenAi {
                 }
                 Err(failure) => {
                     // Each turn leaves out one more dimension, so this ends.
-                    let (dimension, refusal) = self.learn(&asked, failure)?;
+                    let (RefusedDimension { dimension, .. }, refusal) = self.learn(&asked, failure)?;
                     asked.grouped_by = asked.grouped_by.without(dimension);
                     issues.push(Issue::new(
                         IssueCode::DimensionRefused,
@@ -99,9 +97,9 @@ impl OpenAi {
         }
     }
 
-    /// Learns from a refusal which dimension to leave out, and repeats its words; any other failure, and one that a
+    /// Learns from a refusal which dimension to leave out and when, and repeats its words; any other failure, and one that a
     /// read cannot do without, is handed back.
-    fn learn(&self, asked: &Asked, failure: Failure) -> Result<(Dimension, String), ReadError> {
+    fn learn(&self, asked: &Asked, failure: Failure) -> Result<(RefusedDimension, String), ReadError> {
         let Failure { mut error, refusal } = failure;
         if error.status != Some(400) {
             return Err(error);
@@ -115,7 +113,7 @@ impl OpenAi {
             return Err(error);
         }
         self.refused.remember(asked.surface.endpoint, refused);
-        Ok((refused.dimension, error.issue.message))
+        Ok((refused, error.issue.message))
     }
 }
 

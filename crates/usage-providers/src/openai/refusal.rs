@@ -32,11 +32,12 @@ impl Reach {
         }
     }
 
-    /// The Unix time from which on nothing is refused, if that is known.
+    /// The Unix time from which on nothing is known to be refused.
     pub(crate) const fn floor(self) -> Option<i64> {
         match self {
             Self::StartsBefore(floor) => Some(floor),
-            Self::Always | Self::StartsUntil(_) => None,
+            Self::StartsUntil(last) => Some(last.saturating_add(1)),
+            Self::Always => None,
         }
     }
 

@@ -28,7 +28,7 @@ impl RefusedGroupings {
     }
 
     /// The windows from the first on that can be grouped alike: those before the time from which on the provider has
-    /// another of the asked dimensions. A time inside a window counts from the next one.
+    /// another of the asked dimensions, or is not known to lack it. A time inside a window counts from the next one.
     pub(crate) fn grouped_alike(
         &self,
         endpoint: Endpoint,
@@ -101,7 +101,8 @@ mod tests {
             (Reach::StartsBefore(THIRD + 1), "2025-09-03"),
             (Reach::StartsBefore(i64::MAX), "2025-09-05"),
             (Reach::StartsBefore(0), "2025-09-05"),
-            (Reach::StartsUntil(THIRD), "2025-09-05"),
+            (Reach::StartsUntil(THIRD), "2025-09-03"),
+            (Reach::StartsUntil(THIRD - 1), "2025-09-02"),
             (Reach::Always, "2025-09-05"),
         ] {
             let refused = refusing(reach);

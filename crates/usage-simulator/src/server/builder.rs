@@ -69,6 +69,7 @@ impl SimulatorBuilder {
                     amounts_are_numbers: false,
                     has_live_fields: true,
                     api_keys_since: API_KEY_COSTS_SINCE,
+                    names_api_keys_since: true,
                 },
             },
         }
@@ -152,6 +153,13 @@ impl SimulatorBuilder {
     #[must_use]
     pub fn api_key_costs_since(mut self, instant: DateTime<Utc>) -> Self {
         self.settings.costs.api_keys_since = instant.timestamp();
+        self
+    }
+
+    /// Lets the refusal of [`SimulatorBuilder::api_key_costs_since`] not say since when costs have API keys.
+    #[must_use]
+    pub fn without_naming_api_key_costs_since(mut self) -> Self {
+        self.settings.costs.names_api_keys_since = false;
         self
     }
 

@@ -48,6 +48,8 @@ pub(super) struct CostSettings {
     pub(super) has_live_fields: bool,
     /// The first `start_time` for which costs can be grouped by API key, in Unix seconds.
     pub(super) api_keys_since: i64,
+    /// Whether a refusal names it.
+    pub(super) names_api_keys_since: bool,
 }
 
 /// A failure that a test ordered for one request.

@@ -9,7 +9,7 @@ use super::api_error::ApiError;
 use super::cursor::Cursor;
 use super::key::KeyAccess;
 use super::parameters::Parameters;
-use super::shared::Settings;
+use super::shared::{CostSettings, Settings};
 use super::surface::Surface;
 use crate::organization::{Filter, Selection};
 
@@ -44,7 +44,7 @@ impl UsageRequest {
     ) -> Result<Self, ApiError> {
         let asked = Asked::parse(surface, query, settings)?;
         check_projects(access, &asked.filters)?;
-        check_api_keys(surface, &asked, settings.costs.api_keys_since)?;
+        check_api_keys(surface, &asked, &settings.costs)?;
         let first = Window::containing(instant(asked.start)?, asked.width).start_unix();
         let cursor = match &asked.page {
             Some(text) => Cursor::decode(text, &asked.identity(surface))?,
@@ -225,14 +225,18 @@ fn check_projects(access: &KeyAccess, filters: &[Filter]) -> Result<(), ApiError
 }
 
 /// Costs were not kept by API key before some day.
-fn check_api_keys(surface: &Surface, asked: &Asked, since: i64) -> Result<(), ApiError> {
+fn check_api_keys(surface: &Surface, asked: &Asked, settings: &CostSettings) -> Result<(), ApiError> {
+    let since = settings.api_keys_since;
     let is_kept = !surface.is_costs() || asked.start >= since;
     if is_kept || !asked.group_by.contains(Dimension::ApiKeyId) {
         return Ok(());
     }
-    let message = format!(
-        "group_by=api_key_id is not available for this time range. Try a start_time on or after {since}."
-    );
+    let hint = if settings.names_api_keys_since {
+        format!(" Try a start_time on or after {since}.")
+    } else {
+        String::new()
+    };
+    let message = format!("group_by=api_key_id is not available for this time range.{hint}");
     Err(ApiError::invalid("start_time", "invalid_request_error", message))
 }
 

@@ -41,7 +41,16 @@ pub(super) struct PricedKind {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Observed {
     pub(super) prices: BTreeMap<PricedKind, PriceRef>,
-    pub(super) units: BTreeMap<Unit, Charged>,
+    pub(super) charges: BTreeMap<(Unit, Behind), Charged>,
+}
+
+/// What stands behind charges that are summed up.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Behind {
+    /// Usage at one rate, of all projects.
+    One(Share),
+    /// Usage at several, of one project: rates that explain the sum of several mixes may explain none of them.
+    Mix(Option<String>),
 }
 
 /// What was charged for one unit, and what was used of it.
@@ -131,7 +140,8 @@ impl Observations {
                 return None;
             }
         }
-        let sum = observed.units.entry(compared.unit?).or_default();
+        let behind = behind(&parts, compared.project_id.as_ref());
+        let sum = observed.charges.entry((compared.unit?, behind)).or_default();
         sum.charged += compared.charged.as_ref()?;
         for (kind, part) in &parts {
             for (class, (units, exact)) in &part.classes {
@@ -180,6 +190,24 @@ pub(super) fn is_same_price(one: &PriceRef, other: &PriceRef) -> bool {
     one.price_id == other.price_id && one.basis == other.basis
 }
 
+fn behind(parts: &[(PricedKind, &PricedPart)], project: Option<&String>) -> Behind {
+    let shares: BTreeSet<Share> = parts
+        .iter()
+        .flat_map(|(kind, part)| {
+            part.classes
+                .iter()
+                .map(move |(class, (units, _))| (kind, class, *units))
+        })
+        .filter(|(_, _, units)| *units != 0)
+        .map(|(kind, class, _)| (kind.clone(), *class))
+        .collect();
+    let mut shares = shares.into_iter();
+    match (shares.next(), shares.next()) {
+        (Some(share), None) => Behind::One(share),
+        _ => Behind::Mix(project.cloned()),
+    }
+}
+
 fn kind_of(kind: &Kind, price: &PriceRef, model: &str) -> PricedKind {
     // The price of every model without one bears no model's name, and where there is none the usage's own spelling.
     let is_of_the_model = price.model != "default" && !matches!(price.basis, PriceBasis::Unpriced(_));
@@ -190,8 +218,19 @@ fn kind_of(kind: &Kind, price: &PriceRef, model: &str) -> PricedKind {
 }
 
 impl Observed {
+    /// Whether usage at several rates stands behind some unit.
+    pub(super) fn has_several_prices(&self) -> bool {
+        let mut shares: BTreeMap<Unit, BTreeSet<&Share>> = BTreeMap::new();
+        for ((unit, _), charged) in &self.charges {
+            shares.entry(*unit).or_default().extend(charged.shares.keys());
+        }
+        shares.values().any(|shares| shares.len() > 1)
+    }
+
     pub(super) fn is_explained_by(&self, rates: &ShareRates) -> bool {
-        self.units.values().all(|charged| charged.is_explained_by(rates))
+        self.charges
+            .values()
+            .all(|charged| charged.is_explained_by(rates))
     }
 }
 

@@ -7,7 +7,8 @@ use usage_core::{Decimal, Provider};
 use usage_pricing::{Per, PriceRef, UnitRate};
 
 use super::observed::{
-    Charged, NOT_EXACT, Observed, PricedKind, SEVERAL_PRICES, Share, ShareRates, is_same_price, listed,
+    Behind, Charged, NOT_EXACT, Observed, PricedKind, SEVERAL_PRICES, Share, ShareRates, is_same_price,
+    listed,
 };
 use super::{OverlayEntry, OverlayRate, overlay_rate};
 use crate::reconcile::comparison::is_half_a_cent;
@@ -54,14 +55,14 @@ pub(super) fn segments(days: &BTreeMap<NaiveDate, Observed>) -> (Vec<Segment<'_>
             rates: Explained::Listed,
         };
         if !observed.is_explained_by(&listed(&observed.prices)) {
-            let rates = segment.implied();
-            segment.rates = if observed.is_explained_by(&rates) {
-                Explained::Implied(rates)
-            } else {
-                let is_mixed = observed.units.values().any(|charged| charged.shares.len() > 1);
-                reasons.insert(if is_mixed { SEVERAL_PRICES } else { NOT_EXACT });
-                Explained::Not
-            };
+            segment.rates = segment.implied().map_or_else(
+                || {
+                    let is_mixed = observed.has_several_prices();
+                    reasons.insert(if is_mixed { SEVERAL_PRICES } else { NOT_EXACT });
+                    Explained::Not
+                },
+                Explained::Implied,
+            );
         }
         segments.push(segment);
     }
@@ -108,13 +109,9 @@ impl<'a> Segment<'a> {
                     current.entry(share).or_insert(rate);
                 }
                 let merged = self.implied();
-                let is_better = self
-                    .days
-                    .iter()
-                    .all(|(_, observed)| observed.is_explained_by(&merged));
-                let stays = observed.is_explained_by(&current);
-                self.rates = Explained::Implied(if is_better { merged } else { current });
-                is_better || stays
+                let is_taken = merged.is_some() || observed.is_explained_by(&current);
+                self.rates = Explained::Implied(merged.unwrap_or(current));
+                is_taken
             }
         };
         if !is_taken {
@@ -129,25 +126,32 @@ impl<'a> Segment<'a> {
         is_taken
     }
 
-    /// The listed rates, and for every unit that they do not explain those that give what was charged over all the
-    /// days. Rates that stand behind one line item (of tiers, of the batch API, of text, audio and images) change in
-    /// one proportion.
-    fn implied(&self) -> ShareRates {
+    /// Rates that give what was charged on every day: the listed ones, and for every unit that they do not explain
+    /// others. Rates that stand behind one line item (of tiers, of the batch API, of text, audio and images) change in
+    /// one proportion, or else each as the charges tell behind which it stands alone.
+    fn implied(&self) -> Option<ShareRates> {
         let list = listed(&self.prices);
-        let mut rates = list.clone();
-        for unit in self.units() {
-            rates.extend(UnitSums::of(self.charged_for(unit)).rates(unit, &list));
-        }
-        rates
+        let of_units = |rates_of: fn(&UnitSums, Unit, &ShareRates) -> ShareRates| {
+            let mut rates = list.clone();
+            for unit in self.units() {
+                rates.extend(rates_of(&UnitSums::of(self.charges_for(unit)), unit, &list));
+            }
+            rates
+        };
+        [UnitSums::rates, UnitSums::rates_told_apart]
+            .into_iter()
+            .map(of_units)
+            .find(|rates| self.days.iter().all(|(_, day)| day.is_explained_by(rates)))
     }
 
     fn units(&self) -> BTreeSet<Unit> {
-        let units = self.days.iter().flat_map(|(_, day)| day.units.keys().copied());
-        units.collect()
+        let charges = self.days.iter().flat_map(|(_, day)| day.charges.keys());
+        charges.map(|(unit, _)| *unit).collect()
     }
 
-    fn charged_for(&self, unit: Unit) -> impl Iterator<Item = &'a Charged> {
-        self.days.iter().filter_map(move |(_, day)| day.units.get(&unit))
+    fn charges_for(&self, unit: Unit) -> impl Iterator<Item = (&'a Behind, &'a Charged)> {
+        let charges = self.days.iter().flat_map(|(_, day)| &day.charges);
+        charges.filter_map(move |((of, behind), charged)| (*of == unit).then_some((behind, charged)))
     }
 
     /// Whether the days contradict other rates than the implied ones for what had no price: a rate that is only what
@@ -158,7 +162,7 @@ impl<'a> Segment<'a> {
         };
         let list = listed(&self.prices);
         self.units().into_iter().all(|unit| {
-            let sums = UnitSums::of(self.charged_for(unit));
+            let sums = UnitSums::of(self.charges_for(unit));
             let is_listed = |share: &&Share| list.contains_key(*share);
             if sums.shares.len() == 1 || sums.shares.keys().all(|share| is_listed(&share)) {
                 return true;
@@ -168,8 +172,8 @@ impl<'a> Segment<'a> {
                 others.extend(sums.shares.keys().next());
             }
             let days: Option<Vec<Split<'_>>> = self
-                .charged_for(unit)
-                .map(|charged| Split::new(charged, &others, rates))
+                .charges_for(unit)
+                .map(|(_, charged)| Split::new(charged, &others, rates))
                 .collect();
             days.is_none_or(|days| contradict_a_discount(&days))
         })
@@ -267,22 +271,29 @@ fn contradict_a_discount(days: &[Split<'_>]) -> bool {
 }
 
 /// What was charged for a unit over all days of a segment.
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct UnitSums {
     charged: Decimal,
     priced: Decimal,
     shares: BTreeMap<Share, i64>,
+    /// The charges behind which there is nothing else.
+    alone: BTreeMap<Share, (Decimal, i64)>,
 }
 
 impl UnitSums {
-    fn of<'a>(days: impl Iterator<Item = &'a Charged>) -> Self {
+    fn of<'a>(charges: impl Iterator<Item = (&'a Behind, &'a Charged)>) -> Self {
         let mut sums = Self::default();
-        for day in days {
-            sums.charged += &day.charged;
-            for (share, (units, exact)) in &day.shares {
+        for (behind, charge) in charges {
+            sums.charged += &charge.charged;
+            for (share, (units, exact)) in &charge.shares {
                 sums.priced += &exact.to_decimal(EXACT_PLACES);
                 let all = sums.shares.entry(share.clone()).or_default();
                 *all = all.saturating_add(*units);
+                if matches!(behind, Behind::One(one) if one == share) {
+                    let (charged, all) = sums.alone.entry(share.clone()).or_default();
+                    *charged += &charge.charged;
+                    *all = all.saturating_add(*units);
+                }
             }
         }
         sums
@@ -290,6 +301,42 @@ impl UnitSums {
 
     /// The rates that give what was charged, where the listed ones do not.
     fn rates(&self, unit: Unit, list: &ShareRates) -> ShareRates {
+        let mut rates = self.rates_of_used(list);
+        self.add_unused(unit, list, &mut rates);
+        rates
+    }
+
+    /// As [`UnitSums::rates`], but what is charged alone has the rate of that, and the others what it leaves.
+    fn rates_told_apart(&self, unit: Unit, list: &ShareRates) -> ShareRates {
+        let (mut rest, mut rates) = (self.clone(), ShareRates::new());
+        for (share, (charged, units)) in &self.alone {
+            let listed = list
+                .get(share)
+                .filter(|rate| cost(rate, *units).is_some_and(|cost| is_half_a_cent(&(charged - &cost))));
+            let rate = match listed {
+                Some(listed) => *listed,
+                None => match pico_a_unit(charged, &Decimal::from(*units)) {
+                    Some(rate) => UnitRate::new(rate, Per::Unit),
+                    None => continue,
+                },
+            };
+            let used = rest.shares.remove(share).unwrap_or_default();
+            if let Some(cost) = cost(&rate, used) {
+                rest.charged -= &cost;
+            }
+            if let Some(cost) = list.get(share).and_then(|listed| cost(listed, used)) {
+                rest.priced -= &cost;
+            }
+            if listed.is_none() {
+                rates.insert(share.clone(), rate);
+            }
+        }
+        rates.extend(rest.rates_of_used(list));
+        self.add_unused(unit, list, &mut rates);
+        rates
+    }
+
+    fn rates_of_used(&self, list: &ShareRates) -> ShareRates {
         let unlisted = self
             .shares
             .keys()
@@ -315,14 +362,13 @@ impl UnitSums {
                 _ if is_flat => pico_a_unit(&self.charged, &Decimal::from(all_units)),
                 (listed, 0) => in_proportion(listed, &self.charged, &self.priced),
                 // What the listed prices leave is the price of the one that has none.
-                (None, 1) => pico_a_unit(&difference, &units).filter(|rate| *rate >= 0),
+                (None, 1) => pico_a_unit(&difference, &units),
                 _ => None,
             };
-            if let Some(rate) = rate {
+            if let Some(rate) = rate.filter(|rate| *rate >= 0) {
                 rates.insert(share.clone(), UnitRate::new(rate, Per::Unit));
             }
         }
-        self.add_unused(unit, list, &mut rates);
         rates
     }
 
@@ -344,6 +390,10 @@ impl UnitSums {
 fn are_of_one_kind<'a>(mut shares: impl Iterator<Item = &'a Share>) -> bool {
     let first = shares.next();
     shares.all(|(kind, _)| first.is_some_and(|(of_first, _)| kind == of_first))
+}
+
+fn cost(rate: &UnitRate, units: i64) -> Option<Decimal> {
+    Some(rate.cost(units)?.to_decimal(EXACT_PLACES))
 }
 
 /// A listed rate times charged over priced, in whole pico-dollars a unit.

@@ -57,9 +57,20 @@ fn scope(facts: &ReconcileFacts) -> impl Serialize {
         end: String,
         max_variance_percent: &'a Decimal,
         never_read: &'a [usage_core::Endpoint],
+        other_widths: Vec<OtherWidth>,
         projects: Option<&'a [String]>,
         lines_of_other_projects: u64,
     }
+    #[derive(Serialize)]
+    #[serde(rename_all = "camelCase")]
+    struct OtherWidth {
+        endpoint: usage_core::Endpoint,
+        bucket_width: usage_core::Width,
+    }
+    let other_widths = facts.other_widths.iter().map(|(endpoint, width)| OtherWidth {
+        endpoint: *endpoint,
+        bucket_width: *width,
+    });
     Scope {
         account: facts.account.to_string(),
         database: &facts.database,
@@ -67,6 +78,7 @@ fn scope(facts: &ReconcileFacts) -> impl Serialize {
         end: facts.last_day.to_string(),
         max_variance_percent: &facts.max_variance,
         never_read: &facts.never_read,
+        other_widths: other_widths.collect(),
         projects: facts.projects.as_deref(),
         lines_of_other_projects: facts.out_of_scope,
     }

@@ -5,7 +5,7 @@ mod spreadsheet;
 mod text;
 
 use chrono::{DateTime, NaiveDate, Utc};
-use usage_core::{Account, Decimal, Endpoint};
+use usage_core::{Account, Decimal, Endpoint, Width};
 
 use super::invoice::InvoiceComparison;
 use super::outcome::{Complaint, Reconciliation};
@@ -31,6 +31,9 @@ pub struct ReconcileFacts {
     pub max_variance: Decimal,
     /// Surfaces of usage that the ledger never read in the range, so that their costs find no usage.
     pub never_read: Vec<Endpoint>,
+    /// Surfaces of usage that the ledger read in the range, but not by the day, with each width by which it did: costs
+    /// are of days, so their usage is not compared.
+    pub other_widths: Vec<(Endpoint, Width)>,
     /// The projects that were compared, where not every project was read; the lines of others were left out.
     pub projects: Option<Vec<String>>,
     /// How many lines of other projects were left out.

@@ -231,6 +231,7 @@ impl Reconciliation {
                 names.join(", ")
             )?;
         }
+        write_other_widths(facts, f)?;
         if let Some(projects) = &facts.projects {
             writeln!(
                 f,
@@ -301,6 +302,27 @@ fn write_finding(finding: &Finding, f: &mut String) -> fmt::Result {
         write!(f, "; and {} more", finding.notes.len() - SHOWN_NOTES)?;
     }
     writeln!(f)
+}
+
+/// What was read by the hour or minute alone looks as if it had not been read, so it is told even if nothing lacks it.
+fn write_other_widths(facts: &ReconcileFacts, f: &mut String) -> fmt::Result {
+    if facts.other_widths.is_empty() {
+        return Ok(());
+    }
+    let read = facts.other_widths.iter();
+    let names: Vec<String> = read
+        .map(|(endpoint, width)| format!("{endpoint} by {width}"))
+        .collect();
+    let mut endpoints: Vec<&str> = facts.other_widths.iter().map(|(of, _)| of.as_str()).collect();
+    endpoints.dedup();
+    writeln!(
+        f,
+        "\nNot read by the day, as costs are, and so in no sum: {}\n  usage backfill --start {} --end {} --endpoint {}",
+        names.join(", "),
+        facts.first_day,
+        facts.last_day,
+        endpoints.join(" --endpoint "),
+    )
 }
 
 fn write_invoice(invoice: &InvoiceComparison, facts: &ReconcileFacts, f: &mut String) -> fmt::Result {

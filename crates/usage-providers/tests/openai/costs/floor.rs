@@ -191,28 +191,103 @@ async fn a_floor_inside_a_day_rounds_up() {
     assert_eq!(asked(&server).await.len(), 3);
 }
 
+/// Refusals that do not say since when.
+const UNNAMED: [&str; 3] = [
+    "group_by=api_key_id is not available for this time range.",
+    "group_by=api_key_id is not available for this time range. Try a start_time on or after soon.",
+    "group_by=api_key_id is not available for this time range. Try a start_time on or after 5.",
+];
+
 #[tokio::test]
-async fn without_a_floor_the_whole_range_is_read_without_the_key() {
-    for message in [
-        "group_by=api_key_id is not available for this time range.",
-        "group_by=api_key_id is not available for this time range. Try a start_time on or after soon.",
-        "group_by=api_key_id is not available for this time range. Try a start_time on or after 5.",
-    ] {
+async fn a_floor_that_is_not_named_is_found_in_few_requests() {
+    for message in UNNAMED {
         let server = provider_with_floor(FLOOR, move || refusal(message)).await;
         let client = client(&server);
-        for requests in [2, 3] {
-            let reads = client
-                .read_costs(&costs("2025-12-01", "2025-12-10"))
-                .await
-                .unwrap();
-            assert_eq!(
-                parts(&reads),
-                [part("2025-12-01", "2025-12-10", without_key())],
-                "{message}"
-            );
+        let query = costs("2025-12-01", "2025-12-10");
+        for requests in [7, 9] {
+            let reads = client.read_costs(&query).await.unwrap();
+            let expected = [
+                part("2025-12-01", "2025-12-05", without_key()),
+                part("2025-12-06", "2025-12-10", all()),
+            ];
+            assert_eq!(parts(&reads), expected, "{message}");
             assert_eq!(asked(&server).await.len(), requests);
         }
+        let day = |number: i64| {
+            let start = 1_764_547_200 + (number - 1) * DAY;
+            format!("{start}&{}&limit=1&project_id&api_key_id&line_item", start + DAY)
+        };
+        assert_eq!(
+            short(&asked(&server).await)[1..5],
+            [day(10), day(5), day(7), day(6)],
+            "the last, and then the one halfway"
+        );
     }
+}
+
+#[tokio::test]
+async fn a_range_before_a_floor_that_is_not_named_is_read_without_the_key() {
+    let server = provider_with_floor(FLOOR, || refusal(UNNAMED[0])).await;
+    let client = client(&server);
+    for requests in [3, 4] {
+        let reads = client
+            .read_costs(&costs("2025-06-09", "2025-12-05"))
+            .await
+            .unwrap();
+        assert_eq!(parts(&reads), [part("2025-06-09", "2025-12-05", without_key())]);
+        assert_eq!(asked(&server).await.len(), requests);
+    }
+    let reads = client
+        .read_costs(&costs("2025-12-05", "2025-12-06"))
+        .await
+        .unwrap();
+    assert_eq!(
+        parts(&reads),
+        [
+            part("2025-12-05", "2025-12-05", without_key()),
+            part("2025-12-06", "2025-12-06", all()),
+        ],
+        "only what is known to be refused is not asked again"
+    );
+    assert_eq!(asked(&server).await.len(), 4 + 2);
+}
+
+#[tokio::test]
+async fn no_floor_takes_more_requests_than_halving_does() {
+    for floor in ["2025-06-10", "2025-08-30", "2025-12-05"] {
+        let start = usage_core::Window::day(usage_core::parse_day(floor).unwrap()).start_unix();
+        let server = provider_with_floor(start, || refusal(UNNAMED[0])).await;
+        let query = costs("2025-06-09", "2025-12-05");
+        assert_eq!(query.windows.len(), 180, "a page");
+        let reads = client(&server).read_costs(&query).await.unwrap();
+        let read = parts(&reads);
+        assert_eq!((read.len(), read[1].0.as_str()), (2, floor));
+        let requests = asked(&server).await.len();
+        assert!(requests <= 1 + 9 + 2, "{requests}");
+    }
+}
+
+#[tokio::test]
+async fn a_provider_that_contradicts_itself_is_asked_once_where_it_begins() {
+    let server = server(|_, request| {
+        let is_range = number(request, "end_time") - number(request, "start_time") > DAY;
+        if is_by_key(request) && is_range {
+            refusal(UNNAMED[0])
+        } else {
+            every_day(request)
+        }
+    })
+    .await;
+    let reads = client(&server)
+        .read_costs(&costs("2025-12-01", "2025-12-10"))
+        .await
+        .unwrap();
+    let days: Vec<_> = parts(&reads)
+        .into_iter()
+        .map(|(first, last, grouped_by)| (first, last, grouped_by == all()))
+        .collect();
+    assert_eq!(days.last().unwrap().1, "2025-12-10");
+    assert_eq!(asked(&server).await.len(), 1 + 4 + 1 + 1 + 1, "{days:?}");
 }
 
 #[tokio::test]
