@@ -17,12 +17,9 @@ use std::time::Duration;
 use chrono::{Days, NaiveDate};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
-use usage_app::hide_secrets;
 use usage_app::logging::{LogFormat, LogLevel};
 use usage_app::settings::{DatabaseUrl, Flags};
-use usage_core::{
-    Account, Dimension, Endpoint, InvalidRange, ParseAccountError, Provider, Width, WindowRange,
-};
+use usage_core::{Account, Dimension, Endpoint, InvalidRange, Width, WindowRange};
 use usage_shell::{Refusal, parse_account, parse_duration, parse_label};
 
 pub(crate) use cleanup::{BlankMetadataArguments, CleanupCommand};

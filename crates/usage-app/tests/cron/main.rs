@@ -1,0 +1,23 @@
+//! The pass and its schedule, against a simulated provider over real HTTP, on both databases, with a clock that tests set.
+#![expect(clippy::unwrap_used, reason = "a helper that cannot go on fails its test")]
+
+mod pass;
+mod schedule;
+mod world;
+
+world::on_both_databases!(
+    crate::pass::a_first_pass_reads_the_horizon_and_the_next_only_what_is_not_settled
+        as a_first_pass_reads_the_horizon_and_the_next_only_what_is_not_settled,
+    crate::pass::an_outage_of_twenty_days_heals_in_one_pass as an_outage_of_twenty_days_heals_in_one_pass,
+    crate::pass::what_was_read_in_the_same_pass_is_not_read_again
+        as what_was_read_in_the_same_pass_is_not_read_again,
+    crate::pass::exports_prove_the_pass_and_a_difference_is_an_error
+        as exports_prove_the_pass_and_a_difference_is_an_error,
+    crate::pass::a_variance_from_the_bill_is_a_warning as a_variance_from_the_bill_is_a_warning,
+    crate::pass::one_account_that_fails_does_not_keep_the_others
+        as one_account_that_fails_does_not_keep_the_others,
+    crate::pass::names_come_along_and_are_kept_when_the_provider_forgets_them
+        as names_come_along_and_are_kept_when_the_provider_forgets_them,
+    crate::schedule::a_clock_that_jumps_forward_makes_one_pass as a_clock_that_jumps_forward_makes_one_pass,
+    crate::schedule::a_missed_pass_is_made_up_for_once as a_missed_pass_is_made_up_for_once,
+);

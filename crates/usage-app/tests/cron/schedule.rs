@@ -1,0 +1,72 @@
+//! Waiting for the schedule.
+
+use std::time::Duration;
+
+use tokio::sync::watch;
+use usage_app::cron::{PassOptions, Schedule, ServeOptions, Tick, serve_schedule};
+use usage_core::format_instant;
+
+use crate::world::World;
+
+fn daily() -> ServeOptions {
+    ServeOptions {
+        schedule: Schedule::cron("0 2 * * *", None).unwrap(),
+        jitter: Duration::ZERO,
+        catch_up: true,
+    }
+}
+
+/// The pass that is made up for reads what the last one should have; further ticks wait their turn.
+pub(crate) async fn a_missed_pass_is_made_up_for_once(world: World) {
+    let ledger = world.ledger().await;
+    // Told to stop from the start, so only what is made up for comes.
+    let made_up_for = async || {
+        let mut ticks: Vec<Tick> = Vec::new();
+        let stopped = watch::channel(true).1;
+        serve_schedule(world.clock.as_ref(), &ledger, &daily(), stopped, async |tick| {
+            ticks.push(tick);
+            let options = PassOptions {
+                due: Some(tick.due),
+                ..world.options()
+            };
+            world.pass_with(&options).await.unwrap();
+            true
+        })
+        .await
+        .unwrap();
+        ticks
+    };
+    // A new ledger has missed nothing, whatever time it is.
+    assert_eq!(made_up_for().await, []);
+    world.pass().await;
+    assert_eq!(made_up_for().await, []);
+    // Three days later, three passes were due; one stands for all.
+    world.set("2025-10-13T03:00:00Z");
+    let ticks = made_up_for().await;
+    let due: Vec<String> = ticks.iter().map(|tick| format_instant(tick.due)).collect();
+    assert_eq!(due, ["2025-10-13T02:00:00Z"]);
+    assert!(ticks[0].late);
+    assert_eq!(made_up_for().await, []);
+}
+
+/// A clock that is set forward while a pass works lets several ticks go by: one pass stands for them, due at the last.
+pub(crate) async fn a_clock_that_jumps_forward_makes_one_pass(world: World) {
+    world.pass().await;
+    world.set("2025-10-11T02:30:00Z");
+    let ledger = world.ledger().await;
+    let (stop, stopped) = watch::channel(false);
+    let mut ticks: Vec<Tick> = Vec::new();
+    serve_schedule(world.clock.as_ref(), &ledger, &daily(), stopped, async |tick| {
+        ticks.push(tick);
+        if ticks.len() == 1 {
+            world.set("2025-10-20T02:00:00Z");
+        } else {
+            stop.send_replace(true);
+        }
+        true
+    })
+    .await
+    .unwrap();
+    let due: Vec<String> = ticks.iter().map(|tick| format_instant(tick.due)).collect();
+    assert_eq!(due, ["2025-10-11T02:00:00Z", "2025-10-20T02:00:00Z"]);
+}
