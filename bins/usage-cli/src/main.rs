@@ -2,6 +2,7 @@
 
 mod arguments;
 mod commands;
+mod copy_progress;
 mod output;
 mod progress;
 

@@ -130,6 +130,7 @@ impl Ledger {
             let mut copy = connection::read_transaction(&mut source, |source| {
                 connection::write_transaction(&mut target, |target| {
                     let copy = Copy {
+                        source_name: source_ledger.name(),
                         target_name: target_ledger.name(),
                         progress: &progress,
                     };
@@ -137,7 +138,6 @@ impl Ledger {
                 })
             })?;
             copy.source_was_written = leases(&mut source)? != before;
-            copy.source = source_ledger.name().to_owned();
             Ok(copy)
         })
         .await
@@ -146,6 +146,7 @@ impl Ledger {
 
 /// One copy, inside the transactions of both sides.
 struct Copy<'a> {
+    source_name: &'a str,
     target_name: &'a str,
     progress: &'a CopyProgress,
 }
@@ -195,7 +196,7 @@ impl Copy<'_> {
             });
         }
         Ok(LedgerCopy {
-            source: String::new(),
+            source: self.source_name.to_owned(),
             target: self.target_name.to_owned(),
             tables: copied,
             left_out,

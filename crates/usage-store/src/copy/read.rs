@@ -36,7 +36,7 @@ pub(super) fn rows<'a>(connection: &'a mut AnyConnection, table: &Table) -> Resu
                 .map_err(failed)?;
             Ok(Box::new(Fetched {
                 connection: inner,
-                fetched: Vec::new().into_iter(),
+                ready: Vec::new().into_iter(),
                 ended: false,
             }))
         }
@@ -83,7 +83,7 @@ fn order(connection: &AnyConnection, column: &Column) -> String {
 /// Rows of a cursor on the server.
 struct Fetched<'a> {
     connection: &'a mut PgConnection,
-    fetched: IntoIter<Cells>,
+    ready: IntoIter<Cells>,
     ended: bool,
 }
 
@@ -99,7 +99,7 @@ impl Fetched<'_> {
                 .batch_execute("CLOSE copied_rows")
                 .map_err(StoreError::query("reading rows"))?;
         }
-        self.fetched = rows.into_iter();
+        self.ready = rows.into_iter();
         Ok(())
     }
 }
@@ -108,13 +108,13 @@ impl Iterator for Fetched<'_> {
     type Item = Result<Cells, StoreError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        if self.fetched.len() == 0
+        if self.ready.len() == 0
             && !self.ended
             && let Err(error) = self.fetch()
         {
             self.ended = true;
             return Some(Err(error));
         }
-        self.fetched.next().map(Ok)
+        self.ready.next().map(Ok)
     }
 }

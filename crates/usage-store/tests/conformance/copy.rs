@@ -3,8 +3,7 @@
 use std::sync::Arc;
 
 use tempfile::TempDir;
-use usage_core::{Metrics, UsageRow};
-use usage_store::{AccountScope, CopyStep, EventQuery, Ledger, LedgerCopy, NewRun, OpenMode, StoreError};
+use usage_store::{CopyStep, Ledger, LedgerCopy, NewRun, OpenMode, StoreError};
 use usage_testkit::{PostgresCluster, PostgresDatabase};
 
 use crate::fixture::{Fixture, NOW, day, row, rows, sqlite_sql};
@@ -284,6 +283,24 @@ pub(crate) async fn a_table_that_is_no_ledgers_is_told(fixture: &Fixture) {
     }
 }
 
+/// SQLite keeps every byte of a text; PostgreSQL has no zero in one.
+#[tokio::test]
+async fn a_text_that_the_target_cannot_hold_is_not_spoiled() {
+    let fixture = Fixture::sqlite().await;
+    fixture.sql("INSERT INTO prices VALUES (7, 'a' || char(0) || 'b', '1', '{}')");
+    let sql = |statement: &str| fixture.sql(statement);
+    let [sqlite, postgres] = Database::of_both_kinds();
+    copy(&fixture, &sqlite).await.unwrap();
+    assert_eq!(contents(false, &|s| sqlite.sql(s)), contents(false, &sql));
+    let error = copy(&fixture, &postgres).await.unwrap_err().to_string();
+    assert!(
+        error.contains("its prices does not take the source's rows: ") && error.contains("0x00"),
+        "{error}"
+    );
+    assert_eq!(error.lines().count(), 1);
+    assert_eq!(postgres.rows(), 0);
+}
+
 pub(crate) async fn no_number_is_given_out_again(fixture: &Fixture) {
     let run = || NewRun {
         kind: "backfill",
@@ -397,56 +414,39 @@ pub(crate) async fn a_target_that_stores_something_else_keeps_nothing(fixture: &
     }
 }
 
+/// What is stored once the copy has begun is not in it, and that somebody took the lease meanwhile is told.
 pub(crate) async fn a_copy_is_one_moment(fixture: &Fixture) {
-    const DAYS: [&str; 2] = ["2025-09-01", "2025-09-02"];
     let write = async |number: i64| {
-        let generation = (0..40).map(|group| {
-            let row = row("proj_a", &format!("model-{group}"), 1);
-            UsageRow {
-                metrics: Metrics {
-                    input_tokens: Some(number),
-                    ..row.metrics
-                },
-                ..row
-            }
-        });
-        let generation: Vec<UsageRow> = generation.collect();
-        let windows = DAYS.map(|text| rows(day(text), generation.clone()));
+        let windows =
+            ["2025-09-01", "2025-09-02"].map(|text| rows(day(text), [row("proj_a", "gpt-5", number)]));
         let outcomes = fixture.replace(fixture.read(NOW, windows.to_vec())).await;
         assert!(outcomes.iter().all(|outcome| outcome.result.is_ok()));
     };
     write(1).await;
-    let done = std::sync::atomic::AtomicBool::new(false);
-    let writer = async {
-        let mut number = 1;
-        while !done.load(std::sync::atomic::Ordering::SeqCst) {
-            number += 1;
+    for (number, target) in (2..).zip(Database::of_both_kinds()) {
+        let (begun, mut begins) = tokio::sync::mpsc::unbounded_channel();
+        let (go_on, goes_on) = std::sync::mpsc::channel::<()>();
+        let goes_on = std::sync::Mutex::new(goes_on);
+        let progress = move |step: CopyStep<'_>| {
+            if let CopyStep::Planned { .. } = step {
+                begun.send(()).unwrap();
+                goes_on.lock().unwrap().recv().unwrap();
+            }
+        };
+        let truth = contents(fixture.is_postgres(), &|s| fixture.sql(s));
+        let copying = fixture.ledger.copy_into(&target.url, Arc::new(progress));
+        let writing = async {
+            begins.recv().await.unwrap();
             write(number).await;
-        }
-        number
-    };
-    let copier = async {
-        for target in [Database::of_both_kinds(), Database::of_both_kinds()]
-            .into_iter()
-            .flatten()
-        {
-            copy(fixture, &target).await.unwrap();
-            let ledger = target.open(fixture).await;
-            let query = EventQuery::daily(AccountScope::All);
-            let page = ledger.events(query, None, 1_000).await.unwrap();
-            let mut numbers: Vec<_> = page
-                .events
-                .iter()
-                .map(|event| event.event.metrics.input_tokens)
-                .collect();
-            assert_eq!(numbers.len(), 80);
-            numbers.dedup();
-            assert_eq!(numbers.len(), 1, "rows of two moments");
-        }
-        done.store(true, std::sync::atomic::Ordering::SeqCst);
-    };
-    let (written, ()) = tokio::join!(writer, copier);
-    assert!(written > 1, "nobody wrote meanwhile");
+            fixture.sql("UPDATE leases SET fencing = fencing + 1");
+            go_on.send(()).unwrap();
+        };
+        let (copied, ()) = tokio::join!(copying, writing);
+        assert!(copied.unwrap().source_was_written);
+        assert_eq!(contents(target.is_postgres(), &|s| target.sql(s)), truth);
+        fixture.sql("UPDATE leases SET fencing = fencing - 1");
+        assert_ne!(contents(fixture.is_postgres(), &|s| fixture.sql(s)), truth);
+    }
 }
 
 pub(crate) async fn of_two_copies_into_one_database_one_is_kept(fixture: &Fixture) {
