@@ -68,16 +68,22 @@ pub async fn copy(app: &App, target: &DatabaseUrl, progress: CopyProgress) -> Re
     }
     let source = app.open_ledger(OpenMode::Inspect).await?;
     if source.schema_state().await? == SchemaState::Current {
-        refuse_if_written(&source).await?;
+        if let Some((account_id, holder)) = living_writer(&source).await? {
+            let account = name_of(&source, account_id).await?;
+            return Err(AppError::LedgerIsWritten { account, holder });
+        }
         if app.settings.no_names.value && source.names_left().await? == NamesLeft::Names {
             return Err(AppError::NamesWouldBeCopied);
         }
     }
-    let copied = source.copy_into(&target.with_password(), progress).await?;
+    let mut copied = source.copy_into(&target.with_password(), progress).await?;
+    // Whoever took a lease between the first look and the moment that was copied may hold it still.
+    copied.source_was_written |= living_writer(&source).await?.is_some();
     Ok(CopyReport::new(copied))
 }
 
-async fn refuse_if_written(source: &Ledger) -> Result<(), AppError> {
+/// Who holds a lease and is not known to be dead: the account's number and the process.
+async fn living_writer(source: &Ledger) -> Result<Option<(i64, String)>, AppError> {
     let us = ProcessIdentity::current();
     let is_dead = |holder: &str| {
         holder
@@ -85,18 +91,16 @@ async fn refuse_if_written(source: &Ledger) -> Result<(), AppError> {
             .is_ok_and(|process| process.is_dead(&us))
     };
     let holders = source.lease_holders().await?;
-    let Some((account_id, holder)) = holders.into_iter().find(|(_, holder)| !is_dead(holder)) else {
-        return Ok(());
-    };
+    Ok(holders.into_iter().find(|(_, holder)| !is_dead(holder)))
+}
+
+async fn name_of(source: &Ledger, account_id: i64) -> Result<String, AppError> {
     let accounts = source.accounts(AccountScope::All).await?;
     let account = accounts.into_iter().find(|account| account.id == account_id);
-    Err(AppError::LedgerIsWritten {
-        account: account.map_or_else(
-            || format!("account {account_id}"),
-            |account| account.account.to_string(),
-        ),
-        holder,
-    })
+    Ok(account.map_or_else(
+        || format!("account {account_id}"),
+        |account| account.account.to_string(),
+    ))
 }
 
 impl CopyReport {
