@@ -1,6 +1,7 @@
 //! The command line: what can be asked for, parsed into the project's own words.
 
 mod cleanup;
+mod copy;
 mod fixtures;
 mod import;
 mod keys;
@@ -23,6 +24,7 @@ use usage_core::{Account, Dimension, Endpoint, InvalidRange, Width, WindowRange}
 use usage_shell::{Refusal, parse_account, parse_duration, parse_label};
 
 pub(crate) use cleanup::{BlankMetadataArguments, CleanupCommand};
+pub(crate) use copy::CopyArguments;
 pub(crate) use fixtures::{CaptureArguments, FixturesCommand, SanitizeArguments, SummarizeArguments};
 pub(crate) use import::{CognitrackArguments, ImportCommand};
 pub(crate) use keys::{AddKeyArguments, KeysCommand};
@@ -195,6 +197,15 @@ pub(crate) enum Command {
         /// The file to make; it must not exist
         file: PathBuf,
     },
+    /// Copy the whole ledger into another, empty database, and compare every row
+    ///
+    /// From SQLite to PostgreSQL or any other way. The copy is one moment of the ledger, which is only read; it is all in the
+    /// target, read again and equal in every field, or nothing of it is. The same master key opens the provider keys there.
+    /// It is refused while another process writes the ledger: stop what starts runs first.
+    #[command(after_help = "Example: usage copy --to postgres://usage@localhost/usage\n\n\
+                            Other users of a machine can see arguments: leave the password out of the URL and put it \
+                            into ~/.pgpass.")]
+    Copy(CopyArguments),
     /// Check settings, database, master key and provider keys, and say what is wrong
     Doctor(DoctorArguments),
     /// Print a script that completes this command line in a shell

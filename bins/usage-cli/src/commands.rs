@@ -15,8 +15,8 @@ use usage_app::commands::import::ImportOptions;
 use usage_app::commands::keys::{AddKeyOptions, RotateKeyOptions};
 use usage_app::commands::reprice::RepriceOptions;
 use usage_app::commands::{
-    backfill, backup, cleanup, doctor, export, import, keys, migrate, names, parity, prices, read_only_role,
-    reconcile, reprice, reseal, status,
+    backfill, backup, cleanup, copy, doctor, export, import, keys, migrate, names, parity, prices,
+    read_only_role, reconcile, reprice, reseal, status,
 };
 use usage_app::logging::{self, LogLevel};
 use usage_app::settings::{Environment, Origin, Setting, Settings, Sources};
@@ -25,12 +25,14 @@ use usage_core::ProjectFilter;
 
 use crate::arguments::{
     AddKeyArguments, Arguments, BackfillArguments, BlankMetadataArguments, CleanupCommand,
-    CognitrackArguments, Command, ExportArguments, ExportFormat, ImportCommand, KeysCommand, NamesCommand,
-    OutputFormat, ParityArguments, PricesCommand, ReconcileArguments, ReportFormat, RepriceArguments,
+    CognitrackArguments, Command, CopyArguments, ExportArguments, ExportFormat, ImportCommand, KeysCommand,
+    NamesCommand, OutputFormat, ParityArguments, PricesCommand, ReconcileArguments, ReportFormat,
+    RepriceArguments,
 };
 use usage_shell::output::{print, print_json, print_with, refuse, warn};
 use usage_shell::{stop_on_signal, survive_file_size_limits};
 
+use crate::copy_progress::copy_progress;
 use crate::progress::TerminalProgress;
 
 /// A secret is one line; whoever pipes in more has the wrong file.
@@ -113,6 +115,7 @@ async fn dispatch(arguments: Arguments) -> Result<Exit, AppError> {
         Command::Cleanup(CleanupCommand::BlankMetadata(arguments)) => run_cleanup(&app()?, arguments).await,
         Command::Fixtures(command) => fixtures::run(&app()?, command).await,
         Command::Backup { file } => print(&backup::backup(&app()?, &file).await?).map(|()| Exit::Clean),
+        Command::Copy(arguments) => run_copy(&app()?, arguments).await,
     }
 }
 
@@ -303,6 +306,15 @@ async fn run_cleanup(app: &App, arguments: BlankMetadataArguments) -> Result<Exi
     progress.finish();
     show(arguments.format, &report)?;
     Ok(report.exit())
+}
+
+async fn run_copy(app: &App, arguments: CopyArguments) -> Result<Exit, AppError> {
+    let report = copy::copy(app, &arguments.to, copy_progress()).await?;
+    show(arguments.format, &report)?;
+    for warning in report.warnings() {
+        warn(&warning);
+    }
+    Ok(Exit::Clean)
 }
 
 async fn run_export(app: &App, arguments: ExportArguments) -> Result<Exit, AppError> {

@@ -2,6 +2,7 @@
 
 mod arguments;
 mod commands;
+mod copy_progress;
 mod progress;
 
 use std::process::ExitCode;

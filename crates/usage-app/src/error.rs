@@ -157,6 +157,22 @@ pub enum AppError {
     /// There is no ledger to copy.
     #[error("there is no ledger at {}", .0.display())]
     NothingToBackUp(PathBuf),
+    /// A ledger that somebody writes is not copied.
+    #[error(
+        "{account} is being written by another process ({holder}); wait until it is done, or stop it and what starts it, \
+         then copy"
+    )]
+    LedgerIsWritten {
+        /// Whose usage it writes.
+        account: String,
+        /// Which process.
+        holder: String,
+    },
+    /// A copy of the ledger would hold names that are not to be stored.
+    #[error(
+        "users' names are stored although no_names is set; run `usage migrate`, which erases them, then copy"
+    )]
+    NamesWouldBeCopied,
     /// Something that has a name of its own kept the command from beginning.
     #[error("{0}")]
     Issue(Issue),

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
 use tokio::time::Instant;
 use usage_core::{Account, Clock, Provider, SystemClock};
 use usage_ingest::{CataloguePricer, ChosenKey, Reader, ReadingKey, choose_keys};
@@ -13,7 +13,7 @@ use usage_providers::{BaseUrl, Limits, OpenAi, OpenAiOptions, Pace, Pacer, Usage
 use usage_store::{Ledger, MasterKey, OpenMode, ProviderKey};
 
 use crate::error::AppError;
-use crate::settings::{DatabaseUrl, MasterKeyError, MasterKeySource, Setting, Settings};
+use crate::settings::{MasterKeyError, MasterKeySource, Setting, Settings};
 
 /// Everything a command works with.
 pub struct App {
@@ -64,10 +64,7 @@ impl App {
 
     /// Opens the ledger.
     pub(crate) async fn open_ledger(&self, mode: OpenMode) -> Result<Ledger, AppError> {
-        let url = match &self.settings.database_url.value {
-            DatabaseUrl::Sqlite(path) => format!("sqlite:{}", path.display()),
-            DatabaseUrl::Postgres(url) => url.expose_secret().to_owned(),
-        };
+        let url = self.settings.database_url.value.with_password();
         let ledger = Ledger::open(&url, self.clock.clone(), mode).await?;
         match mode {
             OpenMode::Inspect => Ok(ledger),

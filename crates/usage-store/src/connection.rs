@@ -279,6 +279,32 @@ pub(crate) fn write_transaction<T>(
         }
     };
     begin.map_err(StoreError::query("beginning a transaction"))?;
+    end(connection, work)
+}
+
+/// Runs `work` in a transaction that sees one moment of the database and changes nothing; writers are not held up.
+pub(crate) fn read_transaction<T>(
+    connection: &mut AnyConnection,
+    work: impl FnOnce(&mut AnyConnection) -> Result<T, StoreError>,
+) -> Result<T, StoreError> {
+    let begin = match connection {
+        AnyConnection::Postgres(inner) => AnsiTransactionManager::begin_transaction_sql(
+            inner,
+            "BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY",
+        ),
+        AnyConnection::Sqlite(inner) => {
+            AnsiTransactionManager::begin_transaction_sql(inner, "BEGIN DEFERRED")
+        }
+    };
+    begin.map_err(StoreError::query("beginning a transaction"))?;
+    end(connection, work)
+}
+
+/// Commits what `work` did, or rolls it back on an error.
+fn end<T>(
+    connection: &mut AnyConnection,
+    work: impl FnOnce(&mut AnyConnection) -> Result<T, StoreError>,
+) -> Result<T, StoreError> {
     match work(connection) {
         Ok(value) => {
             let commit = match connection {

@@ -81,6 +81,14 @@ pub enum StoreError {
     /// A copy of the ledger is not whole.
     #[error("the copy is not usable and was not kept: {0}")]
     BadBackup(String),
+    /// A ledger cannot be copied into this database; nothing of it was kept there.
+    #[error("cannot copy into {database}: {reason}")]
+    CopyTarget {
+        /// Which database, without its password.
+        database: String,
+        /// What is wrong with it, and what to do.
+        reason: String,
+    },
     /// What was to be added is there already.
     #[error("{0}")]
     AlreadyExists(String),

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use diesel::r2d2::Pool;
+use diesel::r2d2::{Pool, PooledConnection};
 use usage_core::Clock;
 
 use crate::bucket_index::{self, WritePath};
@@ -112,20 +112,25 @@ impl Ledger {
         self.clock.now().timestamp()
     }
 
+    pub(crate) fn clock(&self) -> Arc<dyn Clock> {
+        self.clock.clone()
+    }
+
+    /// A connection of the pool; waits for one, so never on an async thread.
+    pub(crate) fn connection(&self) -> Result<PooledConnection<Manager>, StoreError> {
+        self.pool.get().map_err(|error| StoreError::Unreachable {
+            database: self.name.to_string(),
+            reason: crate::error::one_line(&error.to_string()),
+        })
+    }
+
     /// Runs blocking work on a pooled connection, off the async threads.
     pub(crate) async fn run<T: Send + 'static>(
         &self,
         work: impl FnOnce(&mut AnyConnection) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
-        let (pool, database) = (self.pool.clone(), self.name.clone());
-        blocking(move || {
-            let mut connection = pool.get().map_err(|error| StoreError::Unreachable {
-                database: database.to_string(),
-                reason: crate::error::one_line(&error.to_string()),
-            })?;
-            work(&mut connection)
-        })
-        .await
+        let ledger = self.clone();
+        blocking(move || work(&mut *ledger.connection()?)).await
     }
 
     /// As [`Ledger::run`], in a write transaction that is run again a few times when another one was in the way.

@@ -18,7 +18,7 @@ fn undisturbed(kind: DatabaseKind, provider: &Provider) -> Contents {
 }
 
 /// A backfill that holds the lease and waits for the provider, which has asked it to come back after so many seconds.
-fn waiting_backfill(place: &Place<'_>, seconds: &str) -> Child {
+pub(crate) fn waiting_backfill(place: &Place<'_>, seconds: &str) -> Child {
     let provider = place.provider;
     provider.simulator.clear_requests();
     provider.simulator.fail_next(1, 429, Some(seconds));

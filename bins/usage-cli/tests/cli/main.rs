@@ -3,6 +3,7 @@
 
 mod backup;
 mod bad_input;
+mod copy;
 mod crash;
 mod export;
 mod fixture;
@@ -84,4 +85,8 @@ shared::on_both_databases!(
         as a_record_that_cannot_be_written_deletes_nothing,
     crate::legacy::blank_rows_of_a_grouped_read_stay as blank_rows_of_a_grouped_read_stay,
     crate::legacy::a_read_replaces_what_was_imported as a_read_replaces_what_was_imported,
+    crate::copy::the_copy_answers_as_the_ledger_does as the_copy_answers_as_the_ledger_does,
+    crate::copy::a_target_that_is_not_empty_stays_as_it_is as a_target_that_is_not_empty_stays_as_it_is,
+    crate::copy::a_ledger_that_is_being_written_is_not_copied as a_ledger_that_is_being_written_is_not_copied,
+    crate::copy::a_killed_copy_leaves_an_empty_target as a_killed_copy_leaves_an_empty_target,
 );

@@ -5,6 +5,7 @@ pub mod backfill;
 pub mod backup;
 mod choice;
 pub mod cleanup;
+pub mod copy;
 #[cfg(feature = "demo")]
 pub mod demo;
 pub mod doctor;

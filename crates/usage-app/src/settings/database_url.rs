@@ -36,6 +36,14 @@ impl DatabaseUrl {
             Self::Postgres(_) => None,
         }
     }
+
+    /// As the store takes it, password and all.
+    pub(crate) fn with_password(&self) -> String {
+        match self {
+            Self::Sqlite(path) => format!("sqlite:{}", path.display()),
+            Self::Postgres(url) => url.expose_secret().to_owned(),
+        }
+    }
 }
 
 impl Default for DatabaseUrl {

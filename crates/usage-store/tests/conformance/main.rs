@@ -3,6 +3,7 @@
 
 mod backup;
 mod cleanup;
+mod copy;
 mod costs;
 mod erasure;
 mod fixture;
@@ -150,4 +151,12 @@ on_both_databases!(
     crate::prices::an_unpriced_row_is_counted_and_never_free as an_unpriced_row_is_counted_and_never_free,
     crate::prices::rows_from_before_prices_are_priced_when_asked
         as rows_from_before_prices_are_priced_when_asked,
+    crate::copy::every_field_of_every_table_is_copied as every_field_of_every_table_is_copied,
+    crate::copy::a_table_that_is_no_ledgers_is_told as a_table_that_is_no_ledgers_is_told,
+    crate::copy::no_number_is_given_out_again as no_number_is_given_out_again,
+    crate::copy::only_an_empty_database_is_copied_into as only_an_empty_database_is_copied_into,
+    crate::copy::a_target_that_stores_something_else_keeps_nothing
+        as a_target_that_stores_something_else_keeps_nothing,
+    crate::copy::a_copy_is_one_moment as a_copy_is_one_moment,
+    crate::copy::of_two_copies_into_one_database_one_is_kept as of_two_copies_into_one_database_one_is_kept,
 );

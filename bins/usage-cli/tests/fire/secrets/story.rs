@@ -180,8 +180,9 @@ impl Story {
         self.changes_keys();
         self.backs_up();
         self.imports();
+        self.copies();
         let new_master = self.own_file(NEW_MASTER);
-        let more: [&[&str]; 6] = [
+        let more: [&[&str]; 7] = [
             // Nothing listens there.
             &[
                 "import",
@@ -194,6 +195,7 @@ impl Story {
             &["keys", "reseal"],
             &["keys", "rotate", "1"],
             &["backup", "backup.db"],
+            &["copy", "--to", "sqlite:copied.db"],
             // The key that is used stays.
             &["keys", "remove", "2"],
         ];
@@ -283,6 +285,20 @@ impl Story {
         );
         let url = old.url().replace("postgres@", &format!("postgres:{PASSWORD}@"));
         self.succeeds(&["import", "cognitrack", &url, "--account", ORGANIZATION]);
+    }
+
+    /// Into a database with a password; the sealed keys are in it, and nothing else of a secret is.
+    fn copies(&mut self) {
+        let target = usage_testkit::PostgresCluster::shared().create_database();
+        let url = target
+            .url()
+            .replace("postgres@", &format!("postgres:{PASSWORD}@"));
+        self.succeeds(&["copy", "--to", &url]);
+        let nowhere = format!("postgres://postgres:{PASSWORD}@127.0.0.1:1/nowhere");
+        for refused in [&url, &nowhere] {
+            self.run(&["copy", "--to", refused], |_| ()).ends_with(2);
+        }
+        self.succeeds(&["copy", "--to", "sqlite:copied.db", "--format", "json"]);
     }
 
     fn own_file(&self, name: &str) -> String {

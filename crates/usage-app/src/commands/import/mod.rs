@@ -2,7 +2,6 @@
 
 mod report;
 
-use secrecy::ExposeSecret as _;
 use serde_json::json;
 use tokio::sync::watch;
 use usage_core::{Account, Endpoint, Issue, IssueCode, Severity, WindowRange};
@@ -46,12 +45,8 @@ pub async fn cognitrack(
     progress: &dyn Progress,
     stop: watch::Receiver<bool>,
 ) -> Result<ImportReport, AppError> {
-    let url = match &options.source {
-        DatabaseUrl::Sqlite(path) => format!("sqlite:{}", path.display()),
-        DatabaseUrl::Postgres(url) => url.expose_secret().to_owned(),
-    };
     // The source comes first: a mistake in its URL leaves no ledger behind.
-    let mut source = OldUsage::open(&url, &options.keys).await?;
+    let mut source = OldUsage::open(&options.source.with_password(), &options.keys).await?;
     let mut report = ImportReport::new(&source, &options.account, ENDPOINT);
     if source.keys().is_empty() {
         return Ok(report);
