@@ -7,6 +7,7 @@ mod costs;
 mod erasure;
 mod fixture;
 mod imports;
+mod incidents;
 mod integrity;
 mod keys;
 mod leases;
@@ -17,6 +18,7 @@ mod rest;
 mod restatement;
 mod rotate;
 mod schema;
+mod spending;
 mod views;
 
 /// Runs each story on both databases, each with a database of its own.
@@ -150,4 +152,14 @@ on_both_databases!(
     crate::prices::an_unpriced_row_is_counted_and_never_free as an_unpriced_row_is_counted_and_never_free,
     crate::prices::rows_from_before_prices_are_priced_when_asked
         as rows_from_before_prices_are_priced_when_asked,
+    crate::incidents::of_many_who_find_it_one_opens_it as of_many_who_find_it_one_opens_it,
+    crate::incidents::of_many_who_want_to_tell_it_one_may as of_many_who_want_to_tell_it_one_may,
+    crate::incidents::a_claim_whose_holder_died_is_taken_over as a_claim_whose_holder_died_is_taken_over,
+    crate::incidents::an_end_is_told_after_the_beginning as an_end_is_told_after_the_beginning,
+    crate::incidents::who_looked_before_it_was_seen_does_not_end_it
+        as who_looked_before_it_was_seen_does_not_end_it,
+    crate::incidents::incidents_stay_in_their_account_scope as incidents_stay_in_their_account_scope,
+    crate::spending::a_day_of_two_widths_is_spent_once as a_day_of_two_widths_is_spent_once,
+    crate::spending::what_is_spent_stays_in_its_account_scope as what_is_spent_stays_in_its_account_scope,
+    crate::spending::a_sum_beyond_64_bits_is_an_error as a_sum_beyond_64_bits_is_an_error,
 );

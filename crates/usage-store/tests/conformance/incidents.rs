@@ -1,0 +1,223 @@
+//! Incidents: one of each is open, one process tells people about it.
+
+use std::time::Duration;
+
+use usage_store::{AccountScope, Ledger, NewIncident, Notice, NoticeClaim, OpenMode};
+
+use crate::fixture::{Fixture, NOW, instant, openai};
+
+const CLAIM: Duration = Duration::from_mins(10);
+const LATER: &str = "2025-10-20T13:00:00Z";
+
+fn parity(subject: &str) -> NewIncident {
+    NewIncident {
+        kind: "parity",
+        subject: subject.to_owned(),
+        account_id: None,
+        message: "3 groups differ".to_owned(),
+        details: r#"{"groups":3}"#.to_owned(),
+    }
+}
+
+/// Opens an incident and returns its number.
+async fn opened(fixture: &Fixture, subject: &str) -> i64 {
+    let raised = fixture
+        .ledger
+        .raise_incidents(vec![parity(subject)])
+        .await
+        .unwrap();
+    assert!(raised[0].opened, "{raised:?}");
+    raised[0].incident.id
+}
+
+async fn claimed(fixture: &Fixture, id: i64, notice: Notice) -> Option<NoticeClaim> {
+    fixture.ledger.claim_notice(id, notice, CLAIM).await.unwrap()
+}
+
+async fn unsent(fixture: &Fixture) -> Vec<(i64, Notice)> {
+    fixture.ledger.unsent_notices(instant(NOW)).await.unwrap()
+}
+
+/// As many ledgers as processes on other hosts would have.
+async fn others(fixture: &Fixture) -> Vec<Ledger> {
+    let mut ledgers = Vec::new();
+    for _ in 0..8 {
+        let opened = Ledger::open(&fixture.url, fixture.clock.clone(), OpenMode::SetUpIfEmpty);
+        ledgers.push(opened.await.unwrap());
+    }
+    ledgers
+}
+
+pub(crate) async fn of_many_who_find_it_one_opens_it(fixture: &Fixture) {
+    let raising = others(fixture)
+        .await
+        .into_iter()
+        .enumerate()
+        .map(|(number, ledger)| {
+            let mut found: Vec<NewIncident> = ["a", "b", "c"].into_iter().map(parity).collect();
+            // Each in an order of its own.
+            found.rotate_left(number % 3);
+            tokio::spawn(async move { ledger.raise_incidents(found).await.unwrap() })
+        });
+    let mut opened = 0;
+    for raised in raising.collect::<Vec<_>>() {
+        let raised = raised.await.unwrap();
+        assert_eq!(raised.len(), 3);
+        opened += raised.iter().filter(|raised| raised.opened).count();
+    }
+    assert_eq!(opened, 3);
+    let open = fixture.ledger.open_incidents(AccountScope::All).await.unwrap();
+    assert_eq!(open.len(), 3);
+}
+
+pub(crate) async fn of_many_who_want_to_tell_it_one_may(fixture: &Fixture) {
+    let id = opened(fixture, "a").await;
+    let claiming = others(fixture).await.into_iter().map(|ledger| {
+        tokio::spawn(async move { ledger.claim_notice(id, Notice::Opened, CLAIM).await.unwrap() })
+    });
+    let mut claims = Vec::new();
+    for claim in claiming.collect::<Vec<_>>() {
+        claims.extend(claim.await.unwrap());
+    }
+    assert_eq!(claims.len(), 1);
+    assert_eq!(claims[0].incident.message, "3 groups differ");
+
+    // It did not get through to everybody: whoever comes next knows who was told.
+    fixture.ledger.note_delivery(&claims[0], "first").await.unwrap();
+    fixture.ledger.release_notice(&claims[0]).await.unwrap();
+    assert_eq!(unsent(fixture).await, [(id, Notice::Opened)]);
+    let second = claimed(fixture, id, Notice::Opened).await.unwrap();
+    assert_eq!(second.delivered_to, ["first"]);
+
+    fixture.ledger.finish_notice(&second).await.unwrap();
+    assert_eq!(unsent(fixture).await, []);
+    assert_eq!(claimed(fixture, id, Notice::Opened).await, None);
+}
+
+pub(crate) async fn a_claim_whose_holder_died_is_taken_over(fixture: &Fixture) {
+    let id = opened(fixture, "a").await;
+    let first = claimed(fixture, id, Notice::Opened).await.unwrap();
+    assert_eq!(claimed(fixture, id, Notice::Opened).await, None);
+    fixture.sql("UPDATE incidents SET claim_expires_at_ms = 1");
+    let second = claimed(fixture, id, Notice::Opened).await.unwrap();
+
+    // The first was only paused.
+    fixture.ledger.note_delivery(&first, "first").await.unwrap();
+    fixture.ledger.finish_notice(&first).await.unwrap();
+    fixture.ledger.release_notice(&first).await.unwrap();
+    assert_eq!(unsent(fixture).await, [(id, Notice::Opened)]);
+    assert_eq!(
+        claimed(fixture, id, Notice::Opened).await,
+        None,
+        "the second holds it"
+    );
+    fixture.ledger.finish_notice(&second).await.unwrap();
+    assert_eq!(unsent(fixture).await, []);
+}
+
+pub(crate) async fn an_end_is_told_after_the_beginning(fixture: &Fixture) {
+    let id = opened(fixture, "a").await;
+    fixture.clock.set(instant(LATER));
+    let ended = fixture
+        .ledger
+        .end_incidents(vec![id], instant(LATER))
+        .await
+        .unwrap();
+    assert_eq!(ended[0].closed_at, Some(instant(LATER)));
+    let notices = [(id, Notice::Opened), (id, Notice::Ended)];
+    assert_eq!(unsent(fixture).await, notices);
+    assert_eq!(claimed(fixture, id, Notice::Ended).await, None);
+    for (_, notice) in notices {
+        let claim = claimed(fixture, id, notice).await.unwrap();
+        assert_eq!(claim.delivered_to, Vec::<String>::new());
+        fixture.ledger.note_delivery(&claim, "first").await.unwrap();
+        fixture.ledger.finish_notice(&claim).await.unwrap();
+    }
+    assert_eq!(unsent(fixture).await, []);
+
+    // What comes again is told again; what ended long ago is not told any more.
+    let again = opened(fixture, "a").await;
+    assert_ne!(again, id);
+    fixture
+        .ledger
+        .end_incidents(vec![again], instant(LATER))
+        .await
+        .unwrap();
+    let after = instant("2025-10-20T13:00:01Z");
+    assert_eq!(fixture.ledger.unsent_notices(after).await.unwrap(), []);
+    let newest_first = fixture
+        .ledger
+        .ended_incidents(AccountScope::All, 9)
+        .await
+        .unwrap();
+    assert_eq!(
+        newest_first.iter().map(|ended| ended.id).collect::<Vec<_>>(),
+        [again, id]
+    );
+}
+
+pub(crate) async fn who_looked_before_it_was_seen_does_not_end_it(fixture: &Fixture) {
+    let id = opened(fixture, "a").await;
+    fixture.clock.set(instant(LATER));
+    let raised = fixture.ledger.raise_incidents(vec![NewIncident {
+        message: "4 groups differ".to_owned(),
+        ..parity("a")
+    }]);
+    let raised = raised.await.unwrap();
+    assert!(!raised[0].opened);
+    let incident = &raised[0].incident;
+    assert_eq!(
+        (
+            incident.message.as_str(),
+            incident.opened_at,
+            incident.last_seen_at
+        ),
+        ("4 groups differ", instant(NOW), instant(LATER))
+    );
+    let looked_at = instant("2025-10-20T12:59:59Z");
+    let ended = fixture.ledger.end_incidents(vec![id], looked_at).await.unwrap();
+    assert_eq!(ended, []);
+    assert_eq!(
+        fixture
+            .ledger
+            .open_incidents(AccountScope::All)
+            .await
+            .unwrap()
+            .len(),
+        1
+    );
+    for (looked_at, ends) in [(LATER, 1), (LATER, 0)] {
+        let ended = fixture.ledger.end_incidents(vec![id], instant(looked_at)).await;
+        assert_eq!(ended.unwrap().len(), ends, "it ends once");
+    }
+}
+
+pub(crate) async fn incidents_stay_in_their_account_scope(fixture: &Fixture) {
+    let second = fixture.ledger.add_account(openai("org-second")).await.unwrap();
+    let of = |account_id, subject| NewIncident {
+        account_id,
+        ..parity(subject)
+    };
+    let found = vec![
+        of(Some(fixture.account.id), "first"),
+        of(Some(second.id), "second"),
+        of(None, "nobody's"),
+    ];
+    fixture.ledger.raise_incidents(found).await.unwrap();
+    for (scope, subjects) in [
+        (AccountScope::All, vec!["first", "nobody's", "second"]),
+        (AccountScope::one(&second), vec!["second"]),
+        (AccountScope::Only(Vec::new()), vec![]),
+    ] {
+        let open = fixture.ledger.open_incidents(scope.clone()).await.unwrap();
+        let found: Vec<&str> = open.iter().map(|incident| incident.subject.as_str()).collect();
+        assert_eq!(found, subjects);
+        let ids = open.iter().map(|incident| incident.id).collect();
+        fixture.ledger.end_incidents(ids, instant(NOW)).await.unwrap();
+        assert_eq!(
+            fixture.ledger.ended_incidents(scope, 9).await.unwrap().len(),
+            subjects.len()
+        );
+        fixture.sql("UPDATE incidents SET closed_at = NULL");
+    }
+}
