@@ -1,5 +1,6 @@
 //! The command line: what can be asked for, parsed into the project's own words.
 
+mod alerts;
 mod cleanup;
 mod fixtures;
 mod import;
@@ -25,6 +26,7 @@ use usage_core::{
     Account, Dimension, Endpoint, InvalidRange, ParseAccountError, Provider, Width, WindowRange,
 };
 
+pub(crate) use alerts::{AlertsCommand, BudgetsArguments};
 pub(crate) use cleanup::{BlankMetadataArguments, CleanupCommand};
 pub(crate) use fixtures::{CaptureArguments, FixturesCommand, SanitizeArguments, SummarizeArguments};
 pub(crate) use import::{CognitrackArguments, ImportCommand};
@@ -173,6 +175,14 @@ pub(crate) enum Command {
                             usage reconcile --month 2025-09 --invoice 1234.56"
     )]
     Reconcile(ReconcileArguments),
+    /// Test the webhooks, and show what they are told of
+    #[command(subcommand, arg_required_else_help = true)]
+    Alerts(AlertsCommand),
+    /// Show what is spent of each budget in usage.toml
+    ///
+    /// It is what the usage costs by the price list, in the UTC day, ISO week or month that is running: what the provider
+    /// charges is known only days later. 0: no budget is passed; 1: one is.
+    Budgets(BudgetsArguments),
     /// Write usage events or costs as JSON lines, as CSV, as the provider's own CSV export, or as FOCUS
     ///
     /// Usage events unless --endpoint costs is named; a FOCUS file (version 1.4, Cost and Usage) is always of costs. What

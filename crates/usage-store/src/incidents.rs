@@ -75,16 +75,38 @@ pub enum Notice {
     Ended,
 }
 
-/// The right to tell people one thing about an incident, until it expires.
+impl Notice {
+    /// Both, in the order in which they are told.
+    pub const ALL: [Self; 2] = [Self::Opened, Self::Ended];
+
+    /// The notice in one word.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Opened => "opened",
+            Self::Ended => "ended",
+        }
+    }
+
+    /// How it is written down that somebody was told.
+    fn told_to(self, receiver: &str) -> String {
+        format!("{}:{receiver}", self.as_str())
+    }
+}
+
+/// The right to tell people about an incident, until it expires.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NoticeClaim {
     /// The incident, as it stands.
     pub incident: Incident,
-    /// What there is to tell.
-    pub notice: Notice,
-    /// Those who were told by an earlier claim that did not get through to everybody.
-    pub delivered_to: Vec<String>,
+    delivered_to: Vec<String>,
     number: i64,
+}
+
+impl NoticeClaim {
+    /// Whether an earlier claim got this through to them.
+    pub fn was_told(&self, notice: Notice, receiver: &str) -> bool {
+        self.delivered_to.contains(&notice.told_to(receiver))
+    }
 }
 
 impl Ledger {
@@ -159,54 +181,48 @@ impl Ledger {
         .await
     }
 
-    /// What nobody was told yet, oldest first: of the open incidents, and of those that ended at `ended_since` or later.
-    pub async fn unsent_notices(&self, ended_since: DateTime<Utc>) -> Result<Vec<(i64, Notice)>, StoreError> {
+    /// The incidents about which there is something to tell, oldest first: those that are open, and those that ended at
+    /// `ended_since` or later.
+    pub async fn untold_incidents(&self, ended_since: DateTime<Utc>) -> Result<Vec<i64>, StoreError> {
         self.run(move |connection| {
-            let unsent = incidents::table
+            let ended = incidents::closed_at.ge(ended_since.timestamp());
+            incidents::table
                 .filter(
                     incidents::notified_open_at
                         .is_null()
-                        .or(incidents::notified_close_at.is_null()),
-                )
-                .filter(
-                    incidents::closed_at
-                        .is_null()
-                        .or(incidents::closed_at.ge(ended_since.timestamp())),
+                        .and(incidents::closed_at.is_null().or(ended))
+                        .or(incidents::notified_close_at.is_null().and(ended)),
                 )
                 .order(incidents::id.asc())
-                .into_boxed();
-            let mut notices = Vec::new();
-            for incident in load(connection, unsent, AccountScope::All)? {
-                if incident.notified_open_at.is_none() {
-                    notices.push((incident.id, Notice::Opened));
-                }
-                if incident.closed_at.is_some() && incident.notified_close_at.is_none() {
-                    notices.push((incident.id, Notice::Ended));
-                }
-            }
-            Ok(notices)
+                .select(incidents::id)
+                .load(connection)
+                .map_err(StoreError::query("looking whom to tell of incidents"))
         })
         .await
     }
 
-    /// Takes the right to tell people this for `duration` of real time; `None` if somebody else has it, or they know
-    /// already. That an incident ended is told only after everybody was told that it is open.
-    pub async fn claim_notice(
+    /// Takes the right to tell people about the incident for `duration` of real time; `None` if somebody else has it, or
+    /// there is nothing to tell.
+    pub async fn claim_notices(
         &self,
         id: i64,
-        notice: Notice,
         duration: Duration,
     ) -> Result<Option<NoticeClaim>, StoreError> {
-        self.write(move |connection| claim(connection, id, notice, duration))
+        self.write(move |connection| claim(connection, id, duration))
             .await
     }
 
     /// Notes that one of those who are to be told knows it. Nothing happens if the claim was lost meanwhile.
-    pub async fn note_delivery(&self, claim: &NoticeClaim, receiver: &str) -> Result<(), StoreError> {
-        let (id, number, receiver) = (claim.incident.id, claim.number, format!("{receiver} "));
+    pub async fn note_told(
+        &self,
+        claim: &NoticeClaim,
+        notice: Notice,
+        receiver: &str,
+    ) -> Result<(), StoreError> {
+        let (id, number, told) = (claim.incident.id, claim.number, notice.told_to(receiver) + " ");
         self.write(move |connection| {
             diesel::update(incidents::table.find(id).filter(incidents::claim.eq(number)))
-                .set(incidents::delivered_to.eq(incidents::delivered_to.concat(receiver.as_str())))
+                .set(incidents::delivered_to.eq(incidents::delivered_to.concat(told.as_str())))
                 .execute(connection)
                 .map_err(StoreError::query("noting a notice"))
                 .map(drop)
@@ -214,38 +230,25 @@ impl Ledger {
         .await
     }
 
-    /// Notes that everybody was told. Nothing happens if the claim was lost meanwhile.
-    pub async fn finish_notice(&self, claim: &NoticeClaim) -> Result<(), StoreError> {
-        let (id, number, notice) = (claim.incident.id, claim.number, claim.notice);
-        let now = Some(self.now_unix());
-        self.write(move |connection| {
-            let ours = incidents::table.find(id).filter(incidents::claim.eq(number));
-            let settled = (
-                incidents::claim_expires_at_ms.eq(0),
-                incidents::delivered_to.eq(""),
-            );
-            match notice {
-                Notice::Opened => diesel::update(ours)
-                    .set((incidents::notified_open_at.eq(now), settled))
-                    .execute(connection),
-                Notice::Ended => diesel::update(ours)
-                    .set((incidents::notified_close_at.eq(now), settled))
-                    .execute(connection),
-            }
-            .map_err(StoreError::query("noting a notice"))
-            .map(drop)
-        })
-        .await
-    }
-
-    /// Gives the claim back, so that whoever comes next tries again.
-    pub async fn release_notice(&self, claim: &NoticeClaim) -> Result<(), StoreError> {
+    /// Gives the claim back and notes of what everybody was told; whoever comes next tells the rest. Nothing happens if
+    /// the claim was lost meanwhile.
+    pub async fn release_notices(&self, claim: &NoticeClaim, told: &[Notice]) -> Result<(), StoreError> {
+        let now = self.now_unix();
         let (id, number) = (claim.incident.id, claim.number);
+        let at = |notice| told.contains(&notice).then_some(now);
+        let (opened, ended) = (at(Notice::Opened), at(Notice::Ended));
+        let before = &claim.incident;
+        let opened = before.notified_open_at.map(|at| at.timestamp()).or(opened);
+        let ended = before.notified_close_at.map(|at| at.timestamp()).or(ended);
         self.write(move |connection| {
             diesel::update(incidents::table.find(id).filter(incidents::claim.eq(number)))
-                .set(incidents::claim_expires_at_ms.eq(0))
+                .set((
+                    incidents::claim_expires_at_ms.eq(0),
+                    incidents::notified_open_at.eq(opened),
+                    incidents::notified_close_at.eq(ended),
+                ))
                 .execute(connection)
-                .map_err(StoreError::query("giving a notice back"))
+                .map_err(StoreError::query("noting a notice"))
                 .map(drop)
         })
         .await
@@ -335,19 +338,13 @@ fn see_again(
 fn claim(
     connection: &mut AnyConnection,
     id: i64,
-    notice: Notice,
     duration: Duration,
 ) -> Result<Option<NoticeClaim>, StoreError> {
     let now = clock(connection);
-    let waits = match notice {
-        Notice::Opened => "notified_open_at IS NULL",
-        Notice::Ended => {
-            "notified_open_at IS NOT NULL AND closed_at IS NOT NULL AND notified_close_at IS NULL"
-        }
-    };
     let statement = format!(
         "UPDATE incidents SET claim = claim + 1, claim_expires_at_ms = {now} + {} \
-         WHERE id = {} AND claim_expires_at_ms <= {now} AND {waits}",
+         WHERE id = {} AND claim_expires_at_ms <= {now} \
+         AND (notified_open_at IS NULL OR (closed_at IS NOT NULL AND notified_close_at IS NULL))",
         mark(connection, 1),
         mark(connection, 2),
     );
@@ -366,7 +363,6 @@ fn claim(
         .map_err(StoreError::query("reading an incident"))?;
     Ok(Some(NoticeClaim {
         incident: find(connection, id)?,
-        notice,
         delivered_to: delivered_to.split_whitespace().map(str::to_owned).collect(),
         number,
     }))

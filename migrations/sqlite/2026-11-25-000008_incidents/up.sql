@@ -1,8 +1,9 @@
 -- What is wrong, from the moment somebody found it until nobody finds it any more, and who was told. kind and subject name it;
 -- account_id says whose it is, and is NULL where it is nobody's. message is one line, details is JSON.
 --
--- A notice is sent by whoever claims it: claim counts the claims, and one holds until claim_expires_at_ms by the database's
--- clock. delivered_to lists those who have the notice that is being sent, so that trying again does not tell them twice.
+-- People are told by whoever claims it: claim counts the claims, and one holds until claim_expires_at_ms by the database's
+-- clock. delivered_to lists what got through to whom, so that trying again tells nobody twice; notified_open_at and
+-- notified_close_at say when everybody knew.
 CREATE TABLE incidents (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
     kind TEXT NOT NULL,

@@ -30,12 +30,12 @@ async fn opened(fixture: &Fixture, subject: &str) -> i64 {
     raised[0].incident.id
 }
 
-async fn claimed(fixture: &Fixture, id: i64, notice: Notice) -> Option<NoticeClaim> {
-    fixture.ledger.claim_notice(id, notice, CLAIM).await.unwrap()
+async fn claimed(fixture: &Fixture, id: i64) -> Option<NoticeClaim> {
+    fixture.ledger.claim_notices(id, CLAIM).await.unwrap()
 }
 
-async fn unsent(fixture: &Fixture) -> Vec<(i64, Notice)> {
-    fixture.ledger.unsent_notices(instant(NOW)).await.unwrap()
+async fn untold(fixture: &Fixture) -> Vec<i64> {
+    fixture.ledger.untold_incidents(instant(NOW)).await.unwrap()
 }
 
 /// As many ledgers as processes on other hosts would have.
@@ -72,9 +72,10 @@ pub(crate) async fn of_many_who_find_it_one_opens_it(fixture: &Fixture) {
 
 pub(crate) async fn of_many_who_want_to_tell_it_one_may(fixture: &Fixture) {
     let id = opened(fixture, "a").await;
-    let claiming = others(fixture).await.into_iter().map(|ledger| {
-        tokio::spawn(async move { ledger.claim_notice(id, Notice::Opened, CLAIM).await.unwrap() })
-    });
+    let claiming = others(fixture)
+        .await
+        .into_iter()
+        .map(|ledger| tokio::spawn(async move { ledger.claim_notices(id, CLAIM).await.unwrap() }));
     let mut claims = Vec::new();
     for claim in claiming.collect::<Vec<_>>() {
         claims.extend(claim.await.unwrap());
@@ -83,73 +84,67 @@ pub(crate) async fn of_many_who_want_to_tell_it_one_may(fixture: &Fixture) {
     assert_eq!(claims[0].incident.message, "3 groups differ");
 
     // It did not get through to everybody: whoever comes next knows who was told.
-    fixture.ledger.note_delivery(&claims[0], "first").await.unwrap();
-    fixture.ledger.release_notice(&claims[0]).await.unwrap();
-    assert_eq!(unsent(fixture).await, [(id, Notice::Opened)]);
-    let second = claimed(fixture, id, Notice::Opened).await.unwrap();
-    assert_eq!(second.delivered_to, ["first"]);
+    let ledger = &fixture.ledger;
+    ledger
+        .note_told(&claims[0], Notice::Opened, "first")
+        .await
+        .unwrap();
+    ledger.release_notices(&claims[0], &[]).await.unwrap();
+    assert_eq!(untold(fixture).await, [id]);
+    let second = claimed(fixture, id).await.unwrap();
+    assert!(second.was_told(Notice::Opened, "first"));
+    assert!(!second.was_told(Notice::Opened, "second") && !second.was_told(Notice::Ended, "first"));
 
-    fixture.ledger.finish_notice(&second).await.unwrap();
-    assert_eq!(unsent(fixture).await, []);
-    assert_eq!(claimed(fixture, id, Notice::Opened).await, None);
+    ledger.release_notices(&second, &[Notice::Opened]).await.unwrap();
+    assert_eq!(untold(fixture).await, Vec::<i64>::new());
+    assert_eq!(claimed(fixture, id).await, None);
 }
 
 pub(crate) async fn a_claim_whose_holder_died_is_taken_over(fixture: &Fixture) {
     let id = opened(fixture, "a").await;
-    let first = claimed(fixture, id, Notice::Opened).await.unwrap();
-    assert_eq!(claimed(fixture, id, Notice::Opened).await, None);
+    let first = claimed(fixture, id).await.unwrap();
+    assert_eq!(claimed(fixture, id).await, None);
     fixture.sql("UPDATE incidents SET claim_expires_at_ms = 1");
-    let second = claimed(fixture, id, Notice::Opened).await.unwrap();
+    let second = claimed(fixture, id).await.unwrap();
 
     // The first was only paused.
-    fixture.ledger.note_delivery(&first, "first").await.unwrap();
-    fixture.ledger.finish_notice(&first).await.unwrap();
-    fixture.ledger.release_notice(&first).await.unwrap();
-    assert_eq!(unsent(fixture).await, [(id, Notice::Opened)]);
-    assert_eq!(
-        claimed(fixture, id, Notice::Opened).await,
-        None,
-        "the second holds it"
-    );
-    fixture.ledger.finish_notice(&second).await.unwrap();
-    assert_eq!(unsent(fixture).await, []);
+    let ledger = &fixture.ledger;
+    ledger.note_told(&first, Notice::Opened, "first").await.unwrap();
+    ledger.release_notices(&first, &[Notice::Opened]).await.unwrap();
+    assert_eq!(untold(fixture).await, [id]);
+    assert_eq!(claimed(fixture, id).await, None, "the second holds it");
+    ledger.release_notices(&second, &[Notice::Opened]).await.unwrap();
+    assert_eq!(untold(fixture).await, Vec::<i64>::new());
 }
 
-pub(crate) async fn an_end_is_told_after_the_beginning(fixture: &Fixture) {
+pub(crate) async fn an_end_is_told_once_and_not_for_ever(fixture: &Fixture) {
+    let ledger = &fixture.ledger;
     let id = opened(fixture, "a").await;
+    let claim = claimed(fixture, id).await.unwrap();
+    ledger.release_notices(&claim, &[Notice::Opened]).await.unwrap();
     fixture.clock.set(instant(LATER));
-    let ended = fixture
-        .ledger
-        .end_incidents(vec![id], instant(LATER))
-        .await
-        .unwrap();
+    let ended = ledger.end_incidents(vec![id], instant(LATER)).await.unwrap();
     assert_eq!(ended[0].closed_at, Some(instant(LATER)));
-    let notices = [(id, Notice::Opened), (id, Notice::Ended)];
-    assert_eq!(unsent(fixture).await, notices);
-    assert_eq!(claimed(fixture, id, Notice::Ended).await, None);
-    for (_, notice) in notices {
-        let claim = claimed(fixture, id, notice).await.unwrap();
-        assert_eq!(claim.delivered_to, Vec::<String>::new());
-        fixture.ledger.note_delivery(&claim, "first").await.unwrap();
-        fixture.ledger.finish_notice(&claim).await.unwrap();
-    }
-    assert_eq!(unsent(fixture).await, []);
+    assert_eq!(untold(fixture).await, [id]);
+    let claim = claimed(fixture, id).await.unwrap();
+    ledger.release_notices(&claim, &[Notice::Ended]).await.unwrap();
+    assert_eq!(untold(fixture).await, Vec::<i64>::new());
+    assert_eq!(claimed(fixture, id).await, None);
+    let told = ledger.ended_incidents(AccountScope::All, 9).await.unwrap();
+    assert_eq!(
+        (told[0].notified_open_at, told[0].notified_close_at),
+        (Some(instant(NOW)), Some(instant(LATER)))
+    );
 
     // What comes again is told again; what ended long ago is not told any more.
     let again = opened(fixture, "a").await;
     assert_ne!(again, id);
-    fixture
-        .ledger
-        .end_incidents(vec![again], instant(LATER))
-        .await
-        .unwrap();
+    assert_eq!(untold(fixture).await, [again]);
+    ledger.end_incidents(vec![again], instant(LATER)).await.unwrap();
+    assert_eq!(untold(fixture).await, [again]);
     let after = instant("2025-10-20T13:00:01Z");
-    assert_eq!(fixture.ledger.unsent_notices(after).await.unwrap(), []);
-    let newest_first = fixture
-        .ledger
-        .ended_incidents(AccountScope::All, 9)
-        .await
-        .unwrap();
+    assert_eq!(ledger.untold_incidents(after).await.unwrap(), Vec::<i64>::new());
+    let newest_first = ledger.ended_incidents(AccountScope::All, 9).await.unwrap();
     assert_eq!(
         newest_first.iter().map(|ended| ended.id).collect::<Vec<_>>(),
         [again, id]

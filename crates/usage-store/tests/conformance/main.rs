@@ -155,7 +155,7 @@ on_both_databases!(
     crate::incidents::of_many_who_find_it_one_opens_it as of_many_who_find_it_one_opens_it,
     crate::incidents::of_many_who_want_to_tell_it_one_may as of_many_who_want_to_tell_it_one_may,
     crate::incidents::a_claim_whose_holder_died_is_taken_over as a_claim_whose_holder_died_is_taken_over,
-    crate::incidents::an_end_is_told_after_the_beginning as an_end_is_told_after_the_beginning,
+    crate::incidents::an_end_is_told_once_and_not_for_ever as an_end_is_told_once_and_not_for_ever,
     crate::incidents::who_looked_before_it_was_seen_does_not_end_it
         as who_looked_before_it_was_seen_does_not_end_it,
     crate::incidents::incidents_stay_in_their_account_scope as incidents_stay_in_their_account_scope,
