@@ -203,6 +203,7 @@ impl fmt::Display for BudgetStatus {
     }
 }
 
+#[expect(clippy::ref_option, reason = "serde passes the field as it is")]
 fn as_text<S: serde::Serializer>(account: &Option<Account>, serializer: S) -> Result<S::Ok, S::Error> {
     match account {
         Some(account) => serializer.collect_str(account),

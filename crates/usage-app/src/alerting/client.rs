@@ -24,6 +24,8 @@ pub(crate) struct Receiver {
 pub(crate) struct NotTold {
     receiver: String,
     reason: String,
+    /// Whether it was this very message that was refused, so that another one may be taken.
+    pub(crate) may_take_another: bool,
 }
 
 impl Receiver {
@@ -84,17 +86,19 @@ impl Receiver {
 
     /// The body of the answer is dropped unread, however long it is.
     async fn send(&self, request: reqwest::RequestBuilder) -> Result<(), NotTold> {
-        let reason = match request.send().await {
+        let (reason, may_take_another) = match request.send().await {
             Ok(answer) if answer.status().is_success() => return Ok(()),
-            Ok(answer) => refusal(answer.status()),
+            Ok(answer) => (refusal(answer.status()), refuses_message(answer.status())),
             Err(error) if error.is_timeout() => {
-                format!("did not answer within {} s", self.timeout.as_secs())
+                let reason = format!("did not answer within {} s", self.timeout.as_secs());
+                (reason, false)
             }
-            Err(error) => format!("cannot be reached: {}", cause(error)),
+            Err(error) => (format!("cannot be reached: {}", cause(error)), false),
         };
         Err(NotTold {
             receiver: self.shown.clone(),
             reason,
+            may_take_another,
         })
     }
 }
@@ -108,6 +112,13 @@ fn refusal(status: StatusCode) -> String {
     } else {
         format!("answered {}", status.as_u16())
     }
+}
+
+fn refuses_message(status: StatusCode) -> bool {
+    matches!(
+        status,
+        StatusCode::BAD_REQUEST | StatusCode::PAYLOAD_TOO_LARGE | StatusCode::UNPROCESSABLE_ENTITY
+    )
 }
 
 /// The innermost cause: what lies around it repeats the URL.

@@ -69,7 +69,7 @@ impl fmt::Display for IncidentLine {
             Some(_) => &self.told_ended_at,
         };
         if told.is_none() {
-            f.write_str(", not every webhook knows")?;
+            f.write_str(", not everybody was told")?;
         }
         write!(f, "; {}", self.message)
     }

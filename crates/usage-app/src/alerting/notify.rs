@@ -145,7 +145,9 @@ impl<'a> Telling<'a> {
                 Ok(true)
             }
             Err(not_told) => {
-                self.failed.insert(receiver.fingerprint());
+                if !not_told.may_take_another {
+                    self.failed.insert(receiver.fingerprint());
+                }
                 self.notified.unsent += 1;
                 let warning = format!("a webhook was not told: {not_told}");
                 tracing::warn!("{warning}");

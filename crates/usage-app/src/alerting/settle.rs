@@ -47,6 +47,11 @@ impl Pass {
         self.subjects.insert((finding.kind, finding.subject.clone()));
     }
 
+    /// The pass itself came to its end: that it failed ([`Finding::run_failed`] without an account) is over.
+    pub fn looked_at_itself(&mut self) {
+        self.looked_at_subject_of(&Finding::run_failed(None, ""));
+    }
+
     /// Something is wrong. That counts as having looked at it.
     pub fn found(&mut self, finding: Finding) {
         let key = (finding.kind, &finding.subject);
@@ -171,6 +176,7 @@ mod tests {
             nothing
         );
         assert_eq!(ended_by(|pass, _| pass.looked_at_all(RunFailed)), ["pass"]);
+        assert_eq!(ended_by(|pass, _| pass.looked_at_itself()), ["pass"]);
         let key = |id| {
             move |pass: &mut Pass, account: &Account| {
                 pass.looked_at_subject_of(&Finding::invalid_key(account, id, None));

@@ -169,7 +169,7 @@ pub(super) fn read(
         return Err(wrong(key_at, InvalidBudget::NotTables));
     };
     let mut budgets: Vec<Setting<Budget>> = Vec::new();
-    for table in tables.iter() {
+    for table in tables {
         let at = table.span().start;
         let DeValue::Table(keys) = table.get_ref() else {
             return Err(wrong(at, InvalidBudget::NotTables));

@@ -124,7 +124,7 @@ pub(crate) async fn what_does_not_get_through_is_told_by_the_next_pass(database:
     let ended = place.pass([]).await;
     assert_eq!((ended.ended.len(), ended.sent, ended.unsent), (1, 0, 2));
     let text = alerts::list(&place.app).await.unwrap().to_string();
-    assert!(text.contains("not every webhook knows"), "{text}");
+    assert!(text.contains("not everybody was told"), "{text}");
     answers(&server, 204).await;
     assert_eq!(place.pass([]).await.sent, 2);
     assert_eq!(place.pass([]).await.sent, 0);

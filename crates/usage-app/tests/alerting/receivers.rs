@@ -9,7 +9,7 @@ use usage_app::alerting::{self, Finding, Ping};
 use usage_app::commands::alerts;
 use usage_app::{App, Exit};
 use usage_core::ManualClock;
-use wiremock::matchers::any;
+use wiremock::matchers::{any, body_string_contains};
 use wiremock::{Mock, MockServer, ResponseTemplate};
 
 use crate::fixture::{Database, NOW, Place, account, at, parity, told, url_of, webhook};
@@ -56,6 +56,26 @@ async fn who_hangs_is_given_up_once_a_pass() {
     );
     assert_eq!(came.load(Ordering::SeqCst), 1);
     assert_eq!(told(&good).await.len(), 2);
+}
+
+#[tokio::test]
+async fn a_message_that_is_refused_holds_up_no_other() {
+    let server = MockServer::start().await;
+    Mock::given(body_string_contains("completions"))
+        .respond_with(ResponseTemplate::new(400))
+        .mount(&server)
+        .await;
+    Mock::given(any())
+        .respond_with(ResponseTemplate::new(200))
+        .mount(&server)
+        .await;
+    let place = Place::new(Database::sqlite(), &[&url_of(&server)]).await;
+    let second = Finding::run_failed(Some(&account()), "no");
+    let third = Finding::run_failed(None, "no");
+    let summary = place.pass([parity(), second, third]).await;
+    assert_eq!((summary.sent, summary.unsent, summary.warnings.len()), (2, 1, 1));
+    let again = place.pass([parity()]).await;
+    assert_eq!((again.sent, again.unsent, again.warnings.len()), (0, 1, 1));
 }
 
 #[tokio::test]

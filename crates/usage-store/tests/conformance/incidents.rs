@@ -216,3 +216,20 @@ pub(crate) async fn incidents_stay_in_their_account_scope(fixture: &Fixture) {
         fixture.sql("UPDATE incidents SET closed_at = NULL");
     }
 }
+
+pub(crate) async fn the_table_of_incidents_goes_and_comes_back(fixture: &Fixture) {
+    // Both databases go back in the same words.
+    fixture.sql(include_str!(
+        "../../../../migrations/sqlite/2026-11-25-000008_incidents/down.sql"
+    ));
+    fixture.sql("DELETE FROM __diesel_schema_migrations WHERE version = '20261125000008'");
+    let refused = fixture
+        .ledger
+        .open_incidents(AccountScope::All)
+        .await
+        .unwrap_err();
+    assert!(refused.to_string().contains("incidents"), "{refused}");
+    let migrated = fixture.ledger.migrate().await.unwrap();
+    assert_eq!(migrated.versions, ["20261125000008"]);
+    opened(fixture, "a").await;
+}

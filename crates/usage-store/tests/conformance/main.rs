@@ -162,4 +162,6 @@ on_both_databases!(
     crate::spending::a_day_of_two_widths_is_spent_once as a_day_of_two_widths_is_spent_once,
     crate::spending::what_is_spent_stays_in_its_account_scope as what_is_spent_stays_in_its_account_scope,
     crate::spending::a_sum_beyond_64_bits_is_an_error as a_sum_beyond_64_bits_is_an_error,
+    crate::incidents::the_table_of_incidents_goes_and_comes_back
+        as the_table_of_incidents_goes_and_comes_back,
 );
