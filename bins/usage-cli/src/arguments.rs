@@ -1,5 +1,6 @@
 //! The command line: what can be asked for, parsed into the project's own words.
 
+mod alerts;
 mod cleanup;
 mod copy;
 mod fixtures;
@@ -23,6 +24,7 @@ use usage_app::settings::{DatabaseUrl, Flags};
 use usage_core::{Account, Dimension, Endpoint, InvalidRange, Width, WindowRange};
 use usage_shell::{Refusal, parse_account, parse_duration, parse_label};
 
+pub(crate) use alerts::{AlertsCommand, BudgetsArguments};
 pub(crate) use cleanup::{BlankMetadataArguments, CleanupCommand};
 pub(crate) use copy::CopyArguments;
 pub(crate) use fixtures::{CaptureArguments, FixturesCommand, SanitizeArguments, SummarizeArguments};
@@ -170,6 +172,14 @@ pub(crate) enum Command {
                             usage reconcile --month 2025-09 --invoice 1234.56"
     )]
     Reconcile(ReconcileArguments),
+    /// Test the webhooks, and show what they are told of
+    #[command(subcommand, arg_required_else_help = true)]
+    Alerts(AlertsCommand),
+    /// Show what is spent of each budget in usage.toml
+    ///
+    /// It is what the usage costs by the price list, in the UTC day, ISO week or month that is running: what the provider
+    /// charges is known only days later. 0: no budget is passed; 1: one is.
+    Budgets(BudgetsArguments),
     /// Write usage events or costs as JSON lines, as CSV, as the provider's own CSV export, or as FOCUS
     ///
     /// Usage events unless --endpoint costs is named; a FOCUS file (version 1.4, Cost and Usage) is always of costs. What

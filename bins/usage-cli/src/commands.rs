@@ -15,7 +15,7 @@ use usage_app::commands::import::ImportOptions;
 use usage_app::commands::keys::{AddKeyOptions, RotateKeyOptions};
 use usage_app::commands::reprice::RepriceOptions;
 use usage_app::commands::{
-    backfill, backup, cleanup, copy, doctor, export, import, keys, migrate, names, parity, prices,
+    alerts, backfill, backup, budgets, cleanup, copy, doctor, export, import, keys, migrate, names, parity, prices,
     read_only_role, reconcile, reprice, reseal, status,
 };
 use usage_app::logging::{self, LogLevel};
@@ -24,10 +24,7 @@ use usage_app::{App, AppError, Exit};
 use usage_core::ProjectFilter;
 
 use crate::arguments::{
-    AddKeyArguments, Arguments, BackfillArguments, BlankMetadataArguments, CleanupCommand,
-    CognitrackArguments, Command, CopyArguments, ExportArguments, ExportFormat, ImportCommand, KeysCommand,
-    NamesCommand, OutputFormat, ParityArguments, PricesCommand, ReconcileArguments, ReportFormat,
-    RepriceArguments,
+    AddKeyArguments, AlertsCommand, Arguments, BackfillArguments, BlankMetadataArguments, CleanupCommand, CognitrackArguments, Command, CopyArguments, ExportArguments, ExportFormat, ImportCommand, KeysCommand, NamesCommand, OutputFormat, ParityArguments, PricesCommand, ReconcileArguments, ReportFormat, RepriceArguments,
 };
 use usage_shell::output::{print, print_json, print_with, refuse, warn};
 use usage_shell::{stop_on_signal, survive_file_size_limits};
@@ -110,6 +107,12 @@ async fn dispatch(arguments: Arguments) -> Result<Exit, AppError> {
         Command::Reprice(arguments) => run_reprice(&app()?, arguments).await,
         Command::Parity(arguments) => run_parity(&app()?, arguments).await,
         Command::Reconcile(arguments) => run_reconcile(&app()?, arguments).await,
+        Command::Alerts(command) => run_alerts(&app()?, command).await,
+        Command::Budgets(arguments) => {
+            let report = budgets::budgets(&app()?).await?;
+            show(arguments.format, &report)?;
+            Ok(report.exit())
+        }
         Command::Export(arguments) => run_export(&app()?, arguments).await,
         Command::Import(ImportCommand::Cognitrack(arguments)) => run_import(&app()?, arguments).await,
         Command::Cleanup(CleanupCommand::BlankMetadata(arguments)) => run_cleanup(&app()?, arguments).await,
@@ -279,6 +282,20 @@ async fn run_reconcile(app: &App, arguments: ReconcileArguments) -> Result<Exit,
         ReportFormat::Csv => print_with(|out| report.write_csv(out))?,
     }
     Ok(report.exit())
+}
+
+async fn run_alerts(app: &App, command: AlertsCommand) -> Result<Exit, AppError> {
+    match command {
+        AlertsCommand::Test => {
+            let report = alerts::test(app).await?;
+            print(&report)?;
+            Ok(report.exit())
+        }
+        AlertsCommand::List { format } => {
+            show(format, &alerts::list(app).await?)?;
+            Ok(Exit::Clean)
+        }
+    }
 }
 
 async fn run_import(app: &App, arguments: CognitrackArguments) -> Result<Exit, AppError> {

@@ -73,6 +73,20 @@ pub enum AppError {
     /// The provider's client cannot be made.
     #[error(transparent)]
     Client(#[from] InvalidOptions),
+    /// There is nobody to tell.
+    #[error("no webhook is set; set USAGE_WEBHOOK_URL, or webhook_url in usage.toml (docs/ALERTING.md)")]
+    NoWebhook,
+    /// The client of a webhook or a dead-man's switch cannot be made.
+    #[error("{receiver} cannot be told anything: {reason}")]
+    Receiver {
+        /// Which host.
+        receiver: String,
+        /// Why.
+        reason: String,
+    },
+    /// The clock shows a day whose month has no end.
+    #[error("the clock shows a day beyond the calendar; set the clock right")]
+    EndOfCalendar,
     /// No key can read anything.
     #[error("no usable provider key; add one with `usage keys add --provider openai --organization org-…`")]
     NoKey,

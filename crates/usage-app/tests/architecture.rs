@@ -62,7 +62,11 @@ fn each_outside_thing_has_one_owner() {
         owners
     };
     assert_eq!(owners("diesel"), ["usage-store"]);
-    assert_eq!(owners("reqwest"), ["usage-providers"]);
+    assert_eq!(
+        owners("reqwest"),
+        ["usage-app", "usage-providers"],
+        "webhooks and providers"
+    );
     assert_eq!(owners("axum"), ["usage-simulator"]);
     assert_eq!(
         owners("usage-testkit"),

@@ -30,6 +30,11 @@ impl ProcessIdentity {
         }
     }
 
+    /// The name of the host it runs on; `-` where the system does not tell.
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+
     /// Whether the process is known to be gone, as seen from `observer`. Unknown is alive.
     pub fn is_dead(&self, observer: &Self) -> bool {
         if self.host == unknown() || self.host != observer.host || self.boot == unknown() {

@@ -236,7 +236,7 @@ fn look(connection: &mut AnyConnection, account_id: i64, lock: &str) -> Result<O
 }
 
 /// The database's clock in Unix milliseconds. `clock_timestamp` moves within a transaction, `now` would not.
-fn clock(connection: &AnyConnection) -> &'static str {
+pub(crate) fn clock(connection: &AnyConnection) -> &'static str {
     match connection {
         AnyConnection::Postgres(_) => "CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT)",
         AnyConnection::Sqlite(_) => "CAST(unixepoch('subsec') * 1000 AS INTEGER)",
@@ -244,13 +244,13 @@ fn clock(connection: &AnyConnection) -> &'static str {
 }
 
 /// How the dialect writes the n-th parameter.
-fn mark(connection: &AnyConnection, number: usize) -> String {
+pub(crate) fn mark(connection: &AnyConnection, number: usize) -> String {
     match connection {
         AnyConnection::Postgres(_) => format!("${number}"),
         AnyConnection::Sqlite(_) => format!("?{number}"),
     }
 }
 
-fn milliseconds(duration: Duration) -> i64 {
+pub(crate) fn milliseconds(duration: Duration) -> i64 {
     i64::try_from(duration.as_millis()).unwrap_or(i64::MAX / 2)
 }

@@ -269,4 +269,23 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    incidents (id) {
+        id -> BigInt,
+        kind -> Text,
+        subject -> Text,
+        account_id -> Nullable<BigInt>,
+        message -> Text,
+        details -> Text,
+        opened_at -> BigInt,
+        last_seen_at -> BigInt,
+        closed_at -> Nullable<BigInt>,
+        notified_open_at -> Nullable<BigInt>,
+        notified_close_at -> Nullable<BigInt>,
+        claim -> BigInt,
+        claim_expires_at_ms -> BigInt,
+        delivered_to -> Text,
+    }
+}
+
 diesel::allow_tables_to_appear_in_same_query!(accounts, provider_keys);

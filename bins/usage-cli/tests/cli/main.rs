@@ -1,6 +1,7 @@
 //! The real binary as a process, against a provider served over real HTTP and a real database.
 #![expect(clippy::unwrap_used, reason = "a helper that cannot go on fails its test")]
 
+mod alerts;
 mod backup;
 mod bad_input;
 mod copy;

@@ -1,8 +1,10 @@
 //! The commands behind the binaries: each takes an [`crate::App`] and plain options, and returns a report.
 
+pub mod alerts;
 mod artifact;
 pub mod backfill;
 pub mod backup;
+pub mod budgets;
 mod choice;
 pub mod cleanup;
 pub mod copy;

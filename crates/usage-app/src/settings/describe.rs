@@ -9,6 +9,7 @@ use serde::Serialize;
 use super::error::SettingsError;
 use super::master_key::{MasterKeyError, MasterKeySource};
 use super::origin::{Origin, Setting};
+use super::secret_url::SecretUrl;
 use super::sources::Sources;
 use super::variables::Variable;
 use crate::text::hide_secrets;
@@ -46,7 +47,7 @@ impl fmt::Display for SettingLine {
 
 /// Every setting with where it came from and what is wrong with it. One that is wrong hides no other.
 pub fn describe(sources: &Sources) -> Vec<SettingLine> {
-    vec![
+    let mut lines = vec![
         settings_file(sources),
         line(Variable::USAGE_DATABASE_URL, sources.database_url()),
         master_key(sources),
@@ -62,9 +63,15 @@ pub fn describe(sources: &Sources) -> Vec<SettingLine> {
         path_line(Variable::USAGE_PRICES_FILE, sources.prices_file()),
         line(Variable::USAGE_NO_NAMES, sources.no_names()),
         line(Variable::USAGE_BIND, sources.bind()),
+        webhooks(sources),
+        line(Variable::USAGE_WEBHOOK_FORMAT, sources.webhook_format()),
+        line(Variable::USAGE_WEBHOOK_TIMEOUT, sources.webhook_timeout()),
+        optional_line(Variable::USAGE_PING_URL, sources.ping_url()),
         secret_line(Variable::CRON_SECRET, sources.cron_secret()),
         secret_line(Variable::DAILY_USAGE_SANITIZE_SALT, sources.sanitize_salt()),
-    ]
+    ];
+    lines.extend(budgets(sources));
+    lines
 }
 
 fn settings_file(sources: &Sources) -> SettingLine {
@@ -126,20 +133,55 @@ fn key_line(variable: Variable, source: Result<Setting<MasterKeySource>, Setting
 
 /// A file that may be left out.
 fn path_line(variable: Variable, path: Result<Option<Setting<PathBuf>>, SettingsError>) -> SettingLine {
-    match path {
-        Ok(Some(path)) => line(
-            variable,
-            Ok(Setting {
-                value: path.value.display().to_string(),
-                origin: path.origin,
-            }),
-        ),
+    let shown = |path: Setting<PathBuf>| Setting {
+        value: path.value.display().to_string(),
+        origin: path.origin,
+    };
+    optional_line(variable, path.map(|path| path.map(shown)))
+}
+
+/// What may be left out.
+fn optional_line<T: Display>(
+    variable: Variable,
+    setting: Result<Option<Setting<T>>, SettingsError>,
+) -> SettingLine {
+    match setting {
+        Ok(Some(setting)) => line(variable, Ok(setting)),
         Ok(None) => SettingLine {
             origin: Some(Origin::Default),
             ..SettingLine::empty(variable.name)
         },
-        Err(error) => line::<String>(variable, Err(error)),
+        Err(error) => line::<T>(variable, Err(error)),
     }
+}
+
+/// The hosts of the webhooks.
+fn webhooks(sources: &Sources) -> SettingLine {
+    let shown = |urls: Setting<Vec<SecretUrl>>| {
+        let hosts: Vec<String> = urls.value.iter().map(ToString::to_string).collect();
+        (!hosts.is_empty()).then(|| Setting {
+            value: hosts.join(" "),
+            origin: urls.origin,
+        })
+    };
+    optional_line(Variable::USAGE_WEBHOOK_URL, sources.webhook_urls().map(shown))
+}
+
+/// A line for each budget, or one that there is none.
+fn budgets(sources: &Sources) -> Vec<SettingLine> {
+    let line = |value, origin| SettingLine {
+        value,
+        origin: Some(origin),
+        ..SettingLine::empty("budgets")
+    };
+    let budgets = sources.budgets();
+    if budgets.is_empty() {
+        return vec![line(None, Origin::Default)];
+    }
+    budgets
+        .into_iter()
+        .map(|budget| line(Some(budget.value.to_string()), budget.origin))
+        .collect()
 }
 
 /// A secret that may be left out.

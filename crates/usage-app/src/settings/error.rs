@@ -2,8 +2,10 @@
 
 use std::path::PathBuf;
 
+use super::budgets::InvalidBudget;
 use super::database_url::ParseDatabaseUrlError;
 use super::origin::Origin;
+use super::secret_url::ParseSecretUrlError;
 
 /// A setting that cannot be used: one line that says where, what and what to do.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -79,6 +81,14 @@ pub enum SettingsError {
         /// What the file has.
         found: &'static str,
     },
+    /// A budget that cannot be kept.
+    #[error("{place}: {problem}")]
+    Budget {
+        /// File and line.
+        place: Origin,
+        /// What is wrong with it.
+        problem: InvalidBudget,
+    },
 }
 
 /// What is wrong with a value.
@@ -100,6 +110,15 @@ pub enum InvalidValue {
     /// Not a way to write lists.
     #[error("`{0}` is not a way to write lists; write repeated, brackets or comma")]
     ArrayEncoding(String),
+    /// Not the URL of a webhook or a dead-man's switch.
+    #[error(transparent)]
+    SecretUrl(#[from] ParseSecretUrlError),
+    /// Not a form of what a webhook is sent.
+    #[error("`{0}` is not a format of webhooks; write json or slack")]
+    WebhookFormat(String),
+    /// Not a time-out of a webhook.
+    #[error("`{0}` is not a time-out of webhooks; write a whole number of seconds from 1 to 120")]
+    WebhookTimeout(String),
     /// Not an address with a port.
     #[error("`{0}` is not an address to listen on; write address:port, for example 127.0.0.1:8080")]
     Bind(String),

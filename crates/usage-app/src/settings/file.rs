@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use toml::de::{DeTable, DeValue};
+use toml::de::{DeArray, DeTable, DeValue};
 
+use super::budgets::{self, Budget};
 use super::error::SettingsError;
-use super::origin::Origin;
+use super::origin::{Origin, Setting};
 use super::variables::Variable;
 
 /// The values of a settings file, each with its line.
@@ -15,7 +16,11 @@ use super::variables::Variable;
 pub(super) struct SettingsFile {
     path: PathBuf,
     entries: BTreeMap<&'static str, Entry>,
+    budgets: Vec<Setting<Budget>>,
 }
+
+/// The key of the only setting that is no variable.
+const BUDGETS: &str = "budgets";
 
 #[derive(Clone, Debug)]
 struct Entry {
@@ -49,7 +54,12 @@ impl SettingsFile {
         let mut pairs: Vec<_> = table.get_ref().iter().collect();
         pairs.sort_by_key(|(key, _)| key.span().start);
         let mut entries = BTreeMap::new();
+        let mut budgets = Vec::new();
         for (key, value) in pairs {
+            if key.get_ref() == BUDGETS {
+                budgets = budgets::read(value.get_ref(), key.span().start, place)?;
+                continue;
+            }
             let place = place(key.span().start);
             let (key, text) = read_entry(key.get_ref(), value.get_ref(), &place)?;
             let line = line_at(content, value.span().start);
@@ -58,7 +68,13 @@ impl SettingsFile {
         Ok(Self {
             path: path.to_owned(),
             entries,
+            budgets,
         })
+    }
+
+    /// The budgets, in the order of the file.
+    pub(super) fn budgets(&self) -> &[Setting<Budget>] {
+        &self.budgets
     }
 
     /// The file, as messages name it.
@@ -101,10 +117,16 @@ fn read_entry(
         });
     };
 
-    let number =
-        variable == Variable::USAGE_REQUESTS_PER_MINUTE || variable == Variable::USAGE_REQUEST_TIMEOUT;
+    let number = [
+        Variable::USAGE_REQUESTS_PER_MINUTE,
+        Variable::USAGE_REQUEST_TIMEOUT,
+        Variable::USAGE_WEBHOOK_TIMEOUT,
+    ]
+    .contains(&variable);
     let switch = variable == Variable::USAGE_NO_NAMES;
+    let list = variable == Variable::USAGE_WEBHOOK_URL;
     let text = match value {
+        DeValue::Array(values) if list => texts(values),
         DeValue::Boolean(value) if switch => Some(value.to_string()),
         DeValue::String(text) if !number && !switch => Some(text.trim().to_owned()),
         DeValue::Integer(integer) if number => Some(
@@ -121,11 +143,25 @@ fn read_entry(
                 "a whole number"
             } else if switch {
                 "true or false"
+            } else if list {
+                "text in quotes, or a list of such texts"
             } else {
                 "text in quotes"
             },
             found: value.type_str(),
         })
+}
+
+/// A list of texts, as the environment would have it: separated by blanks.
+fn texts(values: &DeArray<'_>) -> Option<String> {
+    let texts: Option<Vec<&str>> = values
+        .iter()
+        .map(|value| match value.get_ref() {
+            DeValue::String(text) => Some(text.trim()),
+            _ => None,
+        })
+        .collect();
+    texts.map(|texts| texts.join(" ").trim().to_owned())
 }
 
 /// Where a secret belongs that someone put into the file.
@@ -147,6 +183,7 @@ fn advice_for(unknown: &str) -> String {
     let keys: Vec<_> = Variable::ALL
         .into_iter()
         .filter_map(|variable| variable.file_key)
+        .chain([BUDGETS])
         .collect();
     let unknown = normalized(unknown);
     let nearest = keys
@@ -198,7 +235,9 @@ mod tests {
         let content = "# the ledger of the team\ndatabase_url = \"postgres://db/usage\"\nmaster_key_file = '/run/key'\n\
                        previous_master_key_file = '/run/old.key'\n\
                        openai_base_url = \"http://127.0.0.1:1/v1\"\nopenai_array_encoding = \"comma\"\nanthropic_base_url = \"https://a.example\"\n\n\
-                       requests_per_minute = 1_000\nrequest_timeout = 30\nprices_file = 'prices.toml'\nno_names = true\nbind = \"0.0.0.0:80\"\n";
+                       requests_per_minute = 1_000\nrequest_timeout = 30\nprices_file = 'prices.toml'\nno_names = true\nbind = \"0.0.0.0:80\"\n\
+                       webhook_url = ['https://a.example/1', 'https://b.example/2']\nwebhook_format = 'slack'\nwebhook_timeout = 5\n\
+                       ping_url = 'https://c.example/3'\n";
         let file = SettingsFile::parse(Path::new("usage.toml"), content).unwrap();
         let read: Vec<String> = Variable::ALL
             .into_iter()
@@ -221,6 +260,10 @@ mod tests {
                 "USAGE_PRICES_FILE: prices.toml (usage.toml:11)",
                 "USAGE_NO_NAMES: true (usage.toml:12)",
                 "USAGE_BIND: 0.0.0.0:80 (usage.toml:13)",
+                "USAGE_WEBHOOK_URL: https://a.example/1 https://b.example/2 (usage.toml:14)",
+                "USAGE_WEBHOOK_FORMAT: slack (usage.toml:15)",
+                "USAGE_WEBHOOK_TIMEOUT: 5 (usage.toml:16)",
+                "USAGE_PING_URL: https://c.example/3 (usage.toml:17)",
             ]
         );
     }
@@ -246,6 +289,32 @@ mod tests {
             "bind = 'a'\nbind = 'hunter2'",
             "hunter2",
             "\u{feff}zzz = 1",
+            "webhook_url = 5",
+            "webhook_url = ['https://a.example/hunter2', 5]",
+            "webhook_timeout = '5'",
+            "budget = 5",
+            "budgets = 5",
+            "budgets = ['hunter2']",
+            "[budgets]\nname = 'a'",
+            "[[budgets]]\nname = 'a'\nperiod = 'daily'",
+            "[[budgets]]\nperiod = 'daily'\namount_usd = 1",
+            "[[budgets]]\nname = 'a'\namount_usd = 1",
+            "[[budgets]]\nname = 'a'\nperiod = 'daily'\namount_usd = 1\nwarn = '80%'",
+            "[[budgets]]\nname = ''\nperiod = 'daily'\namount_usd = 1",
+            "[[budgets]]\nname = 5\nperiod = 'daily'\namount_usd = 1",
+            "[[budgets]]\nname = 'a'\nperiod = 'yearly'\namount_usd = 1",
+            "[[budgets]]\nname = 'a'\nperiod = 'daily'\namount_usd = 0",
+            "[[budgets]]\nname = 'a'\nperiod = 'daily'\namount_usd = -1.5",
+            "[[budgets]]\nname = 'a'\nperiod = 'daily'\namount_usd = inf",
+            "[[budgets]]\nname = 'a'\nperiod = 'daily'\namount_usd = '0.0000000001'",
+            "[[budgets]]\nname = 'a'\nperiod = 'daily'\namount_usd = 0.0000000001",
+            "[[budgets]]\nname = 'a'\nperiod = 'daily'\namount_usd = '1,000'",
+            "[[budgets]]\nname = 'a'\nperiod = 'daily'\namount_usd = true",
+            "[[budgets]]\nname = 'a'\naccount = 'sk-admin-hunter2'\nperiod = 'daily'\namount_usd = 1",
+            "[[budgets]]\nname = 'a'\nproject = 'sk-admin-hunter2'\nperiod = 'daily'\namount_usd = 1",
+            "[[budgets]]\nname = 'a'\nperiod = 'daily'\namount_usd = 1\nwarn_at = 80",
+            "[[budgets]]\nname = 'a'\nperiod = 'daily'\namount_usd = 1\nwarn_at = '100%'",
+            "[[budgets]]\nname = 'a'\nperiod = 'daily'\namount_usd = 1\n[[budgets]]\nname = 'a'\nperiod = 'weekly'\namount_usd = 1",
         ]
         .into_iter()
         .map(|content| {
@@ -257,6 +326,32 @@ mod tests {
         })
         .collect();
         insta::assert_snapshot!(faults.join("\n"));
+    }
+
+    #[test]
+    fn budgets_are_read_exactly_however_their_amount_is_written() {
+        let content = "bind = '127.0.0.1:1'\n\n\
+                       [[budgets]]\nname = 'all of it'\nperiod = 'monthly'\namount_usd = '250.00'\n\
+                       [[budgets]]\nname = 'support bot'\naccount = 'openai/org-a'\nproject = 'proj_b'\nperiod = 'weekly'\n\
+                       amount_usd = 0.123456789\nwarn_at = '80%'\n\
+                       [[budgets]]\nname = 'c'\nperiod = 'daily'\namount_usd = 1_000\n\
+                       [[budgets]]\nname = 'd'\nperiod = 'daily'\namount_usd = 9_007_199_254.740_993\n";
+        let file = SettingsFile::parse(Path::new("usage.toml"), content).unwrap();
+        let read: Vec<String> = file
+            .budgets()
+            .iter()
+            .map(|budget| format!("{} ({})", budget.value, budget.origin))
+            .collect();
+        assert_eq!(
+            read,
+            [
+                "all of it: 250 usd monthly (usage.toml:3)",
+                "support bot: 0.123456789 usd weekly, openai/org-a, proj_b, warned at 80% (usage.toml:7)",
+                "c: 1000 usd daily (usage.toml:14)",
+                // A 64-bit float has no such number.
+                "d: 9007199254.740993 usd daily (usage.toml:18)",
+            ]
+        );
     }
 
     #[test]

@@ -17,6 +17,7 @@
 
 mod array_encoding;
 mod base_url;
+mod budgets;
 mod database_url;
 mod describe;
 mod environment;
@@ -26,8 +27,10 @@ mod key_file;
 mod mask;
 mod master_key;
 mod origin;
+mod secret_url;
 mod sources;
 mod variables;
+mod webhook_format;
 
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
@@ -37,14 +40,18 @@ use secrecy::SecretString;
 
 pub use array_encoding::ArrayEncoding;
 pub use base_url::BaseUrl;
+pub(crate) use budgets::day_start;
+pub use budgets::{Budget, BudgetPeriod, InvalidBudget};
 pub use database_url::{DatabaseUrl, ParseDatabaseUrlError};
 pub use describe::{SettingLine, describe};
 pub use environment::Environment;
 pub use error::{InvalidValue, SettingsError};
 pub use master_key::{MasterKeyError, MasterKeySource, MasterKeyWarning, make_master_key_file};
 pub use origin::{Origin, Setting};
+pub use secret_url::{ParseSecretUrlError, SecretUrl};
 pub use sources::{Flags, Sources};
 pub use variables::Variable;
+pub use webhook_format::WebhookFormat;
 
 /// Every setting of the project, each with where it came from.
 #[derive(Clone, Debug)]
@@ -71,6 +78,16 @@ pub struct Settings {
     pub no_names: Setting<bool>,
     /// The address and port that the server listens on.
     pub bind: Setting<SocketAddr>,
+    /// The webhooks that are told of incidents; none unless someone named one.
+    pub webhook_urls: Setting<Vec<SecretUrl>>,
+    /// What a webhook is sent.
+    pub webhook_format: Setting<WebhookFormat>,
+    /// How many seconds a webhook or a ping may take.
+    pub webhook_timeout: Setting<NonZeroU32>,
+    /// The dead-man's switch that is told how each cron pass ended, if someone named one.
+    pub ping_url: Option<Setting<SecretUrl>>,
+    /// How much may be spent, each with where it stands.
+    pub budgets: Vec<Setting<Budget>>,
     /// What a caller of the server's cron routes must present; without it they answer nobody.
     pub cron_secret: Option<Setting<SecretString>>,
     /// What the pseudonyms of sanitized fixtures depend on; without it nothing is sanitized.
@@ -93,6 +110,11 @@ impl Settings {
             prices_file: sources.prices_file()?,
             no_names: sources.no_names()?,
             bind: sources.bind()?,
+            webhook_urls: sources.webhook_urls()?,
+            webhook_format: sources.webhook_format()?,
+            webhook_timeout: sources.webhook_timeout()?,
+            ping_url: sources.ping_url()?,
+            budgets: sources.budgets(),
             cron_secret: sources.cron_secret()?,
             sanitize_salt: sources.sanitize_salt()?,
         })

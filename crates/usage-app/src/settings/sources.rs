@@ -8,19 +8,24 @@ use secrecy::SecretString;
 
 use super::array_encoding::ArrayEncoding;
 use super::base_url::BaseUrl;
+use super::budgets::Budget;
 use super::database_url::DatabaseUrl;
 use super::environment::Environment;
 use super::error::{InvalidValue, SettingsError};
 use super::file::SettingsFile;
 use super::master_key::MasterKeySource;
 use super::origin::{Origin, Setting};
+use super::secret_url::SecretUrl;
 use super::variables::Variable;
+use super::webhook_format::WebhookFormat;
 
 const DEFAULT_FILE: &str = "usage.toml";
 const DEFAULT_REQUESTS_PER_MINUTE: NonZeroU32 = NonZeroU32::new(50).unwrap();
 const MAX_REQUESTS_PER_MINUTE: u32 = 100_000;
 const DEFAULT_REQUEST_TIMEOUT: NonZeroU32 = NonZeroU32::new(300).unwrap();
 const MAX_REQUEST_TIMEOUT: u32 = 3_600;
+const DEFAULT_WEBHOOK_TIMEOUT: NonZeroU32 = NonZeroU32::new(10).unwrap();
+const MAX_WEBHOOK_TIMEOUT: u32 = 120;
 
 /// The settings that were given as flags.
 #[derive(Clone, Debug, Default)]
@@ -207,6 +212,55 @@ impl Sources {
         or_default(text, SocketAddr::from(([127, 0, 0, 1], 8080)), |text| {
             text.parse().map_err(|_| InvalidValue::Bind(text.to_owned()))
         })
+    }
+
+    /// The webhooks, each once.
+    pub(super) fn webhook_urls(&self) -> Result<Setting<Vec<SecretUrl>>, SettingsError> {
+        let text = self.text(Variable::USAGE_WEBHOOK_URL)?;
+        or_default(text, Vec::new(), |text| {
+            let mut urls: Vec<SecretUrl> = Vec::new();
+            for word in text.split_whitespace() {
+                let url: SecretUrl = word.parse()?;
+                if urls.iter().all(|known| known.expose() != url.expose()) {
+                    urls.push(url);
+                }
+            }
+            Ok(urls)
+        })
+    }
+
+    pub(super) fn webhook_format(&self) -> Result<Setting<WebhookFormat>, SettingsError> {
+        let text = self.text(Variable::USAGE_WEBHOOK_FORMAT)?;
+        or_default(text, WebhookFormat::default(), str::parse)
+    }
+
+    pub(super) fn webhook_timeout(&self) -> Result<Setting<NonZeroU32>, SettingsError> {
+        let text = self.text(Variable::USAGE_WEBHOOK_TIMEOUT)?;
+        or_default(text, DEFAULT_WEBHOOK_TIMEOUT, |text| {
+            text.parse::<NonZeroU32>()
+                .ok()
+                .filter(|seconds| seconds.get() <= MAX_WEBHOOK_TIMEOUT)
+                .ok_or_else(|| InvalidValue::WebhookTimeout(text.to_owned()))
+        })
+    }
+
+    pub(super) fn ping_url(&self) -> Result<Option<Setting<SecretUrl>>, SettingsError> {
+        let Some(Setting { value: text, origin }) = self.text(Variable::USAGE_PING_URL)? else {
+            return Ok(None);
+        };
+        match text.parse() {
+            Ok(value) => Ok(Some(Setting { value, origin })),
+            Err(problem) => Err(SettingsError::Invalid {
+                origin,
+                problem: InvalidValue::SecretUrl(problem),
+            }),
+        }
+    }
+
+    /// The budgets of the settings file, in its order.
+    pub(super) fn budgets(&self) -> Vec<Setting<Budget>> {
+        let file = self.file.as_ref().ok().and_then(Option::as_ref);
+        file.map(|file| file.budgets().to_vec()).unwrap_or_default()
     }
 
     pub(super) fn cron_secret(&self) -> Result<Option<Setting<SecretString>>, SettingsError> {

@@ -65,6 +65,8 @@ fn the_table_of_variables_states_the_true_defaults() {
         Variable::USAGE_REQUEST_TIMEOUT,
         Variable::USAGE_NO_NAMES,
         Variable::USAGE_BIND,
+        Variable::USAGE_WEBHOOK_FORMAT,
+        Variable::USAGE_WEBHOOK_TIMEOUT,
     ];
     for variable in stated {
         let line = lines.iter().find(|line| line.name == variable.name).unwrap();
@@ -179,6 +181,25 @@ fn every_refusal_names_its_place() {
         (
             [("USAGE_BIND", "localhost")],
             "USAGE_BIND: `localhost` is not an address to listen on; write address:port, for example 127.0.0.1:8080",
+        ),
+        (
+            [(
+                "USAGE_WEBHOOK_URL",
+                "https://a.example/1 http://b.example/hunter2",
+            )],
+            "USAGE_WEBHOOK_URL: the URL is http to another machine, which would send it in the clear; use https, or a loopback address",
+        ),
+        (
+            [("USAGE_WEBHOOK_FORMAT", "teams")],
+            "USAGE_WEBHOOK_FORMAT: `teams` is not a format of webhooks; write json or slack",
+        ),
+        (
+            [("USAGE_WEBHOOK_TIMEOUT", "121")],
+            "USAGE_WEBHOOK_TIMEOUT: `121` is not a time-out of webhooks; write a whole number of seconds from 1 to 120",
+        ),
+        (
+            [("USAGE_PING_URL", "hc-ping.example/hunter2")],
+            "USAGE_PING_URL: the value is not a URL; write it like https://hooks.example/services/…",
         ),
     ] {
         assert_eq!(refusal(empty.path(), &variables), expected);
@@ -315,7 +336,9 @@ fn the_ledger_and_its_default_key_never_share_a_folder() {
 
 #[test]
 fn doctor_sees_everything_masked_and_one_fault_hides_no_other() {
-    let directory = directory_with("bind = '0.0.0.0:80'\nrequests_per_minute = 0");
+    let directory = directory_with(
+        "bind = '0.0.0.0:80'\nrequests_per_minute = 0\n[[budgets]]\nname = 'a'\nperiod = 'daily'\namount_usd = 12.5",
+    );
     let sources = sources(
         directory.path(),
         &[
@@ -323,6 +346,11 @@ fn doctor_sees_everything_masked_and_one_fault_hides_no_other() {
             ("USAGE_MASTER_KEY", "hunter2"),
             ("USAGE_OPENAI_BASE_URL", "https://me:hunter2@proxy/v1"),
             ("CRON_SECRET", "hunter2"),
+            (
+                "USAGE_WEBHOOK_URL",
+                "https://hooks.example/hunter2 http://127.0.0.1:9/hunter2 https://hooks.example/hunter2",
+            ),
+            ("USAGE_PING_URL", "https://ping.example/hunter2"),
         ],
     );
     let text = shown(&sources);
@@ -338,7 +366,7 @@ fn doctor_shows_a_settings_file_that_cannot_be_used() {
     assert_eq!(
         refusal(directory.path(), &[]),
         "usage.toml:1: there is no setting `colour`; the settings are database_url, master_key_file, \
-         previous_master_key_file, openai_base_url, openai_array_encoding, anthropic_base_url, requests_per_minute, request_timeout, prices_file, no_names, bind"
+         previous_master_key_file, openai_base_url, openai_array_encoding, anthropic_base_url, requests_per_minute, request_timeout, prices_file, no_names, bind, webhook_url, webhook_format, webhook_timeout, ping_url, budgets"
     );
 }
 
@@ -352,6 +380,8 @@ fn settings_show_no_secret_to_a_debugger() {
             ("DATABASE_URL", "postgres://me:hunter2@db/usage"),
             ("USAGE_MASTER_KEY", &key),
             ("CRON_SECRET", "hunter2"),
+            ("USAGE_WEBHOOK_URL", "https://hooks.example/hunter2"),
+            ("USAGE_PING_URL", "https://ping.example/hunter2"),
         ],
     )
     .unwrap();

@@ -17,7 +17,7 @@ pub struct Variable {
 
 impl Variable {
     /// Every variable, in the order in which people meet them.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 25] = [
         Self::USAGE_CONFIG,
         Self::USAGE_DATABASE_URL,
         Self::DATABASE_URL,
@@ -33,6 +33,10 @@ impl Variable {
         Self::USAGE_PRICES_FILE,
         Self::USAGE_NO_NAMES,
         Self::USAGE_BIND,
+        Self::USAGE_WEBHOOK_URL,
+        Self::USAGE_WEBHOOK_FORMAT,
+        Self::USAGE_WEBHOOK_TIMEOUT,
+        Self::USAGE_PING_URL,
         Self::CRON_SECRET,
         Self::DAILY_USAGE_SANITIZE_SALT,
         Self::USAGE_LOG,
@@ -173,6 +177,42 @@ impl Variable {
         file_key: Some("bind"),
         meaning: "The address and port that the server listens on",
         default: "127.0.0.1:8080",
+        secret: false,
+    };
+
+    /// Who is told of incidents. Only the host is ever shown.
+    pub const USAGE_WEBHOOK_URL: Self = Self {
+        name: "USAGE_WEBHOOK_URL",
+        file_key: Some("webhook_url"),
+        meaning: "Webhooks that are told of incidents, separated by blanks; https, or http to this machine only",
+        default: "not set",
+        secret: false,
+    };
+
+    /// What a webhook is sent.
+    pub const USAGE_WEBHOOK_FORMAT: Self = Self {
+        name: "USAGE_WEBHOOK_FORMAT",
+        file_key: Some("webhook_format"),
+        meaning: "What webhooks are sent: json or slack",
+        default: "json",
+        secret: false,
+    };
+
+    /// How long a webhook may take.
+    pub const USAGE_WEBHOOK_TIMEOUT: Self = Self {
+        name: "USAGE_WEBHOOK_TIMEOUT",
+        file_key: Some("webhook_timeout"),
+        meaning: "Seconds that a webhook or a ping may take (1 to 120)",
+        default: "10",
+        secret: false,
+    };
+
+    /// A dead-man's switch. Only the host is ever shown.
+    pub const USAGE_PING_URL: Self = Self {
+        name: "USAGE_PING_URL",
+        file_key: Some("ping_url"),
+        meaning: "A dead-man's switch: fetched after a good cron pass, with /fail at its end after a bad one",
+        default: "not set",
         secret: false,
     };
 

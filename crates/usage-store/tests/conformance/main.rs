@@ -8,6 +8,7 @@ mod costs;
 mod erasure;
 mod fixture;
 mod imports;
+mod incidents;
 mod integrity;
 mod keys;
 mod leases;
@@ -18,6 +19,7 @@ mod rest;
 mod restatement;
 mod rotate;
 mod schema;
+mod spending;
 mod views;
 
 /// Runs each story on both databases, each with a database of its own.
@@ -159,4 +161,16 @@ on_both_databases!(
         as a_target_that_stores_something_else_keeps_nothing,
     crate::copy::a_copy_is_one_moment as a_copy_is_one_moment,
     crate::copy::of_two_copies_into_one_database_one_is_kept as of_two_copies_into_one_database_one_is_kept,
+    crate::incidents::of_many_who_find_it_one_opens_it as of_many_who_find_it_one_opens_it,
+    crate::incidents::of_many_who_want_to_tell_it_one_may as of_many_who_want_to_tell_it_one_may,
+    crate::incidents::a_claim_whose_holder_died_is_taken_over as a_claim_whose_holder_died_is_taken_over,
+    crate::incidents::an_end_is_told_once_and_not_for_ever as an_end_is_told_once_and_not_for_ever,
+    crate::incidents::who_looked_before_it_was_seen_does_not_end_it
+        as who_looked_before_it_was_seen_does_not_end_it,
+    crate::incidents::incidents_stay_in_their_account_scope as incidents_stay_in_their_account_scope,
+    crate::spending::a_day_of_two_widths_is_spent_once as a_day_of_two_widths_is_spent_once,
+    crate::spending::what_is_spent_stays_in_its_account_scope as what_is_spent_stays_in_its_account_scope,
+    crate::spending::a_sum_beyond_64_bits_is_an_error as a_sum_beyond_64_bits_is_an_error,
+    crate::incidents::the_table_of_incidents_goes_and_comes_back
+        as the_table_of_incidents_goes_and_comes_back,
 );

@@ -14,13 +14,13 @@ const SETTLED: &str = "2025-10-10T00:00:00Z";
 const LATER: &str = "2025-10-11T00:00:00Z";
 
 /// A price list with one rate for a token of any model but those whose name begins with `unknown`.
-struct Flat {
+pub(crate) struct Flat {
     version: &'static str,
     rate: i64,
 }
 
 impl Flat {
-    fn of(version: &'static str, rate: i64) -> Arc<dyn RowPricer> {
+    pub(crate) fn of(version: &'static str, rate: i64) -> Arc<dyn RowPricer> {
         Arc::new(Self { version, rate })
     }
 }

@@ -112,6 +112,7 @@ pub(crate) async fn tables_hold_exactly_the_columns_the_program_knows(fixture: &
         "directory_names",
         "erased_names",
         "erasure_traces",
+        "incidents",
         "leases",
         "prices",
         "provider_keys",
