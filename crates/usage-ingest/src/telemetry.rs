@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
-use usage_core::Issue;
+use usage_core::{Issue, Provider};
 use usage_providers::Traffic;
 use usage_store::{PricingNote, PricingNotes, WindowCounts, WritePath};
 
@@ -66,6 +66,11 @@ pub struct Telemetry {
     pub retries: u64,
     /// Milliseconds spent waiting for the provider's limits or for the client's own pace.
     pub throttled_ms: u64,
+    /// The same by provider.
+    pub throttled_ms_by_provider: BTreeMap<String, u64>,
+    /// How requests ended: how many, by provider, endpoint (`completions`, …, `costs`, `directory`) and status (`200`,
+    /// `429`, …, `5xx`, `timeout`, `connect`, `error`). See [`usage_providers::RequestsByStatus`].
+    pub requests_by_status: BTreeMap<String, BTreeMap<String, BTreeMap<String, u64>>>,
     /// Issues by their code.
     pub issues_by_code: BTreeMap<String, u64>,
 }
@@ -116,9 +121,20 @@ impl Telemetry {
         *self.issues_by_code.entry(issue.code.to_string()).or_default() += 1;
     }
 
-    pub(crate) fn count_traffic(&mut self, traffic: Traffic) {
+    /// Adds what went to a provider, as [`Traffic::since`] has it.
+    pub fn count_traffic(&mut self, provider: Provider, traffic: &Traffic) {
+        let throttled_ms = u64::try_from(traffic.throttled.as_millis()).unwrap_or(u64::MAX);
         self.requests += traffic.requests;
         self.retries += traffic.retries;
-        self.throttled_ms += u64::try_from(traffic.throttled.as_millis()).unwrap_or(u64::MAX);
+        self.throttled_ms += throttled_ms;
+        let provider = provider.to_string();
+        *self.throttled_ms_by_provider.entry(provider.clone()).or_default() += throttled_ms;
+        let endpoints = self.requests_by_status.entry(provider).or_default();
+        for (endpoint, counts) in &traffic.by_status {
+            let statuses = endpoints.entry((*endpoint).to_owned()).or_default();
+            for (status, requests) in counts {
+                *statuses.entry((*status).to_owned()).or_default() += requests;
+            }
+        }
     }
 }
