@@ -20,14 +20,16 @@ use usage_app::commands::{
     reconcile, reprice, reseal, status,
 };
 use usage_app::logging::{self, LogLevel};
+use usage_app::monitoring::{self, MetricsOptions};
 use usage_app::settings::{Environment, Origin, Setting, Settings, Sources};
 use usage_app::{App, AppError, Exit};
 use usage_core::ProjectFilter;
 
 use crate::arguments::{
     AddKeyArguments, Arguments, BackfillArguments, BlankMetadataArguments, CleanupCommand,
-    CognitrackArguments, Command, ExportArguments, ExportFormat, ImportCommand, KeysCommand, NamesCommand,
-    OutputFormat, ParityArguments, PricesCommand, ReconcileArguments, ReportFormat, RepriceArguments,
+    CognitrackArguments, Command, ExportArguments, ExportFormat, ImportCommand, KeysCommand,
+    MetricsArguments, NamesCommand, OutputFormat, ParityArguments, PricesCommand, ReconcileArguments,
+    ReportFormat, RepriceArguments,
 };
 use crate::output::{print, print_json, print_with, refuse, warn};
 use crate::progress::TerminalProgress;
@@ -103,6 +105,7 @@ async fn dispatch(arguments: Arguments) -> Result<Exit, AppError> {
             show(arguments.format, &report)?;
             Ok(Exit::Clean)
         }
+        Command::Metrics(arguments) => run_metrics(&app()?, arguments).await,
         Command::Prices(command) => run_prices(&app()?, command).await,
         Command::Reprice(arguments) => run_reprice(&app()?, arguments).await,
         Command::Parity(arguments) => run_parity(&app()?, arguments).await,
@@ -216,6 +219,18 @@ fn read_text(from: impl io::Read) -> io::Result<String> {
     let mut text = String::new();
     from.take(SECRET_LIMIT).read_to_string(&mut text)?;
     Ok(text)
+}
+
+async fn run_metrics(app: &App, arguments: MetricsArguments) -> Result<Exit, AppError> {
+    let options = MetricsOptions {
+        horizon_days: arguments.horizon_days,
+    };
+    let text = monitoring::collect(&app.ledger().await?, app.clock.now(), &options).await?;
+    match arguments.output {
+        Some(file) => monitoring::write_textfile(&text, &file)?,
+        None => print(&text)?,
+    }
+    Ok(Exit::Clean)
 }
 
 async fn run_prices(app: &App, command: PricesCommand) -> Result<Exit, AppError> {

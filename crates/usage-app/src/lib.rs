@@ -4,6 +4,7 @@ pub mod commands;
 mod error;
 mod files;
 pub mod logging;
+pub mod monitoring;
 pub mod settings;
 mod text;
 mod wiring;
