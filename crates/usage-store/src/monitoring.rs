@@ -126,15 +126,20 @@ impl Ledger {
     }
 
     /// How many events were restated, by account and endpoint. What an operator cleaned up or priced anew is no restatement.
-    pub async fn restated_events(&self) -> Result<Vec<RestatedEvents>, StoreError> {
-        self.run(restated_events).await
+    pub async fn restated_events(&self, scope: AccountScope) -> Result<Vec<RestatedEvents>, StoreError> {
+        self.run(move |connection| restated_events(connection, &scope))
+            .await
     }
 
     /// What was read completely after its end, from an instant on, of every endpoint that was ever covered.
-    pub async fn closed_coverage(&self, since: DateTime<Utc>) -> Result<Vec<ClosedCoverage>, StoreError> {
+    pub async fn closed_coverage(
+        &self,
+        scope: AccountScope,
+        since: DateTime<Utc>,
+    ) -> Result<Vec<ClosedCoverage>, StoreError> {
         self.run(move |connection| {
             let mut covered = Vec::new();
-            for account in accounts::load(connection, &AccountScope::All)? {
+            for account in accounts::load(connection, &scope)? {
                 let provider = account.account.provider();
                 for endpoint in Endpoint::ALL {
                     if endpoint.provider() == provider {
@@ -232,11 +237,18 @@ const RESTATED: &str = "\
     SELECT account_id, endpoint, count(*) AS events FROM cost_revisions \
     WHERE kind IN ('added', 'changed', 'retracted') GROUP BY account_id, endpoint";
 
-fn restated_events(connection: &mut AnyConnection) -> Result<Vec<RestatedEvents>, StoreError> {
+fn restated_events(
+    connection: &mut AnyConnection,
+    scope: &AccountScope,
+) -> Result<Vec<RestatedEvents>, StoreError> {
     let rows: Vec<RestatedRow> = sql_query(RESTATED)
         .load(connection)
         .map_err(StoreError::query("counting the restatements"))?;
     rows.into_iter()
+        .filter(|row| match scope {
+            AccountScope::All => true,
+            AccountScope::Only(ids) => ids.contains(&row.account_id),
+        })
         .map(|row| {
             Ok(RestatedEvents {
                 account_id: row.account_id,
@@ -312,7 +324,7 @@ impl Place {
 
     fn was_covered(&self, connection: &mut AnyConnection) -> Result<bool, StoreError> {
         let condition = self.condition();
-        self.first(
+        first_start(
             connection,
             &format!("SELECT window_start FROM usage_coverage WHERE {condition} LIMIT 1"),
         )
@@ -321,7 +333,7 @@ impl Place {
 
     fn last_end(&self, connection: &mut AnyConnection) -> Result<Option<DateTime<Utc>>, StoreError> {
         let condition = self.condition();
-        let last = self.first(
+        let last = first_start(
             connection,
             &format!(
                 "SELECT window_start FROM usage_coverage WHERE {condition} AND first_closed_at IS NOT NULL \
@@ -330,13 +342,6 @@ impl Place {
         )?;
         last.map(|start| instant(start + self.width.seconds()))
             .transpose()
-    }
-
-    fn first(&self, connection: &mut AnyConnection, sql: &str) -> Result<Option<i64>, StoreError> {
-        let found: Vec<StartRow> = sql_query(sql)
-            .load(connection)
-            .map_err(StoreError::query("looking how far coverage reaches"))?;
-        Ok(found.first().map(|row| row.window_start))
     }
 
     /// Windows that follow one another have the same distance from their number.
@@ -367,4 +372,12 @@ impl Place {
             })
             .collect()
     }
+}
+
+/// The start of the window that a query asks for, if there is one.
+fn first_start(connection: &mut AnyConnection, sql: &str) -> Result<Option<i64>, StoreError> {
+    let found: Vec<StartRow> = sql_query(sql)
+        .load(connection)
+        .map_err(StoreError::query("looking how far coverage reaches"))?;
+    Ok(found.first().map(|row| row.window_start))
 }

@@ -8,7 +8,7 @@ use usage_app::monitoring::DEFAULT_HORIZON_DAYS;
 /// `usage metrics`
 #[derive(Args)]
 pub(crate) struct MetricsArguments {
-    /// The file to write, for the textfile collector of node_exporter: *.prom [default: standard output]
+    /// The file to write, *.prom for Prometheus' textfile collector [default: standard output]
     #[arg(long, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
     /// How many UTC days before today should be covered

@@ -1,14 +1,16 @@
 //! Metrics tell what really happened, and alerts and dashboard ask for nothing else.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use chrono::Utc;
 use serde_json::Value;
 use usage_app::monitoring::{CronTelemetry, ParityProof, ReconciliationProof};
-use usage_core::{Account, Endpoint, Provider as Vendor, Window, parse_day, parse_instant};
+use usage_core::{
+    Account, Clock as _, Endpoint, Provider as Vendor, SystemClock, Window, parse_day, parse_instant,
+};
 
 use crate::fixture::{DatabaseKind, ORGANIZATION, Place, Provider};
 use crate::shared::finish_with;
@@ -148,10 +150,10 @@ pub(crate) fn metrics_tell_what_the_runs_did(kind: DatabaseKind) {
     place.backfill_month(&["--force"]).ends_with(2);
     add_cron_run(&place, 70);
     // From a day before the month on, so that it holds the whole month tomorrow, too.
-    let horizon_days = (Utc::now().date_naive() - parse_day("2025-09-01").unwrap()).num_days() + 1;
-    let began = Utc::now();
+    let horizon_days = (SystemClock.now().date_naive() - parse_day("2025-09-01").unwrap()).num_days() + 1;
+    let began = SystemClock.now();
     let after = metrics(&place, &["--horizon-days", &horizon_days.to_string()]);
-    let ended = Utc::now();
+    let ended = SystemClock.now();
 
     let completions = r#"provider="openai",endpoint="completions""#;
     let of_account = r#"{provider="openai",account="org-anon",endpoint="completions"}"#;
@@ -224,15 +226,15 @@ pub(crate) fn metrics_tell_what_the_runs_did(kind: DatabaseKind) {
     let requests = after.samples.iter();
     let requests = requests.filter(|(series, _)| series.starts_with("provider_requests_total"));
     let answered = provider.simulator.requests().len();
-    assert!((requests.map(|(_, value)| value).sum::<f64>() - to_float(answered as i64)).abs() < 1e-9);
+    assert!((requests.map(|(_, value)| value).sum::<f64>() - to_float(answered)).abs() < 1e-9);
     falls_nowhere(&nothing, &before);
     falls_nowhere(&before, &after);
     passes_promtool(&after);
     is_written_whole(&place, &after);
 }
 
-fn to_float(count: i64) -> f64 {
-    f64::from(i32::try_from(count).unwrap())
+fn to_float(count: impl TryInto<i32>) -> f64 {
+    count.try_into().map(f64::from).ok().unwrap()
 }
 
 /// Totals only grow, and none is forgotten.
@@ -336,7 +338,7 @@ fn alerts_and_dashboard_ask_only_for_metrics_that_there_are() {
         );
     }
     has_a_data_source(&dashboard);
-    is_syntax(&panel_queries, place.work().join("panels.yml"));
+    is_syntax(&panel_queries, &place.work().join("panels.yml"));
 }
 
 /// The dashboard works with whatever Prometheus it is given.
@@ -355,15 +357,13 @@ fn has_a_data_source(dashboard: &Value) {
 }
 
 /// The queries of the panels are ones that Prometheus reads.
-fn is_syntax(queries: &[String], file: PathBuf) {
+fn is_syntax(queries: &[String], file: &Path) {
     let mut rules = "groups:\n  - name: panels\n    rules:\n".to_owned();
     for (number, query) in queries.iter().enumerate() {
         let query = Value::from(query.as_str());
-        rules.push_str(&format!(
-            "      - record: panel_{number}\n        expr: {query}\n"
-        ));
+        writeln!(rules, "      - record: panel_{number}\n        expr: {query}").unwrap();
     }
-    fs::write(&file, rules).unwrap();
+    fs::write(file, rules).unwrap();
     promtool(&["check", "rules", &file.display().to_string()], "");
 }
 

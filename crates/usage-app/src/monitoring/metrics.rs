@@ -81,9 +81,10 @@ pub async fn collect(
         totals: ledger
             .fold_run_telemetry(RunTotals::default(), |totals, run| totals.add(&run))
             .await?,
-        restated: ledger.restated_events().await?,
+        restated: ledger.restated_events(AccountScope::All).await?,
         coverage: ledger
             .closed_coverage(
+                AccountScope::All,
                 horizon(now, options.horizon_days)
                     .and_time(NaiveTime::MIN)
                     .and_utc(),

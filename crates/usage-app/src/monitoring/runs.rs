@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use usage_store::RunTelemetry;
 
-use super::proofs::{ParityProof, Proofs};
+use super::proofs::{ParityProof, ReconciliationProof};
 
 /// Provider, endpoint, and what is counted of it.
 type ByEndpoint<T> = BTreeMap<String, BTreeMap<String, T>>;
@@ -30,18 +30,19 @@ pub(super) struct RunTotals {
     pub(super) unreadable: u64,
 }
 
-/// What monitoring reads of a run's telemetry; older runs lack some of it.
-#[derive(Deserialize)]
+/// What monitoring reads of a run's telemetry, which is that of [`super::CronTelemetry`]; older runs lack some of it.
+///
+/// Its parts are named one by one, since flattened ones would have every field of every run copied first.
+#[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-#[derive(Default)]
 struct Recorded {
     windows_processed: u64,
     manual_fallback_windows: u64,
     throttled_ms_by_provider: BTreeMap<String, u64>,
     requests_by_status: ByEndpoint<BTreeMap<String, u64>>,
     issues_by_code: BTreeMap<String, u64>,
-    #[serde(flatten)]
-    proofs: Proofs,
+    parity: ByEndpoint<ParityProof>,
+    reconciliation: BTreeMap<String, ReconciliationProof>,
 }
 
 impl RunTotals {
@@ -70,11 +71,11 @@ impl RunTotals {
             self.manual_fallback_in_a_row = 0;
         }
         self.last_issues.insert(run.kind.clone(), recorded.issues_by_code);
-        for (account, endpoints) in recorded.proofs.parity {
+        for (account, endpoints) in recorded.parity {
             let known = self.parity.entry(account).or_default();
             known.extend(endpoints.into_iter().filter(|(_, proof)| proof.compared));
         }
-        for (account, proof) in recorded.proofs.reconciliation {
+        for (account, proof) in recorded.reconciliation {
             let ratio = proof.variance_ratio.and_then(|ratio| ratio.parse().ok());
             self.variance_ratio
                 .extend(ratio.map(|ratio: f64| (account, ratio)));

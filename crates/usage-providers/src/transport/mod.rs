@@ -205,15 +205,15 @@ impl Transport {
             body.map_err(Fault::of_body)
         };
         let body = match self.deadline {
-            Some(deadline) => match tokio::time::timeout_at(deadline, body).await {
-                Ok(body) => body?,
-                Err(_) => {
+            Some(deadline) => {
+                let Ok(body) = tokio::time::timeout_at(deadline, body).await else {
                     open.ended(RequestEnd::Timeout);
                     return Err(Fault::deadline(
                         "the deadline passed before the answer was complete",
                     ));
-                }
-            },
+                };
+                body?
+            }
             None => body.await?,
         };
         // Counted before the answer is decoded, which is no affair of the provider's.

@@ -1,7 +1,7 @@
 //! What monitoring asks, and that it asks for it without reading much.
 
 use usage_core::{Endpoint, ProjectFilter, Width};
-use usage_store::{NewRun, RunStatus};
+use usage_store::{AccountScope, NewRun, RunStatus};
 
 use crate::fixture::{Fixture, instant};
 
@@ -97,7 +97,10 @@ pub(crate) async fn runs_are_counted_by_how_they_ended_and_how_long_they_took(fi
 }
 
 pub(crate) async fn restatements_are_counted_from_their_index_alone(fixture: &Fixture) {
-    assert_eq!(fixture.ledger.restated_events().await.unwrap(), []);
+    assert_eq!(
+        fixture.ledger.restated_events(AccountScope::All).await.unwrap(),
+        []
+    );
     let id = fixture.account.id;
     let revision = |table: &str, kind: &str, endpoint: &str| {
         let (key, long_context) = match (fixture.is_postgres(), table) {
@@ -125,7 +128,7 @@ pub(crate) async fn restatements_are_counted_from_their_index_alone(fixture: &Fi
     revision("cost_revisions", "changed", "costs");
     let mut restated: Vec<_> = fixture
         .ledger
-        .restated_events()
+        .restated_events(AccountScope::one(&fixture.account))
         .await
         .unwrap()
         .into_iter()
@@ -140,6 +143,11 @@ pub(crate) async fn restatements_are_counted_from_their_index_alone(fixture: &Fi
             (id, Endpoint::Costs, 1),
         ]
     );
+
+    let nobody = AccountScope::Only(Vec::new());
+    assert_eq!(fixture.ledger.restated_events(nobody.clone()).await.unwrap(), []);
+    let since = instant("2025-10-01T00:00:00Z");
+    assert_eq!(fixture.ledger.closed_coverage(nobody, since).await.unwrap(), []);
 
     for (table, index) in [
         ("usage_revisions", "usage_restatements_idx"),
@@ -175,7 +183,7 @@ pub(crate) async fn what_was_read_after_its_end_is_told_in_stretches(fixture: &F
     assert_eq!(
         fixture
             .ledger
-            .closed_coverage(instant("2025-10-01T00:00:00Z"))
+            .closed_coverage(AccountScope::All, instant("2025-10-01T00:00:00Z"))
             .await
             .unwrap(),
         []
@@ -195,7 +203,7 @@ pub(crate) async fn what_was_read_after_its_end_is_told_in_stretches(fixture: &F
 
     let coverage = fixture
         .ledger
-        .closed_coverage(instant("2025-10-01T00:00:00Z"))
+        .closed_coverage(AccountScope::All, instant("2025-10-01T00:00:00Z"))
         .await
         .unwrap();
     let [completions] = &coverage[..] else {
@@ -229,7 +237,7 @@ pub(crate) async fn what_was_read_after_its_end_is_told_in_stretches(fixture: &F
 
     let later = fixture
         .ledger
-        .closed_coverage(instant("2025-11-01T00:00:00Z"))
+        .closed_coverage(AccountScope::All, instant("2025-11-01T00:00:00Z"))
         .await
         .unwrap();
     assert_eq!(later[0].stretches, []);
