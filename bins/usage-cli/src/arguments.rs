@@ -6,6 +6,7 @@ mod copy;
 mod fixtures;
 mod import;
 mod keys;
+mod metrics;
 mod names;
 mod parity;
 mod prices;
@@ -30,6 +31,7 @@ pub(crate) use copy::CopyArguments;
 pub(crate) use fixtures::{CaptureArguments, FixturesCommand, SanitizeArguments, SummarizeArguments};
 pub(crate) use import::{CognitrackArguments, ImportCommand};
 pub(crate) use keys::{AddKeyArguments, KeysCommand};
+pub(crate) use metrics::MetricsArguments;
 pub(crate) use names::NamesCommand;
 pub(crate) use parity::ParityArguments;
 pub(crate) use prices::{PricesCommand, RepriceArguments};
@@ -143,6 +145,12 @@ pub(crate) enum Command {
     Backfill(BackfillArguments),
     /// Show which days the ledger covers, the gaps, and the last runs
     Status(StatusArguments),
+    /// Print metrics of every run, coverage and restatements for Prometheus
+    ///
+    /// They are computed from the ledger, so they are the same whichever process is asked; docs/MONITORING.md says what
+    /// they mean.
+    #[command(after_help = "Example: usage metrics --output /var/lib/prometheus/node-exporter/usage.prom")]
+    Metrics(MetricsArguments),
     /// Show prices, and find usage that has none
     #[command(subcommand, arg_required_else_help = true)]
     Prices(PricesCommand),

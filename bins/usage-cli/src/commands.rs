@@ -15,16 +15,20 @@ use usage_app::commands::import::ImportOptions;
 use usage_app::commands::keys::{AddKeyOptions, RotateKeyOptions};
 use usage_app::commands::reprice::RepriceOptions;
 use usage_app::commands::{
-    alerts, backfill, backup, budgets, cleanup, copy, doctor, export, import, keys, migrate, names, parity, prices,
-    read_only_role, reconcile, reprice, reseal, status,
+    alerts, backfill, backup, budgets, cleanup, copy, doctor, export, import, keys, migrate, names, parity,
+    prices, read_only_role, reconcile, reprice, reseal, status,
 };
 use usage_app::logging::{self, LogLevel};
+use usage_app::monitoring::{self, MetricsOptions};
 use usage_app::settings::{Environment, Origin, Setting, Settings, Sources};
 use usage_app::{App, AppError, Exit};
 use usage_core::ProjectFilter;
 
 use crate::arguments::{
-    AddKeyArguments, AlertsCommand, Arguments, BackfillArguments, BlankMetadataArguments, CleanupCommand, CognitrackArguments, Command, CopyArguments, ExportArguments, ExportFormat, ImportCommand, KeysCommand, NamesCommand, OutputFormat, ParityArguments, PricesCommand, ReconcileArguments, ReportFormat, RepriceArguments,
+    AddKeyArguments, AlertsCommand, Arguments, BackfillArguments, BlankMetadataArguments, CleanupCommand,
+    CognitrackArguments, Command, CopyArguments, ExportArguments, ExportFormat, ImportCommand, KeysCommand,
+    MetricsArguments, NamesCommand, OutputFormat, ParityArguments, PricesCommand, ReconcileArguments,
+    ReportFormat, RepriceArguments,
 };
 use usage_shell::output::{print, print_json, print_with, refuse, warn};
 use usage_shell::{stop_on_signal, survive_file_size_limits};
@@ -103,6 +107,7 @@ async fn dispatch(arguments: Arguments) -> Result<Exit, AppError> {
             show(arguments.format, &report)?;
             Ok(Exit::Clean)
         }
+        Command::Metrics(arguments) => run_metrics(&app()?, arguments).await,
         Command::Prices(command) => run_prices(&app()?, command).await,
         Command::Reprice(arguments) => run_reprice(&app()?, arguments).await,
         Command::Parity(arguments) => run_parity(&app()?, arguments).await,
@@ -207,6 +212,18 @@ fn read_text(from: impl io::Read) -> io::Result<String> {
     let mut text = String::new();
     from.take(SECRET_LIMIT).read_to_string(&mut text)?;
     Ok(text)
+}
+
+async fn run_metrics(app: &App, arguments: MetricsArguments) -> Result<Exit, AppError> {
+    let options = MetricsOptions {
+        horizon_days: arguments.horizon_days,
+    };
+    let text = monitoring::collect(&app.ledger().await?, app.clock.now(), &options).await?;
+    match arguments.output {
+        Some(file) => monitoring::write_textfile(&text, &file)?,
+        None => print(&text)?,
+    }
+    Ok(Exit::Clean)
 }
 
 async fn run_prices(app: &App, command: PricesCommand) -> Result<Exit, AppError> {

@@ -168,6 +168,9 @@ pub enum AppError {
         /// What the system said.
         source: std::io::Error,
     },
+    /// The metrics cannot be written down.
+    #[error("the metrics cannot be written down: {0}")]
+    Metrics(String),
     /// There is no ledger to copy.
     #[error("there is no ledger at {}", .0.display())]
     NothingToBackUp(PathBuf),

@@ -6,6 +6,7 @@ pub mod cron;
 mod error;
 mod files;
 pub mod logging;
+pub mod monitoring;
 pub mod settings;
 mod text;
 mod wiring;

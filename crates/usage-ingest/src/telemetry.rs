@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
-use usage_core::Issue;
+use usage_core::{Issue, Provider};
 use usage_providers::Traffic;
 use usage_store::{PricingNote, PricingNotes, WindowCounts, WritePath};
 
@@ -66,6 +66,11 @@ pub struct Telemetry {
     pub retries: u64,
     /// Milliseconds spent waiting for the provider's limits or for the client's own pace.
     pub throttled_ms: u64,
+    /// The same by provider.
+    pub throttled_ms_by_provider: BTreeMap<String, u64>,
+    /// How requests ended: how many, by provider, endpoint (`completions`, …, `costs`, `directory`) and status (`200`,
+    /// `429`, …, `5xx`, `timeout`, `connect`, `error`). See [`usage_providers::RequestsByStatus`].
+    pub requests_by_status: BTreeMap<String, BTreeMap<String, BTreeMap<String, u64>>>,
     /// Issues by their code.
     pub issues_by_code: BTreeMap<String, u64>,
 }
@@ -142,6 +147,8 @@ impl Telemetry {
             requests,
             retries,
             throttled_ms,
+            throttled_ms_by_provider,
+            requests_by_status,
             issues_by_code,
         } = other;
         self.processed_keys += processed_keys;
@@ -171,6 +178,18 @@ impl Telemetry {
         self.requests += requests;
         self.retries += retries;
         self.throttled_ms += throttled_ms;
+        for (provider, throttled) in throttled_ms_by_provider {
+            *self.throttled_ms_by_provider.entry(provider.clone()).or_default() += throttled;
+        }
+        for (provider, endpoints) in requests_by_status {
+            let of_provider = self.requests_by_status.entry(provider.clone()).or_default();
+            for (endpoint, statuses) in endpoints {
+                let of_endpoint = of_provider.entry(endpoint.clone()).or_default();
+                for (status, requests) in statuses {
+                    *of_endpoint.entry(status.clone()).or_default() += requests;
+                }
+            }
+        }
         for (code, number) in issues_by_code {
             *self.issues_by_code.entry(code.clone()).or_default() += number;
         }
@@ -181,10 +200,20 @@ impl Telemetry {
         *self.issues_by_code.entry(issue.code.to_string()).or_default() += 1;
     }
 
-    /// Counts what went over the wire.
-    pub fn count_traffic(&mut self, traffic: Traffic) {
+    /// Adds what went to a provider, as [`Traffic::since`] has it.
+    pub fn count_traffic(&mut self, provider: Provider, traffic: &Traffic) {
+        let throttled_ms = u64::try_from(traffic.throttled.as_millis()).unwrap_or(u64::MAX);
         self.requests += traffic.requests;
         self.retries += traffic.retries;
-        self.throttled_ms += u64::try_from(traffic.throttled.as_millis()).unwrap_or(u64::MAX);
+        self.throttled_ms += throttled_ms;
+        let provider = provider.to_string();
+        *self.throttled_ms_by_provider.entry(provider.clone()).or_default() += throttled_ms;
+        let endpoints = self.requests_by_status.entry(provider).or_default();
+        for (endpoint, counts) in &traffic.by_status {
+            let statuses = endpoints.entry((*endpoint).to_owned()).or_default();
+            for (status, requests) in counts {
+                *statuses.entry((*status).to_owned()).or_default() += requests;
+            }
+        }
     }
 }

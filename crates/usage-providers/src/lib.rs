@@ -15,6 +15,6 @@ pub use openai::OpenAi;
 pub use options::{ArrayEncoding, InvalidOptions, Limits, OpenAiOptions, Pace, RetryPolicy};
 pub use source::{
     Access, CostsRead, CostsWindow, EndpointAccess, GroupingLimit, KeyReport, RawUsageRead, ReadError,
-    Traffic, UsageQuery, UsageRead, UsageSource, WindowRead,
+    RequestsByStatus, Traffic, UsageQuery, UsageRead, UsageSource, WindowRead,
 };
 pub use transport::Pacer;

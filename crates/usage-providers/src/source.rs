@@ -1,5 +1,6 @@
 //! The contract between the ledger and any provider.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -234,7 +235,7 @@ impl Access {
 }
 
 /// What has gone over the wire.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Traffic {
     /// Requests sent, retries among them.
     pub requests: u64,
@@ -244,17 +245,38 @@ pub struct Traffic {
     pub throttled: Duration,
     /// Bytes of response bodies, decompressed.
     pub bytes: u64,
+    /// How the requests ended; together as many as `requests`, once none is under way.
+    pub by_status: RequestsByStatus,
 }
+
+/// How requests ended: how many, by endpoint and status. Control totals and retries are among those of their endpoint.
+///
+/// The endpoint is [`Endpoint::as_str`], or `directory` for the names of projects, API keys and users. The status is that
+/// of the answer: one of some twenty that providers use, as `429`, and for others the class, as `5xx`, or `other`; or
+/// `timeout` (no whole answer in time), `connect` (no connection), `error` (cut off, too large, or given up meanwhile). So
+/// whatever a provider answers, these are few.
+pub type RequestsByStatus = BTreeMap<&'static str, BTreeMap<&'static str, u64>>;
 
 impl Traffic {
     /// What came on top of an earlier reading.
     #[must_use]
-    pub fn since(self, earlier: Self) -> Self {
+    pub fn since(self, earlier: &Self) -> Self {
+        let mut by_status = self.by_status;
+        for (endpoint, counts) in &mut by_status {
+            let before = earlier.by_status.get(endpoint);
+            for (status, requests) in &mut *counts {
+                let before = before.and_then(|before| before.get(status)).copied();
+                *requests = requests.saturating_sub(before.unwrap_or(0));
+            }
+            counts.retain(|_, requests| *requests > 0);
+        }
+        by_status.retain(|_, counts| !counts.is_empty());
         Self {
             requests: self.requests.saturating_sub(earlier.requests),
             retries: self.retries.saturating_sub(earlier.retries),
             throttled: self.throttled.saturating_sub(earlier.throttled),
             bytes: self.bytes.saturating_sub(earlier.bytes),
+            by_status,
         }
     }
 }

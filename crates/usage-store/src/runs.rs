@@ -55,7 +55,7 @@ impl RunStatus {
         }
     }
 
-    fn parse(text: &str) -> Result<Self, StoreError> {
+    pub(crate) fn parse(text: &str) -> Result<Self, StoreError> {
         [
             Self::Running,
             Self::Succeeded,

@@ -12,6 +12,7 @@ mod focus;
 mod keys;
 mod lease;
 mod legacy;
+mod monitoring;
 mod names;
 mod output;
 mod parity;
@@ -24,6 +25,7 @@ mod rotation;
 mod shared;
 
 shared::on_both_databases!(
+    crate::monitoring::metrics_tell_what_the_runs_did as metrics_tell_what_the_runs_did,
     crate::parity::costs_are_compared_to_the_last_digit as costs_are_compared_to_the_last_digit,
     crate::prices::the_real_month_is_priced_to_the_last_digit as the_real_month_is_priced_to_the_last_digit,
     crate::prices::a_new_price_list_changes_nothing_until_it_is_asked_to

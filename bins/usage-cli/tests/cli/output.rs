@@ -230,7 +230,10 @@ fn an_artifact_is_a_dated_record_of_the_run() {
     assert!(first["readStartedAt"].take().as_str().unwrap() >= began_at);
     artifact["windows"] = json!([first, "and so on"]);
     assert!(artifact["generatedAt"].take().as_str().unwrap().ends_with('Z'));
-    assert!(artifact["run"]["telemetry"]["throttledMs"].take().is_u64());
+    let telemetry = &mut artifact["run"]["telemetry"];
+    let throttled_ms = telemetry["throttledMs"].take();
+    assert!(throttled_ms.is_u64());
+    assert_eq!(telemetry["throttledMsByProvider"]["openai"].take(), throttled_ms);
     insta::assert_json_snapshot!(artifact);
 }
 

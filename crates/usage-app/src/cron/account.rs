@@ -140,7 +140,8 @@ impl Work<'_> {
             }
             let traffic = key.source.traffic();
             let read = key.source.read_directory().await;
-            run.telemetry.count_traffic(key.source.traffic().since(traffic));
+            let traffic = key.source.traffic().since(&traffic);
+            run.telemetry.count_traffic(key.source.provider(), &traffic);
             match read {
                 Ok(directory) => {
                     report.refreshed = true;

@@ -144,8 +144,9 @@ impl Work<'_> {
     }
 
     fn be_done_with_key(&mut self, key: &KeyAtWork) {
-        let traffic = key.reader.key.source.traffic();
-        self.telemetry.count_traffic(traffic.since(key.traffic_before));
+        let source = &key.reader.key.source;
+        let traffic = source.traffic().since(&key.traffic_before);
+        self.telemetry.count_traffic(source.provider(), &traffic);
         self.telemetry.processed_keys += u64::from(key.has_read);
         let took_manual_path = self.telemetry.manual_fallback_windows > key.manual_windows_before;
         self.telemetry.manual_fallback_keys += u64::from(took_manual_path);

@@ -72,6 +72,7 @@ impl OpenAi {
                 .map(owned)
                 .collect(),
             about: format!("{} {path}", Provider::OpenAi),
+            endpoint: "directory",
         };
         let mut chain = CursorChain::new(MOST_PAGES);
         let mut entries = Vec::new();

@@ -33,6 +33,7 @@ pub(crate) fn request_for(
         path: surface.path.to_owned(),
         parameters,
         about: format!("{} {} {windows}", surface.endpoint.provider(), surface.endpoint),
+        endpoint: surface.endpoint.as_str(),
     }
 }
 

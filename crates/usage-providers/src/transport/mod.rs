@@ -16,9 +16,10 @@ use secrecy::{ExposeSecret, SecretString};
 use tokio::time::Instant;
 use usage_core::{Clock, IssueCode};
 
+use self::body::BodyFault;
 use self::failure::{Fault, cause};
 use self::retry::{backoff, parse_date, parse_retry_after};
-use self::traffic::Counters;
+use self::traffic::{Counters, OpenRequest, RequestEnd};
 use crate::options::{InvalidOptions, OpenAiOptions, RetryPolicy};
 use crate::source::{ReadError, Traffic};
 use crate::text::sanitize;
@@ -44,6 +45,8 @@ pub(crate) struct Request {
     pub(crate) parameters: Vec<(String, String)>,
     /// What the request is about, for messages: provider, endpoint, range.
     pub(crate) about: String,
+    /// What it is counted under.
+    pub(crate) endpoint: &'static str,
 }
 
 pub(crate) struct Transport {
@@ -116,8 +119,8 @@ impl Transport {
             self.wait_for_pace()
                 .await
                 .map_err(|fault| failure_of(fault, request, attempt - 1))?;
-            self.traffic.count_request(attempt > 1);
-            let fault = match self.attempt(url.clone(), decode.clone()).await {
+            let open = self.traffic.begin_request(request.endpoint, attempt > 1);
+            let fault = match self.attempt(url.clone(), open, decode.clone()).await {
                 Ok(answer) => {
                     tracing::debug!(about = request.about, attempt, "answered");
                     return Ok(answer);
@@ -178,32 +181,43 @@ impl Transport {
     }
 
     /// Sends the request once, within the deadline.
-    async fn attempt<T, D>(&self, url: reqwest::Url, decode: D) -> Result<T, Fault>
+    async fn attempt<T, D>(&self, url: reqwest::Url, mut open: OpenRequest<'_>, decode: D) -> Result<T, Fault>
     where
         T: Send + 'static,
         D: Fn(&[u8]) -> Result<T, DecodeError> + Send + 'static,
     {
         let body = async {
-            let response = self
-                .http
-                .get(url)
-                .send()
-                .await
-                .map_err(|error| Fault::of_request(&error))?;
+            let response = self.http.get(url).send().await.map_err(|error| {
+                open.ended(RequestEnd::of(&error));
+                Fault::of_request(&error)
+            })?;
             let status = response.status();
             if !status.is_success() {
+                open.ended(RequestEnd::Answered(status));
                 return Err(self.refusal(response).await);
             }
-            body::read(response, self.body_limit, &self.traffic)
-                .await
-                .map_err(Fault::of_body)
+            let body = body::read(response, self.body_limit, &self.traffic).await;
+            open.ended(match &body {
+                Ok(_) => RequestEnd::Answered(status),
+                Err(BodyFault::TooLarge(_)) => RequestEnd::Error,
+                Err(BodyFault::Transport(error)) => RequestEnd::of(error),
+            });
+            body.map_err(Fault::of_body)
         };
         let body = match self.deadline {
-            Some(deadline) => tokio::time::timeout_at(deadline, body)
-                .await
-                .map_err(|_| Fault::deadline("the deadline passed before the answer was complete"))??,
+            Some(deadline) => {
+                let Ok(body) = tokio::time::timeout_at(deadline, body).await else {
+                    open.ended(RequestEnd::Timeout);
+                    return Err(Fault::deadline(
+                        "the deadline passed before the answer was complete",
+                    ));
+                };
+                body?
+            }
             None => body.await?,
         };
+        // Counted before the answer is decoded, which is no affair of the provider's.
+        drop(open);
         // Tens of megabytes are decoded: that must not hold up a lease that has to be renewed meanwhile.
         match tokio::task::spawn_blocking(move || decode(&body)).await {
             Ok(decoded) => decoded.map_err(Fault::of_decoding),

@@ -30,7 +30,13 @@ async fn only_projects(list: serde_json::Value) -> MockServer {
 #[tokio::test]
 async fn every_list_is_asked_for_with_what_is_hidden_by_default() {
     let server = server(|_, request| fixture(request)).await;
-    let directory = client(&server).read_directory().await.unwrap();
+    let client = client(&server);
+    let directory = client.read_directory().await.unwrap();
+    let requests = asked(&server).await.len();
+    assert_eq!(
+        json!(client.traffic().by_status),
+        json!({"directory": {"200": requests}})
+    );
     assert_eq!(
         asked(&server).await,
         [

@@ -22,6 +22,8 @@ async fn passing_failures_are_asked_again() {
         client.read_usage(&three_days()).await.unwrap();
         let traffic = client.traffic();
         assert_eq!((traffic.requests, traffic.retries), (3, 2), "{code}");
+        let by_status = json!({"completions": {code.to_string(): 2, "200": 1}});
+        assert_eq!(json!(traffic.by_status), by_status);
         let asked = asked(&server).await;
         assert!(asked.iter().all(|line| *line == asked[0]), "{asked:#?}");
     }

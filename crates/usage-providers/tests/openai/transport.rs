@@ -127,6 +127,7 @@ async fn no_connection_is_a_network_failure_after_its_retries() {
         "{error}"
     );
     assert_eq!(client.traffic().requests, 3);
+    assert_eq!(ends(&client), [("connect", 3)]);
 }
 
 #[tokio::test]
@@ -144,12 +145,10 @@ async fn this_machine_may_be_called_by_its_name() {
 #[tokio::test]
 async fn a_server_that_hangs_up_is_a_network_failure() {
     let base = raw_server(b"").await;
-    let error = OpenAi::new(options(&base))
-        .unwrap()
-        .read_usage(&three_days())
-        .await
-        .unwrap_err();
+    let client = OpenAi::new(options(&base)).unwrap();
+    let error = client.read_usage(&three_days()).await.unwrap_err();
     assert_eq!(error.issue.code, IssueCode::Network);
+    assert_eq!(ends(&client), [("error", 3)]);
 }
 
 #[tokio::test]
@@ -179,6 +178,7 @@ async fn a_slow_server_is_a_timeout() {
         let error = client.read_usage(&three_days()).await.unwrap_err();
         assert_eq!(error.issue.code, IssueCode::Timeout);
         assert_eq!(client.traffic().requests, 2);
+        assert_eq!(ends(&client), [("timeout", 2)]);
     }
 }
 
@@ -193,6 +193,7 @@ async fn the_deadline_cuts_an_answer_that_is_under_way() {
     let error = client.read_usage(&three_days()).await.unwrap_err();
     assert_eq!(error.issue.code, IssueCode::DeadlinePassed);
     assert_eq!(client.traffic().requests, 1);
+    assert_eq!(ends(&client), [("timeout", 1)]);
 }
 
 #[tokio::test]
@@ -278,4 +279,13 @@ fn limited(base: &str, body_limit: usize) -> OpenAi {
         ..options(base)
     })
     .unwrap()
+}
+
+/// How the requests of completions ended, and how many each way.
+fn ends(client: &OpenAi) -> Vec<(&'static str, u64)> {
+    let by_status = client.traffic().by_status;
+    by_status["completions"]
+        .iter()
+        .map(|(status, requests)| (*status, *requests))
+        .collect()
 }

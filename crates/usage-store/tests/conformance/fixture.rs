@@ -193,6 +193,16 @@ pub(crate) fn sqlite_sql(url: &str, statement: &str) -> String {
     rows.unwrap().map(Result::unwrap).collect::<Vec<_>>().join("\n")
 }
 
+/// The steps in which SQLite would answer a query.
+pub(crate) fn sqlite_plan(url: &str, query: &str) -> Vec<String> {
+    let connection = rusqlite::Connection::open(url.strip_prefix("sqlite:").unwrap()).unwrap();
+    let mut plan = connection
+        .prepare(&format!("EXPLAIN QUERY PLAN {query}"))
+        .unwrap();
+    let steps = plan.query_map([], |row| row.get("detail")).unwrap();
+    steps.map(Result::unwrap).collect()
+}
+
 pub(crate) fn instant(text: &str) -> DateTime<Utc> {
     parse_instant(text).unwrap()
 }

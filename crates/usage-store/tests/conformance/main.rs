@@ -13,6 +13,7 @@ mod integrity;
 mod keys;
 mod leases;
 mod manual;
+mod monitoring;
 mod prices;
 mod replace;
 mod rest;
@@ -41,6 +42,12 @@ macro_rules! on_both_databases {
 }
 
 on_both_databases!(
+    crate::monitoring::runs_are_counted_by_how_they_ended_and_how_long_they_took
+        as runs_are_counted_by_how_they_ended_and_how_long_they_took,
+    crate::monitoring::restatements_are_counted_from_their_index_alone
+        as restatements_are_counted_from_their_index_alone,
+    crate::monitoring::what_was_read_after_its_end_is_told_in_stretches
+        as what_was_read_after_its_end_is_told_in_stretches,
     crate::replace::a_first_read_inserts_every_row as a_first_read_inserts_every_row,
     crate::replace::the_same_read_again_writes_nothing_but_coverage
         as the_same_read_again_writes_nothing_but_coverage,
