@@ -165,6 +165,9 @@ pub(crate) struct PassArguments {
     /// The folder for evidence
     #[arg(long, value_name = "DIR", default_value = "audit")]
     audit_dir: PathBuf,
+    /// Write the ledger's metrics to this file after each pass, for node_exporter's textfile collector
+    #[arg(long, value_name = "FILE")]
+    pub(crate) textfile: Option<PathBuf>,
 }
 
 /// How a result is written.

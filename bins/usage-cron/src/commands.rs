@@ -4,16 +4,23 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use tokio::sync::watch;
 use tokio::time::Instant;
-use usage_app::cron::{LoggedProgress, Schedule, ServeOptions, run_pass, serve_schedule};
+use usage_app::alerting::{Ping, ping};
+use usage_app::cron::{
+    LoggedProgress, PassOptions, PassReport, Schedule, ServeOptions, run_pass, serve_schedule,
+};
 use usage_app::logging::{self, LogLevel};
+use usage_app::monitoring::{self, MetricsOptions};
 use usage_app::settings::{Environment, Settings, Sources};
 use usage_app::{App, AppError, Exit};
 use usage_core::{Clock, ScaledClock, SystemClock};
 use usage_shell::output::{print, print_json, refuse};
 use usage_shell::{stop_on_signal, survive_file_size_limits};
 
-use crate::arguments::{Arguments, Command, GlobalArguments, OutputFormat, RunArguments, ServeArguments};
+use crate::arguments::{
+    Arguments, Command, GlobalArguments, OutputFormat, PassArguments, RunArguments, ServeArguments,
+};
 
 /// Runs the command and turns what became of it into an exit code.
 pub(crate) fn run(arguments: Arguments) -> ExitCode {
@@ -55,11 +62,13 @@ fn clock(global: &GlobalArguments) -> Arc<dyn Clock> {
 }
 
 async fn run_once(app: App, arguments: RunArguments) -> Result<Exit, AppError> {
-    let app = App {
-        deadline: arguments.pass.deadline.map(|deadline| Instant::now() + deadline),
-        ..app
+    let stop = stop_on_signal();
+    let options = arguments.options();
+    let report = if options.plan_only {
+        run_pass(&app, &options, &LoggedProgress, stop).await?
+    } else {
+        pass(app, &arguments.pass, &options, stop).await?
     };
-    let report = run_pass(&app, &arguments.options(), &LoggedProgress, stop_on_signal()).await?;
     match arguments.format {
         OutputFormat::Text => print(&report)?,
         OutputFormat::Json => print_json(&report)?,
@@ -67,7 +76,7 @@ async fn run_once(app: App, arguments: RunArguments) -> Result<Exit, AppError> {
     Ok(report.exit())
 }
 
-async fn serve(mut app: App, arguments: ServeArguments) -> Result<Exit, AppError> {
+async fn serve(app: App, arguments: ServeArguments) -> Result<Exit, AppError> {
     let options = ServeOptions {
         schedule: Schedule::cron(&arguments.schedule, Some(&arguments.zone))?,
         jitter: arguments.jitter,
@@ -76,18 +85,64 @@ async fn serve(mut app: App, arguments: ServeArguments) -> Result<Exit, AppError
     let ledger = app.ledger().await?;
     let stop = stop_on_signal();
     tracing::info!(schedule = %options.schedule, "serving");
-    let clock = app.clock.clone();
-    serve_schedule(clock.as_ref(), &ledger, &options, stop.clone(), async |tick| {
-        app.deadline = arguments.pass.deadline.map(|deadline| Instant::now() + deadline);
-        let mut pass = arguments.pass.options();
-        pass.due = Some(tick.due);
-        match run_pass(&app, &pass, &LoggedProgress, stop.clone()).await {
-            Ok(report) => tracing::info!(success = report.success, due = report.due, "pass done"),
-            // The next pass may find the ledger or the keys in order again.
-            Err(error) => tracing::error!("the pass could not be run: {error}"),
-        }
-        true
-    })
+    serve_schedule(
+        app.clock.as_ref(),
+        &ledger,
+        &options,
+        stop.clone(),
+        async |tick| {
+            let options = PassOptions {
+                due: Some(tick.due),
+                ..arguments.pass.options()
+            };
+            // The next pass may find the ledger or the keys in order again, so this one's failure is told and no more.
+            if let Err(error) = pass(app.clone(), &arguments.pass, &options, stop.clone()).await {
+                tracing::error!("the pass could not be run: {error}");
+            }
+            true
+        },
+    )
     .await?;
     Ok(Exit::Clean)
+}
+
+/// One pass with what surrounds it: the dead man's switch and the metrics, neither of which changes its result.
+async fn pass(
+    app: App,
+    arguments: &PassArguments,
+    options: &PassOptions,
+    stop: watch::Receiver<bool>,
+) -> Result<PassReport, AppError> {
+    let app = App {
+        deadline: arguments.deadline.map(|deadline| Instant::now() + deadline),
+        ..app
+    };
+    ping(&app, Ping::Started).await;
+    let mut report = match run_pass(&app, options, &LoggedProgress, stop).await {
+        Ok(report) => report,
+        Err(error) => {
+            ping(&app, Ping::Failed).await;
+            return Err(error);
+        }
+    };
+    let outcome = match report.exit() {
+        Exit::Clean => Ping::Succeeded,
+        Exit::Findings | Exit::Failed => Ping::Failed,
+    };
+    report.notes.extend(ping(&app, outcome).await);
+    if let Some(file) = &arguments.textfile
+        && let Err(error) = write_metrics(&app, file, options.horizon_days).await
+    {
+        tracing::warn!("the metrics were not written: {error}");
+        report
+            .notes
+            .push(format!("the metrics were not written: {error}"));
+    }
+    Ok(report)
+}
+
+async fn write_metrics(app: &App, file: &Path, horizon_days: u32) -> Result<(), AppError> {
+    let ledger = app.ledger().await?;
+    let text = monitoring::collect(&ledger, app.clock.now(), &MetricsOptions { horizon_days }).await?;
+    monitoring::write_textfile(&text, file)
 }

@@ -16,6 +16,7 @@ use crate::error::AppError;
 use crate::settings::{MasterKeyError, MasterKeySource, Setting, Settings};
 
 /// Everything a command works with.
+#[derive(Clone)]
 pub struct App {
     /// The settings, each with its origin.
     pub settings: Settings,

@@ -5,7 +5,7 @@ use std::fmt;
 use chrono::NaiveDate;
 use serde::Serialize;
 use serde_json::{Map, Value};
-use usage_core::{Account, Decimal, Endpoint};
+use usage_core::{Account, Decimal};
 
 use super::budget::BudgetStatus;
 use crate::text::{count, hide_secrets};
@@ -79,15 +79,16 @@ impl Finding {
         Self::new(IncidentKind::RunFailed, subject, account, &message)
     }
 
-    /// The ledger and the provider's export of an endpoint differ in so many groups.
-    pub fn parity(account: &Account, endpoint: Endpoint, different_groups: u64) -> Self {
-        let subject = format!("{account} {endpoint}");
+    /// The ledger and the provider's export of an endpoint, or of `usage` where several were compared at once, differ in so
+    /// many groups.
+    pub fn parity(account: &Account, surface: &str, different_groups: u64) -> Self {
+        let subject = format!("{account} {surface}");
         let message = format!(
             "{} of {subject} in the ledger and in the provider's export differ; see `usage parity`",
             count(different_groups, "group")
         );
         Self::new(IncidentKind::Parity, subject, Some(account), &message)
-            .with("endpoint", endpoint.as_str())
+            .with("endpoint", surface)
             .with("differentGroups", different_groups)
     }
 

@@ -153,8 +153,8 @@ mod tests {
         let mut pass = Pass::begun_at(DateTime::UNIX_EPOCH);
         look(&mut pass, &first);
         [
-            ("a", Finding::parity(&first, Endpoint::Completions, 1)),
-            ("b", Finding::parity(&second, Endpoint::Completions, 1)),
+            ("a", Finding::parity(&first, "completions", 1)),
+            ("b", Finding::parity(&second, "completions", 1)),
             ("key", Finding::invalid_key(&first, 1, None)),
             ("pass", Finding::run_failed(None, "no")),
         ]
@@ -187,8 +187,8 @@ mod tests {
         let found = |pass: &mut Pass, account: &Account| {
             pass.looked_at_all(Parity);
             pass.looked_at_all(InvalidKey);
-            pass.found(Finding::parity(account, Endpoint::Completions, 2));
-            pass.found(Finding::parity(account, Endpoint::Completions, 3));
+            pass.found(Finding::parity(account, "completions", 2));
+            pass.found(Finding::parity(account, "completions", 3));
             assert_eq!(pass.findings().len(), 1, "what is found twice is one finding");
         };
         assert_eq!(ended_by(found), ["b", "key"]);

@@ -197,8 +197,8 @@ impl Work<'_> {
         let record = PassRecord {
             telemetry: &run.telemetry,
             pass,
-            parity: evidence.parity.as_ref(),
-            reconciliation: evidence.reconciliation.as_ref(),
+            proofs: evidence.proofs.clone(),
+            evidence,
         };
         let status = match run.outcome {
             Outcome::Clean => RunStatus::Succeeded,

@@ -4,7 +4,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use chrono::NaiveDate;
-use usage_core::{Endpoint, Issue, IssueCode, Severity, format_instant};
+use serde::Serialize;
+use usage_core::{Decimal, Endpoint, Issue, IssueCode, Severity, format_instant};
 use usage_ingest::RunReport;
 use usage_parity::Verdict;
 use usage_store::{AccountScope, CoverageQuery};
@@ -15,16 +16,32 @@ use crate::commands::parity::{self, ParityOptions, ParityReport};
 use crate::commands::reconcile::{self, ReconcileOptions, ReconcileReport};
 use crate::error::AppError;
 use crate::files::file_label;
+use crate::monitoring::{ParityProof, Proofs};
 use crate::wiring::Exit;
 
 /// The label of reports that a pass files.
 const LABEL: &str = "cron";
 
 /// What was proved, and what not.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub(super) struct Evidence {
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) parity: Option<ParityResult>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) reconciliation: Option<ReconciliationResult>,
+    #[serde(skip)]
+    pub(super) proofs: Proofs,
+    /// What whoever is alerted must know of the variance.
+    #[serde(skip)]
+    pub(super) variance: Option<CostVarianceFound>,
+}
+
+/// The days that were reconciled, and what came of it.
+#[derive(Clone, Debug)]
+pub(super) struct CostVarianceFound {
+    pub(super) days: (NaiveDate, NaiveDate),
+    pub(super) percent: Decimal,
 }
 
 /// Holds the ledger against the exports and the bill, and adds what that finds to the run: differences from the exports are
@@ -33,13 +50,13 @@ pub(super) async fn gather(work: &Work<'_>, run: &mut RunReport) -> Evidence {
     if *work.stop.borrow() {
         return Evidence::default();
     }
-    Evidence {
-        parity: parity(work, run).await,
-        reconciliation: reconciliation(work, run).await,
-    }
+    let mut evidence = Evidence::default();
+    evidence.parity = parity(work, run, &mut evidence.proofs).await;
+    evidence.reconciliation = reconciliation(work, run, &mut evidence).await;
+    evidence
 }
 
-async fn parity(work: &Work<'_>, run: &mut RunReport) -> Option<ParityResult> {
+async fn parity(work: &Work<'_>, run: &mut RunReport, proofs: &mut Proofs) -> Option<ParityResult> {
     let folder = work.exports()?;
     match has_exports(&folder) {
         Ok(true) => {}
@@ -68,6 +85,7 @@ async fn parity(work: &Work<'_>, run: &mut RunReport) -> Option<ParityResult> {
         }
     };
     let (mut result, coarse) = parity_result(&report);
+    prove(work, &report, proofs);
     if !result.clean {
         result.report = match report.filed(&work.options.audit_dir) {
             Ok(filed) => filed.file().map(|path| path.display().to_string()),
@@ -91,6 +109,36 @@ async fn parity(work: &Work<'_>, run: &mut RunReport) -> Option<ParityResult> {
         );
     }
     Some(result)
+}
+
+/// Exports of several endpoints are compared at once, and their groups counted together.
+fn prove(work: &Work<'_>, report: &ParityReport, proofs: &mut Proofs) {
+    let comparison = report.comparison();
+    let of_account = proofs.parity.entry(work.account.account.to_string()).or_default();
+    let counts = comparison.counts;
+    if !comparison.surfaces.is_empty() {
+        let surface = match comparison.surfaces.as_slice() {
+            [only] => only.endpoint.as_str(),
+            _ => "usage",
+        };
+        let proof = ParityProof {
+            compared: counts.windows_compared > 0,
+            differences: counts.missing_in_db + counts.missing_in_csv + counts.mismatched,
+            missing: counts.missing_in_db,
+            mismatched: counts.mismatched,
+        };
+        of_account.insert(surface.to_owned(), proof);
+    }
+    if let Some(costs) = &comparison.costs {
+        let counts = costs.counts;
+        let proof = ParityProof {
+            compared: counts.windows_compared > 0,
+            differences: counts.missing_in_db + counts.missing_in_csv + counts.mismatched,
+            missing: counts.missing_in_db,
+            mismatched: counts.mismatched,
+        };
+        of_account.insert(Endpoint::Costs.to_string(), proof);
+    }
 }
 
 fn parity_result(report: &ParityReport) -> (ParityResult, bool) {
@@ -118,7 +166,11 @@ fn parity_result(report: &ParityReport) -> (ParityResult, bool) {
     (result, verdict == Verdict::MatchedCoarse)
 }
 
-async fn reconciliation(work: &Work<'_>, run: &mut RunReport) -> Option<ReconciliationResult> {
+async fn reconciliation(
+    work: &Work<'_>,
+    run: &mut RunReport,
+    evidence: &mut Evidence,
+) -> Option<ReconciliationResult> {
     let (first_day, last_day) = match covered_by_costs(work).await {
         Ok(days) => days?,
         Err(error) => {
@@ -149,6 +201,14 @@ async fn reconciliation(work: &Work<'_>, run: &mut RunReport) -> Option<Reconcil
         }
     };
     let result = reconciliation_result(work, &report);
+    let variance = &report.found().variance;
+    evidence
+        .proofs
+        .add_reconciliation(&work.account.account, variance);
+    evidence.variance = variance.percent.clone().map(|percent| CostVarianceFound {
+        days: (first_day, last_day),
+        percent,
+    });
     if result.passes_limit {
         let percent = result.variance_percent.as_deref().unwrap_or("unknown");
         let place = result.report.as_deref().unwrap_or("the report");

@@ -4,6 +4,7 @@
 //! the accounts' leases, and none reads what another has read since the pass was due.
 
 mod account;
+mod alerts;
 mod evidence;
 mod logged;
 mod pass;

@@ -12,8 +12,10 @@ use usage_ingest::{HeldBy, HeldLease, LEASE_DURATION, ProcessIdentity, Progress,
 use usage_store::{Ledger, StoredAccount};
 
 use super::account::{self, Work};
+use super::alerts;
 use super::report::{AccountReport, PassReport};
 use super::{PassMark, RUN_KIND};
+use crate::alerting;
 use crate::commands::names;
 use crate::error::AppError;
 use crate::wiring::App;
@@ -92,7 +94,11 @@ pub async fn run_pass(
     } else {
         pass.every(&accounts).await
     };
-    let report = PassReport::new(reports, due, began_at, app.clock.now(), options.plan_only);
+    let mut report = PassReport::new(reports, due, began_at, app.clock.now(), options.plan_only);
+    if !options.plan_only {
+        let looked = alerting::Pass::begun_at(began_at);
+        alerts::raise(app, &ledger, options, looked, &mut report).await;
+    }
     report.log();
     Ok(report)
 }

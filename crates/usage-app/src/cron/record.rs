@@ -3,6 +3,9 @@
 use serde::{Deserialize, Serialize};
 use usage_ingest::Telemetry;
 
+use super::evidence::Evidence;
+use crate::monitoring::Proofs;
+
 /// The telemetry of a run of a pass: that of every run, and what the pass did beside reading.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -10,10 +13,10 @@ pub(super) struct PassRecord<'a> {
     #[serde(flatten)]
     pub(super) telemetry: &'a Telemetry,
     pub(super) pass: PassMark,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) parity: Option<&'a ParityResult>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) reconciliation: Option<&'a ReconciliationResult>,
+    /// What monitoring reads.
+    #[serde(flatten)]
+    pub(super) proofs: Proofs,
+    pub(super) evidence: &'a Evidence,
 }
 
 /// To which pass a run belongs.
@@ -97,8 +100,8 @@ mod tests {
         let record = PassRecord {
             telemetry: &Telemetry::default(),
             pass: pass.clone(),
-            parity: None,
-            reconciliation: None,
+            proofs: Proofs::default(),
+            evidence: &Evidence::default(),
         };
         let text = serde_json::to_string(&record).unwrap();
         assert!(text.contains("\"windowsProcessed\":0"), "{text}");

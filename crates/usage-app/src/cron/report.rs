@@ -5,12 +5,13 @@ use std::fmt;
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
-use usage_core::{Issue, IssueCode, Severity, format_instant};
+use usage_core::{Account, Issue, IssueCode, Severity, format_instant};
 use usage_ingest::{HeldBy, Outcome, Plan, RunReport, Telemetry};
 use usage_store::StoredAccount;
 
-use super::evidence::Evidence;
+use super::evidence::{CostVarianceFound, Evidence};
 use super::record::{ParityResult, ReconciliationResult};
+use crate::alerting::{AlertSummary, BudgetStatus};
 use crate::error::AppError;
 use crate::text::{count, hide_secrets, thousands};
 use crate::wiring::Exit;
@@ -44,6 +45,15 @@ pub struct PassReport {
     pub telemetry: PassTelemetry,
     /// Account by account.
     pub accounts: Vec<AccountReport>,
+    /// Incidents that began, go on or ended, and who was told.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub alerts: Option<AlertSummary>,
+    /// Budgets and how far they are spent.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub budgets: Vec<BudgetStatus>,
+    /// What went wrong beside the accounts, none of which changes what was read.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
     #[serde(skip)]
     plan_only: bool,
 }
@@ -104,6 +114,16 @@ pub struct AccountReport {
     /// Why nothing could be done.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
+    #[serde(skip)]
+    pub(super) owner: Account,
+    /// The key that reads the account first, and its name for people.
+    #[serde(skip)]
+    pub(super) key: Option<(i64, Option<String>)>,
+    #[serde(skip)]
+    pub(super) variance: Option<CostVarianceFound>,
+    /// Groups that differ from the exports, by endpoint.
+    #[serde(skip)]
+    pub(super) differences: Vec<(String, u64)>,
 }
 
 /// What became of an account.
@@ -175,6 +195,9 @@ impl PassReport {
                 counters,
             },
             accounts,
+            alerts: None,
+            budgets: Vec::new(),
+            notes: Vec::new(),
             plan_only,
         }
     }
@@ -238,6 +261,10 @@ impl AccountReport {
             reconciliation: None,
             held_by: None,
             error: None,
+            owner: account.account.clone(),
+            key: None,
+            variance: None,
+            differences: Vec::new(),
         }
     }
 
@@ -245,6 +272,10 @@ impl AccountReport {
         Self {
             planned_requests: plan.requests(),
             planned_windows: plan.windows(),
+            key: plan
+                .readers
+                .first()
+                .map(|reader| (reader.key.id, reader.key.label.clone())),
             ..Self::new(account, AccountOutcome::Planned)
         }
     }
@@ -256,6 +287,10 @@ impl AccountReport {
         directory: DirectoryReport,
         evidence: Evidence,
     ) -> Self {
+        let proofs = evidence.proofs.parity.values().flatten();
+        let differences = proofs
+            .map(|(surface, proof)| (surface.clone(), proof.differences))
+            .collect();
         Self {
             outcome: run.outcome.into(),
             run_id: Some(run.run_id),
@@ -264,6 +299,8 @@ impl AccountReport {
             directory: Some(directory),
             parity: evidence.parity,
             reconciliation: evidence.reconciliation,
+            variance: evidence.variance,
+            differences,
             ..Self::planned(account, plan)
         }
     }
@@ -330,6 +367,12 @@ impl fmt::Display for PassReport {
         }
         for account in &self.accounts {
             account.write(f)?;
+        }
+        if let Some(alerts) = &self.alerts {
+            write!(f, "{alerts}")?;
+        }
+        for note in &self.notes {
+            writeln!(f, "{note}")?;
         }
         Ok(())
     }

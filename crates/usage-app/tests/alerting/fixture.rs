@@ -8,7 +8,7 @@ use tempfile::TempDir;
 use usage_app::App;
 use usage_app::alerting::{self, AlertSummary, Finding, IncidentKind, Pass};
 use usage_app::settings::{Environment, Flags, Settings, Sources};
-use usage_core::{Account, Endpoint, ManualClock, Provider, parse_instant};
+use usage_core::{Account, ManualClock, Provider, parse_instant};
 use usage_store::Ledger;
 use usage_testkit::{PostgresCluster, PostgresDatabase};
 use wiremock::matchers::method;
@@ -111,7 +111,7 @@ pub(crate) fn account() -> Account {
 
 /// The finding that most stories are about.
 pub(crate) fn parity() -> Finding {
-    Finding::parity(&account(), Endpoint::Completions, 3)
+    Finding::parity(&account(), "completions", 3)
 }
 
 /// A webhook that answers so.

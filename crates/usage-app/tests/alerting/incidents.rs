@@ -19,7 +19,7 @@ pub(crate) async fn people_are_told_when_it_opens_and_when_it_ends_and_not_betwe
 
     for (now, groups) in [("2025-09-24T13:00:00Z", 4), ("2025-09-24T14:00:00Z", 5)] {
         place.clock.set(at(now));
-        let grown = Finding::parity(&account(), usage_core::Endpoint::Completions, groups);
+        let grown = Finding::parity(&account(), "completions", groups);
         let again = place.pass([grown]).await;
         assert_eq!(
             (again.opened.len(), again.still_open.len(), again.sent),

@@ -1,0 +1,36 @@
+//! What cannot be asked for.
+
+use crate::place::{Place, provider};
+use crate::shared::DatabaseKind;
+
+#[test]
+fn what_is_wrong_takes_one_line_and_nothing_is_done() {
+    let provider = provider();
+    let place = Place::new(DatabaseKind::Sqlite, &provider, &["org-cron"]);
+    for (arguments, words) in [
+        (
+            &["serve", "--schedule", "every day"] as &[&str],
+            "`every day` is no schedule: ",
+        ),
+        (&["serve", "--zone", "Berlin"], "`Berlin` is no time zone; "),
+        (&["run", "--horizon", "0"], "--horizon: 0 is not in 1..=3650"),
+        (&["run", "--deadline", "soon"], "`soon` is not a duration; "),
+        (
+            &["run", "--account", "org-unknown"],
+            "the ledger has no account openai/org-unknown with a usable key; ",
+        ),
+    ] {
+        let refused = place.run(arguments).ends_with(2);
+        let errors: Vec<&str> = refused
+            .stderr
+            .lines()
+            .filter(|line| line.starts_with("error: "))
+            .collect();
+        assert!(
+            errors.len() == 1 && errors[0].contains(words),
+            "{arguments:?}: {refused:#?}"
+        );
+        assert_eq!(refused.stdout, "");
+    }
+    assert_eq!(provider.simulator.requests().len(), 0);
+}
