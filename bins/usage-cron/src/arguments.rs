@@ -48,8 +48,13 @@ pub(crate) struct Arguments {
 #[derive(Args)]
 #[command(next_help_heading = "Global options")]
 pub(crate) struct GlobalArguments {
-    /// The ledger: sqlite:PATH or postgres://USER@HOST/NAME [default: sqlite:usage.db]
-    #[arg(long, global = true, value_name = "URL")]
+    /// The ledger.
+    #[arg(
+        long,
+        global = true,
+        value_name = "URL",
+        help = "The ledger: sqlite:PATH or postgres://USER@HOST/NAME [default: sqlite:usage.db]"
+    )]
     pub(crate) database: Option<DatabaseUrl>,
     /// The settings file [default: usage.toml, if there is one]
     #[arg(long, global = true, value_name = "FILE")]
@@ -165,7 +170,7 @@ pub(crate) struct PassArguments {
     /// The folder for evidence
     #[arg(long, value_name = "DIR", default_value = "audit")]
     audit_dir: PathBuf,
-    /// Write the ledger's metrics to this file after each pass, for node_exporter's textfile collector
+    /// Write the ledger's metrics to this file after each pass, for the textfile collector of Prometheus
     #[arg(long, value_name = "FILE")]
     pub(crate) textfile: Option<PathBuf>,
 }

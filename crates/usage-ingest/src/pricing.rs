@@ -62,15 +62,14 @@ struct FoundPrice {
 }
 
 impl FoundPrice {
-    fn unpriced(&self, reason: Unpriced) -> Arc<PricingNote> {
-        let (first, note) = self.unpriced.get_or_init(|| {
-            let note = unpriced_note(&reason);
-            (reason.clone(), note)
-        });
-        if *first == reason {
+    fn unpriced(&self, reason: &Unpriced) -> Arc<PricingNote> {
+        let (first, note) = self
+            .unpriced
+            .get_or_init(|| (reason.clone(), unpriced_note(reason)));
+        if first == reason {
             note.clone()
         } else {
-            unpriced_note(&reason)
+            unpriced_note(reason)
         }
     }
 }
@@ -170,7 +169,7 @@ impl RowPricer for CataloguePricer {
         let found = self.find(row);
         let cost = found.price.rounded_cost(row.endpoint, row.metrics);
         row_price(&found.record, cost, found.note.as_ref(), |reason| {
-            found.unpriced(reason)
+            found.unpriced(&reason)
         })
     }
 

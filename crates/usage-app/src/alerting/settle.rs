@@ -142,7 +142,7 @@ pub async fn settle(ledger: &Ledger, pass: &Pass) -> Result<Settled, StoreError>
 
 #[cfg(test)]
 mod tests {
-    use usage_core::{Endpoint, Provider};
+    use usage_core::Provider;
 
     use super::*;
 

@@ -257,7 +257,7 @@ async fn covered_by_costs(work: &Work<'_>) -> Result<Option<(NaiveDate, NaiveDat
         .iter()
         .map(|coverage| coverage.window)
         .filter(|window| window.end() <= now);
-    let days: Vec<NaiveDate> = days.map(|window| window.utc_day()).collect();
+    let days: Vec<NaiveDate> = days.map(usage_core::Window::utc_day).collect();
     tracing::debug!(days = days.len(), now = format_instant(now), "days of costs");
     Ok(days.iter().min().copied().zip(days.iter().max().copied()))
 }

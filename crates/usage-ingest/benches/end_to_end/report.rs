@@ -22,6 +22,9 @@ pub(crate) struct Pair {
     pub(crate) sqlite: Sample,
 }
 
+/// Which of the two loads of a pair.
+type OfPair = fn(&Pair) -> &Sample;
+
 /// What was measured next to each other.
 pub(crate) struct Round {
     pub(crate) ours: Pair,
@@ -106,7 +109,7 @@ impl Table {
                 met(median >= RIVAL_TARGET)
             )?;
         }
-        let databases: [(&str, fn(&Pair) -> &Sample); 2] = [
+        let databases: [(&str, OfPair); 2] = [
             ("PostgreSQL", |pair| &pair.postgres),
             ("SQLite", |pair| &pair.sqlite),
         ];

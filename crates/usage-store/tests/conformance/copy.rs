@@ -309,6 +309,7 @@ pub(crate) async fn no_number_is_given_out_again(fixture: &Fixture) {
         range_end: fixture.ledger.now(),
         holder: String::new(),
         plan: "{}".to_owned(),
+        notes: "{}".to_owned(),
     };
     let mut last = 0;
     for _ in 0..5 {

@@ -15,6 +15,7 @@ async fn run(fixture: &Fixture, kind: &'static str, seconds: i64, status: Option
         range_end: began,
         holder: "the story".to_owned(),
         plan: "{}".to_owned(),
+        notes: "{}".to_owned(),
     };
     let id = fixture.ledger.start_run(run).await.unwrap();
     fixture.clock.set(began + chrono::TimeDelta::seconds(seconds));
