@@ -398,7 +398,7 @@ fn alerts_fire_when_they_should_and_lead_to_what_to_do() {
         for part in ["severity: ", "summary: ", "description: "] {
             assert!(alert.contains(part), "{name} has no {part}");
         }
-        let (_, anchor) = alert.split_once("docs/RUNBOOK.md#").unwrap();
+        let (_, anchor) = alert.split_once("docs/MONITORING.md#").unwrap();
         let anchor = anchor.lines().next().unwrap().trim_end_matches('.');
         assert!(
             anchors.contains(anchor),
