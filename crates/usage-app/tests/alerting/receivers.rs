@@ -1,6 +1,6 @@
 //! Receivers of every bad kind: what they do is a warning, and never more.
 
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -99,6 +99,9 @@ async fn a_redirect_is_not_followed() {
 #[tokio::test]
 async fn an_answer_without_end_is_not_read() {
     let (endless, _) = listener(|stream| {
+        // An answer to nothing would be refused.
+        let mut request = [0; 4096];
+        let _ = stream.read(&mut request).unwrap();
         let head = b"HTTP/1.1 200 OK\r\ncontent-length: 99999999999\r\n\r\n";
         stream.write_all(head).unwrap();
         // Until the other side has had enough: a connection that is closed with a request unread may lose its answer.
@@ -106,7 +109,7 @@ async fn an_answer_without_end_is_not_read() {
     });
     let place = Place::new(Database::sqlite(), &[&endless]).await;
     let summary = place.pass([parity()]).await;
-    assert_eq!((summary.sent, summary.unsent, summary.warnings.len()), (1, 0, 0));
+    assert_eq!((summary.sent, summary.unsent, summary.warnings), (1, 0, vec![]));
 }
 
 #[tokio::test]

@@ -61,6 +61,7 @@ pub(crate) async fn an_outage_of_twenty_days_heals_in_one_pass(world: World) {
     );
     let held = world.stored().await;
     assert_eq!(held, world.groups("2025-09-05", "2025-10-29"));
+    world.set("2025-10-30T00:01:00Z");
     let again = world.pass_with(&options).await.unwrap();
     assert_eq!(
         again.accounts[0].planned_windows,
