@@ -45,7 +45,7 @@ pub(crate) fn a_pass_is_told_in_json_and_kept_as_a_run(kind: DatabaseKind) {
         .lines()
         .map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}")))
         .collect();
-    let told = |message: &str| lines.iter().any(|line| line["fields"]["message"] == message);
+    let told = |message: &str| lines.iter().any(|line| line["message"] == message);
     for message in ["pass begins", "planned", "read", "account", "pass ended"] {
         assert!(told(message), "{message}: {}", finished.stderr);
     }

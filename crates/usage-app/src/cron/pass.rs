@@ -73,7 +73,11 @@ pub async fn run_pass(
         Some(due) => due,
         None => joined(&ledger).await?.unwrap_or(began_at),
     };
-    tracing::info!(accounts = accounts.len(), due = %due, "pass begins");
+    tracing::info!(
+        accounts = accounts.len(),
+        due = usage_core::format_instant(due),
+        "pass begins"
+    );
     let pass = Pass {
         app,
         options,

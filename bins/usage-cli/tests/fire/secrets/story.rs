@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -40,6 +41,10 @@ const LINES: &[&[&str]] = &[
     &["backfill", "--plan", "--format", "json"],
     &["status"],
     &["status", "--format", "json"],
+    &["budgets"],
+    &["metrics"],
+    &["metrics", "--output", "usage.prom"],
+    &["alerts", "list"],
     &["prices", "show", "gpt-5"],
     &["reprice", "--start", FIRST_DAY, "--end", FIRST_DAY],
     &["export", "--format", "jsonl"],
@@ -181,8 +186,9 @@ impl Story {
         self.backs_up();
         self.imports();
         self.copies();
+        self.alerts();
         let new_master = self.own_file(NEW_MASTER);
-        let more: [&[&str]; 7] = [
+        let more: [&[&str]; 8] = [
             // Nothing listens there.
             &[
                 "import",
@@ -196,6 +202,7 @@ impl Story {
             &["keys", "rotate", "1"],
             &["backup", "backup.db"],
             &["copy", "--to", "sqlite:copied.db"],
+            &["alerts", "test"],
             // The key that is used stays.
             &["keys", "remove", "2"],
         ];
@@ -303,6 +310,25 @@ impl Story {
 
     fn own_file(&self, name: &str) -> String {
         self.own.path().join(name).to_str().unwrap().to_owned()
+    }
+
+    /// A webhook is known by its path, which is as good as a password.
+    fn alerts(&mut self) {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}/hook/{PASSWORD}", listener.local_addr().unwrap());
+        let answering = std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let mut request = [0; 4096];
+            assert!(stream.read(&mut request).unwrap() > 0);
+            stream
+                .write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\nconnection: close\r\n\r\n")
+                .unwrap();
+        });
+        self.run(&["alerts", "test"], |command| {
+            command.env("USAGE_WEBHOOK_URL", url);
+        })
+        .succeeds();
+        answering.join().unwrap();
     }
 
     fn succeeds(&mut self, line: &[&str]) {
