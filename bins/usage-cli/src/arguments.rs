@@ -20,10 +20,9 @@ use std::time::Duration;
 use chrono::{Days, NaiveDate};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
-use usage_app::logging::{LogFormat, LogLevel};
-use usage_app::settings::{DatabaseUrl, Flags};
+use usage_app::logging::LogLevel;
 use usage_core::{Account, Dimension, Endpoint, InvalidRange, Width, WindowRange};
-use usage_shell::{Refusal, parse_account, parse_duration, parse_label};
+use usage_shell::{OutputFormat, Refusal, SettingsArguments, parse_account, parse_duration, parse_label};
 
 pub(crate) use alerts::{AlertsCommand, BudgetsArguments};
 pub(crate) use cleanup::{BlankMetadataArguments, CleanupCommand};
@@ -74,17 +73,8 @@ pub(crate) struct Arguments {
 #[derive(Args)]
 #[command(next_help_heading = "Global options")]
 pub(crate) struct GlobalArguments {
-    /// The ledger.
-    #[arg(
-        long,
-        global = true,
-        value_name = "URL",
-        help = "The ledger: sqlite:PATH or postgres://USER@HOST/NAME [default: sqlite:usage.db]"
-    )]
-    pub(crate) database: Option<DatabaseUrl>,
-    /// The settings file [default: usage.toml, if there is one]
-    #[arg(long, global = true, value_name = "FILE")]
-    pub(crate) config: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) settings: SettingsArguments,
     /// How much to log: off, error, warn, info, debug or trace [default: warn]
     #[arg(long, global = true, value_name = "LEVEL")]
     pub(crate) log_level: Option<LogLevel>,
@@ -98,24 +88,6 @@ pub(crate) struct GlobalArguments {
         help = "How log lines look: text or json"
     )]
     pub(crate) log_format: OutputFormat,
-}
-
-impl GlobalArguments {
-    /// The flags that are settings.
-    pub(crate) fn flags(&self) -> Flags {
-        Flags {
-            database: self.database.clone(),
-            config: self.config.clone(),
-        }
-    }
-
-    /// How log lines look.
-    pub(crate) fn log_format(&self) -> LogFormat {
-        match self.log_format {
-            OutputFormat::Text => LogFormat::Text,
-            OutputFormat::Json => LogFormat::Json,
-        }
-    }
 }
 
 /// What can be asked for.
@@ -407,15 +379,6 @@ impl Selection {
     pub(crate) fn accounts(&self) -> Vec<Account> {
         each_once(self.accounts.clone())
     }
-}
-
-/// How a result is written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum OutputFormat {
-    /// For people
-    Text,
-    /// For programs
-    Json,
 }
 
 /// How usage events and costs are written.

@@ -27,11 +27,11 @@ use usage_core::ProjectFilter;
 use crate::arguments::{
     AddKeyArguments, AlertsCommand, Arguments, BackfillArguments, BlankMetadataArguments, CleanupCommand,
     CognitrackArguments, Command, CopyArguments, ExportArguments, ExportFormat, ImportCommand, KeysCommand,
-    MetricsArguments, NamesCommand, OutputFormat, ParityArguments, PricesCommand, ReconcileArguments,
-    ReportFormat, RepriceArguments,
+    MetricsArguments, NamesCommand, ParityArguments, PricesCommand, ReconcileArguments, ReportFormat,
+    RepriceArguments,
 };
-use usage_shell::output::{print, print_json, print_with, refuse, warn};
-use usage_shell::{stop_on_signal, survive_file_size_limits};
+use usage_shell::output::{print, print_with, show, warn};
+use usage_shell::{OutputFormat, stop_on_signal};
 
 use crate::copy_progress::copy_progress;
 use crate::progress::TerminalProgress;
@@ -41,23 +41,15 @@ const SECRET_LIMIT: u64 = 64 * 1024;
 
 /// Runs the command and turns what became of it into an exit code.
 pub(crate) fn run(arguments: Arguments) -> ExitCode {
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
-        Ok(runtime) => runtime,
-        Err(error) => return refuse(&format!("the runtime could not be started: {error}")),
-    };
-    match runtime.block_on(dispatch(arguments)) {
-        Ok(exit) => ExitCode::from(exit.code()),
-        Err(error) => refuse(&error.to_string()),
-    }
+    usage_shell::run(dispatch(arguments))
 }
 
 async fn dispatch(arguments: Arguments) -> Result<Exit, AppError> {
-    survive_file_size_limits();
     let Arguments { global, command } = arguments;
     let environment = Environment::capture();
-    let level = LogLevel::resolve(global.log_level, &environment)?;
-    logging::install(level, global.log_format(), &environment);
-    let sources = Sources::gather(global.flags(), environment, Path::new(""));
+    let level = LogLevel::resolve(global.log_level, &environment, LogLevel::Warn)?;
+    logging::install(level, global.log_format.into(), &environment);
+    let sources = Sources::gather(global.settings.flags(), environment, Path::new(""));
     let app = || Ok::<_, AppError>(App::new(Settings::resolve(&sources)?));
     match command {
         Command::Completions { shell } => {
@@ -376,12 +368,5 @@ async fn run_export(app: &App, arguments: ExportArguments) -> Result<Exit, AppEr
             }
             Ok(Exit::Clean)
         }
-    }
-}
-
-fn show<T: std::fmt::Display + serde::Serialize>(format: OutputFormat, report: &T) -> Result<(), AppError> {
-    match format {
-        OutputFormat::Text => print(report),
-        OutputFormat::Json => print_json(report),
     }
 }

@@ -6,12 +6,13 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use usage_app::cron::PassOptions;
-use usage_app::logging::{LogFormat, LogLevel};
-use usage_app::settings::{DatabaseUrl, Flags};
+use usage_app::logging::LogLevel;
 use usage_core::{Account, Decimal, Endpoint, parse_instant};
-use usage_shell::{Refusal, parse_account, parse_duration, parse_label, parse_percent};
+use usage_shell::{
+    OutputFormat, Refusal, SettingsArguments, parse_account, parse_duration, parse_label, parse_percent,
+};
 
 /// Parses the arguments of a process, its own name first.
 pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Arguments, Refusal> {
@@ -48,17 +49,8 @@ pub(crate) struct Arguments {
 #[derive(Args)]
 #[command(next_help_heading = "Global options")]
 pub(crate) struct GlobalArguments {
-    /// The ledger.
-    #[arg(
-        long,
-        global = true,
-        value_name = "URL",
-        help = "The ledger: sqlite:PATH or postgres://USER@HOST/NAME [default: sqlite:usage.db]"
-    )]
-    pub(crate) database: Option<DatabaseUrl>,
-    /// The settings file [default: usage.toml, if there is one]
-    #[arg(long, global = true, value_name = "FILE")]
-    pub(crate) config: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) settings: SettingsArguments,
     /// How much to log: off, error, warn, info, debug or trace [default: info]
     #[arg(long, global = true, value_name = "LEVEL")]
     pub(crate) log_level: Option<LogLevel>,
@@ -70,31 +62,13 @@ pub(crate) struct GlobalArguments {
         default_value = "json",
         hide_possible_values = true
     )]
-    log_format: OutputFormat,
+    pub(crate) log_format: OutputFormat,
     /// Run on a clock so many times as fast, to rehearse; the provider must be one that does the same
     #[arg(long, global = true, value_name = "NUMBER", default_value_t = NonZeroU32::MIN)]
     pub(crate) clock_scale: NonZeroU32,
     /// When the faster clock shows the real time [default: when the process starts]
     #[arg(long, global = true, value_name = "TIME", value_parser = parse_instant)]
     pub(crate) clock_origin: Option<DateTime<Utc>>,
-}
-
-impl GlobalArguments {
-    /// The flags that are settings.
-    pub(crate) fn flags(&self) -> Flags {
-        Flags {
-            database: self.database.clone(),
-            config: self.config.clone(),
-        }
-    }
-
-    /// How log lines look.
-    pub(crate) const fn log_format(&self) -> LogFormat {
-        match self.log_format {
-            OutputFormat::Text => LogFormat::Text,
-            OutputFormat::Json => LogFormat::Json,
-        }
-    }
 }
 
 /// What can be asked for.
@@ -173,15 +147,6 @@ pub(crate) struct PassArguments {
     /// Write the ledger's metrics to this file after each pass, for the textfile collector of Prometheus
     #[arg(long, value_name = "FILE")]
     pub(crate) textfile: Option<PathBuf>,
-}
-
-/// How a result is written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum OutputFormat {
-    /// For people
-    Text,
-    /// For programs
-    Json,
 }
 
 impl RunArguments {

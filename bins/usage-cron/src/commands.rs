@@ -15,33 +15,22 @@ use usage_app::monitoring::{self, MetricsOptions};
 use usage_app::settings::{Environment, Settings, Sources};
 use usage_app::{App, AppError, Exit};
 use usage_core::{Clock, ScaledClock, SystemClock};
-use usage_shell::output::{print, print_json, refuse};
-use usage_shell::{stop_on_signal, survive_file_size_limits};
+use usage_shell::output::show;
+use usage_shell::stop_on_signal;
 
-use crate::arguments::{
-    Arguments, Command, GlobalArguments, OutputFormat, PassArguments, RunArguments, ServeArguments,
-};
+use crate::arguments::{Arguments, Command, GlobalArguments, PassArguments, RunArguments, ServeArguments};
 
 /// Runs the command and turns what became of it into an exit code.
 pub(crate) fn run(arguments: Arguments) -> ExitCode {
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
-        Ok(runtime) => runtime,
-        Err(error) => return refuse(&format!("the runtime could not be started: {error}")),
-    };
-    match runtime.block_on(dispatch(arguments)) {
-        Ok(exit) => ExitCode::from(exit.code()),
-        Err(error) => refuse(&error.to_string()),
-    }
+    usage_shell::run(dispatch(arguments))
 }
 
 async fn dispatch(arguments: Arguments) -> Result<Exit, AppError> {
-    survive_file_size_limits();
     let Arguments { global, command } = arguments;
     let environment = Environment::capture();
-    let level = global.log_level.unwrap_or(LogLevel::Info);
-    let level = LogLevel::resolve(Some(level), &environment)?;
-    logging::install(level, global.log_format(), &environment);
-    let sources = Sources::gather(global.flags(), environment, Path::new(""));
+    let level = LogLevel::resolve(global.log_level, &environment, LogLevel::Info)?;
+    logging::install(level, global.log_format.into(), &environment);
+    let sources = Sources::gather(global.settings.flags(), environment, Path::new(""));
     let app = App {
         clock: clock(&global),
         ..App::new(Settings::resolve(&sources)?)
@@ -69,10 +58,7 @@ async fn run_once(app: App, arguments: RunArguments) -> Result<Exit, AppError> {
     } else {
         pass(app, &arguments.pass, &options, stop).await?
     };
-    match arguments.format {
-        OutputFormat::Text => print(&report)?,
-        OutputFormat::Json => print_json(&report)?,
-    }
+    show(arguments.format, &report)?;
     Ok(report.exit())
 }
 

@@ -54,13 +54,17 @@ impl LogLevel {
         }
     }
 
-    /// The level of the flag, else that of `USAGE_LOG`, else warnings.
-    pub fn resolve(flag: Option<Self>, environment: &Environment) -> Result<Self, SettingsError> {
+    /// The level of the flag, else that of `USAGE_LOG`, else the program's own.
+    pub fn resolve(
+        flag: Option<Self>,
+        environment: &Environment,
+        default: Self,
+    ) -> Result<Self, SettingsError> {
         if let Some(level) = flag {
             return Ok(level);
         }
         let Some(text) = environment.text(Variable::USAGE_LOG)? else {
-            return Ok(Self::default());
+            return Ok(default);
         };
         text.parse().map_err(|problem| SettingsError::Invalid {
             origin: Origin::Environment(Variable::USAGE_LOG.name),
@@ -221,7 +225,7 @@ mod tests {
     #[test]
     fn flag_then_variable_then_warnings() {
         let environment = |value: &str| Environment::from_iter([("USAGE_LOG", value)]);
-        let resolve = |flag, value| LogLevel::resolve(flag, &environment(value));
+        let resolve = |flag, value| LogLevel::resolve(flag, &environment(value), LogLevel::Warn);
         assert_eq!(resolve(Some(LogLevel::Error), "debug"), Ok(LogLevel::Error));
         assert_eq!(resolve(None, "DEBUG"), Ok(LogLevel::Debug));
         assert_eq!(resolve(None, ""), Ok(LogLevel::Warn));

@@ -99,7 +99,8 @@ pub enum InvalidBaseUrl {
     Query,
 }
 
-fn is_loopback(url: &Url) -> bool {
+/// Whether the URL leads to this machine itself, where nothing is sent in the clear.
+pub fn is_loopback(url: &Url) -> bool {
     match url.host() {
         Some(Host::Domain(name)) => name == "localhost",
         Some(Host::Ipv4(address)) => address.is_loopback(),

@@ -10,7 +10,7 @@ mod source;
 mod text;
 mod transport;
 
-pub use base_url::{BaseUrl, InvalidBaseUrl};
+pub use base_url::{BaseUrl, InvalidBaseUrl, is_loopback};
 pub use openai::OpenAi;
 pub use options::{ArrayEncoding, InvalidOptions, Limits, OpenAiOptions, Pace, RetryPolicy};
 pub use source::{

@@ -1,10 +1,14 @@
 #![doc = include_str!("../README.md")]
 
+mod arguments;
 pub mod output;
+mod process;
 mod refusal;
 mod signals;
 mod values;
 
+pub use arguments::{OutputFormat, SettingsArguments};
+pub use process::run;
 pub use refusal::Refusal;
-pub use signals::{stop_on_signal, survive_file_size_limits};
+pub use signals::stop_on_signal;
 pub use values::{parse_account, parse_duration, parse_label, parse_percent};

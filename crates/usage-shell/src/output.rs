@@ -7,6 +7,8 @@ use std::process::ExitCode;
 use serde::Serialize;
 use usage_app::{AppError, hide_secrets};
 
+use crate::arguments::OutputFormat;
+
 /// Prints a report for people.
 pub fn print(report: &impl Display) -> Result<(), AppError> {
     write(&report.to_string())
@@ -19,6 +21,17 @@ pub fn print_json(report: &impl Serialize) -> Result<(), AppError> {
         source: error.into(),
     })?;
     write(&format!("{text}\n"))
+}
+
+/// Prints a report in the form asked for.
+pub fn show<T: std::fmt::Display + serde::Serialize>(
+    format: OutputFormat,
+    report: &T,
+) -> Result<(), AppError> {
+    match format {
+        OutputFormat::Text => print(report),
+        OutputFormat::Json => print_json(report),
+    }
 }
 
 /// Prints what is too long to be held in memory. A reader that has gone is no error.

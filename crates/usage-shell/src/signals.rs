@@ -72,7 +72,7 @@ impl Signals {
 /// A file that may not grow further fails its write, and that is told; unhandled, the signal would end the process
 /// without a word.
 #[cfg(unix)]
-pub fn survive_file_size_limits() {
+pub(crate) fn survive_file_size_limits() {
     use tokio::signal::unix::{SignalKind, signal};
     /// 25 on Linux, macOS and the BSDs.
     const SIGXFSZ: i32 = 25;
@@ -84,4 +84,4 @@ pub fn survive_file_size_limits() {
 
 #[cfg(not(unix))]
 /// Nothing to survive here.
-pub const fn survive_file_size_limits() {}
+pub(crate) const fn survive_file_size_limits() {}

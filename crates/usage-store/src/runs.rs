@@ -193,6 +193,18 @@ impl Ledger {
         .await
     }
 
+    /// Whether there was ever a run of the kind.
+    pub async fn has_run(&self, kind: &'static str) -> Result<bool, StoreError> {
+        self.run(move |connection| {
+            let of_kind = runs::table.filter(runs::kind.eq(kind)).select(runs::id).limit(1);
+            let found: Vec<i64> = of_kind
+                .load(connection)
+                .map_err(StoreError::query("reading the runs"))?;
+            Ok(!found.is_empty())
+        })
+        .await
+    }
+
     /// The runs of a kind that began at that time or later, oldest first.
     pub async fn runs_started_since(
         &self,

@@ -153,13 +153,16 @@ fn global_flags_go_before_or_after_the_command() {
         "usage status --database sqlite:a.db --log-level debug --log-format json",
     ] {
         let global = parsed(line).unwrap().global;
-        assert_eq!(global.flags().database.unwrap().to_string(), "sqlite:a.db");
+        assert_eq!(
+            global.settings.flags().database.unwrap().to_string(),
+            "sqlite:a.db"
+        );
         assert_eq!(global.log_level, Some(LogLevel::Debug));
-        assert_eq!(global.log_format(), LogFormat::Json);
+        assert_eq!(global.log_format, OutputFormat::Json);
     }
     let global = parsed("usage status").unwrap().global;
-    assert!(global.flags().database.is_none() && global.flags().config.is_none());
-    assert_eq!((global.log_level, global.log_format()), (None, LogFormat::Text));
+    assert!(global.settings.flags().database.is_none() && global.settings.flags().config.is_none());
+    assert_eq!((global.log_level, global.log_format), (None, OutputFormat::Text));
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! What cannot be asked for.
 
 use crate::place::{Place, provider};
-use crate::shared::DatabaseKind;
+use crate::shared::{DatabaseKind, finish_with};
 
 #[test]
 fn what_is_wrong_takes_one_line_and_nothing_is_done() {
@@ -33,4 +33,18 @@ fn what_is_wrong_takes_one_line_and_nothing_is_done() {
         assert_eq!(refused.stdout, "");
     }
     assert_eq!(provider.simulator.requests().len(), 0);
+}
+
+#[test]
+fn the_environment_says_how_much_is_logged_unless_a_flag_does() {
+    let provider = provider();
+    let place = Place::new(DatabaseKind::Sqlite, &provider, &["org-cron"]);
+    let lines = |flags: &[&str]| {
+        let arguments = [&["run", "--plan"], flags].concat();
+        let mut command = place.command(&arguments);
+        let finished = finish_with(command.env("USAGE_LOG", "error"), "").succeeds();
+        finished.stderr.lines().count()
+    };
+    assert_eq!(lines(&[]), 0);
+    assert!(lines(&["--log-level", "info"]) > 0);
 }

@@ -59,8 +59,11 @@ fn look_at(report: &AccountReport, options: &PassOptions, pass: &mut Pass) {
         pass.found(finding);
     }
     if let Some((key, label)) = &report.key {
-        let refused = |issue: &&usage_core::Issue| issue.code == IssueCode::Unauthorized;
-        if report.issues.iter().any(|issue| refused(&issue)) {
+        if report
+            .issues
+            .iter()
+            .any(|issue| issue.code == IssueCode::Unauthorized)
+        {
             pass.found(Finding::invalid_key(account, *key, label.as_deref()));
         } else if !failed {
             pass.looked_at(IncidentKind::InvalidKey, account);

@@ -115,29 +115,30 @@ async fn parity(work: &Work<'_>, run: &mut RunReport, proofs: &mut Proofs) -> Op
 fn prove(work: &Work<'_>, report: &ParityReport, proofs: &mut Proofs) {
     let comparison = report.comparison();
     let of_account = proofs.parity.entry(work.account.account.to_string()).or_default();
-    let counts = comparison.counts;
     if !comparison.surfaces.is_empty() {
         let surface = match comparison.surfaces.as_slice() {
             [only] => only.endpoint.as_str(),
             _ => "usage",
         };
-        let proof = ParityProof {
-            compared: counts.windows_compared > 0,
-            differences: counts.missing_in_db + counts.missing_in_csv + counts.mismatched,
-            missing: counts.missing_in_db,
-            mismatched: counts.mismatched,
-        };
+        let counts = comparison.counts;
+        let missing = [counts.missing_in_db, counts.missing_in_csv];
+        let proof = proof(counts.windows_compared, missing, counts.mismatched);
         of_account.insert(surface.to_owned(), proof);
     }
     if let Some(costs) = &comparison.costs {
         let counts = costs.counts;
-        let proof = ParityProof {
-            compared: counts.windows_compared > 0,
-            differences: counts.missing_in_db + counts.missing_in_csv + counts.mismatched,
-            missing: counts.missing_in_db,
-            mismatched: counts.mismatched,
-        };
+        let missing = [counts.missing_in_db, counts.missing_in_csv];
+        let proof = proof(counts.windows_compared, missing, counts.mismatched);
         of_account.insert(Endpoint::Costs.to_string(), proof);
+    }
+}
+
+const fn proof(windows: u64, [missing_in_db, missing_in_csv]: [u64; 2], mismatched: u64) -> ParityProof {
+    ParityProof {
+        compared: windows > 0,
+        differences: missing_in_db + missing_in_csv + mismatched,
+        missing: missing_in_db,
+        mismatched,
     }
 }
 

@@ -1,5 +1,6 @@
 //! Waiting for the schedule.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -91,7 +92,7 @@ pub async fn serve_schedule(
     }
 }
 
-/// The latest pass that was due and that no run of a pass has begun since.
+/// The latest pass that was due, unless every account that has a key was read since.
 async fn missed(
     ledger: &Ledger,
     schedule: &Schedule,
@@ -100,17 +101,22 @@ async fn missed(
     let Some(due) = schedule.latest_until(now) else {
         return Ok(None);
     };
-    let runs = ledger.runs_started_since(RUN_KIND, due).await?;
-    let is_done = runs
-        .iter()
-        .any(|run| PassMark::of(&run.telemetry).is_some_and(|mark| mark.complete));
     // A ledger that never had a pass has missed none.
-    let had_any = is_done
-        || !ledger
-            .runs_started_since(RUN_KIND, DateTime::UNIX_EPOCH)
-            .await?
-            .is_empty();
-    Ok((had_any && !is_done).then_some(due))
+    if !ledger.has_run(RUN_KIND).await? {
+        return Ok(None);
+    }
+    let runs = ledger.runs_started_since(RUN_KIND, due).await?;
+    let done: BTreeSet<String> = runs
+        .iter()
+        .filter_map(|run| PassMark::of(&run.telemetry))
+        .filter(|mark| mark.complete)
+        .map(|mark| mark.account)
+        .collect();
+    let keys = ledger.keys().await?;
+    let is_done = keys
+        .iter()
+        .all(|key| done.contains(&key.account.account.to_string()));
+    Ok((!is_done).then_some(due))
 }
 
 /// Waits until the clock shows `instant`; `false` if told to stop before.

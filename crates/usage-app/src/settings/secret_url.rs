@@ -4,7 +4,8 @@ use std::fmt;
 use std::str::FromStr;
 
 use secrecy::{ExposeSecret as _, SecretString};
-use url::{Host, Url};
+use url::Url;
+use usage_providers::is_loopback;
 
 /// The URL of a webhook or of a dead-man's switch: `https`, or `http` to this machine only.
 ///
@@ -88,15 +89,6 @@ pub enum ParseSecretUrlError {
         "the URL is http to another machine, which would send it in the clear; use https, or a loopback address"
     )]
     Unencrypted,
-}
-
-fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Domain(name)) => name == "localhost",
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
-        None => false,
-    }
 }
 
 #[cfg(test)]

@@ -18,6 +18,8 @@ world::on_both_databases!(
         as one_account_that_fails_does_not_keep_the_others,
     crate::pass::names_come_along_and_are_kept_when_the_provider_forgets_them
         as names_come_along_and_are_kept_when_the_provider_forgets_them,
+    crate::schedule::an_account_that_was_not_reached_is_made_up_for
+        as an_account_that_was_not_reached_is_made_up_for,
     crate::schedule::a_clock_that_jumps_forward_makes_one_pass as a_clock_that_jumps_forward_makes_one_pass,
     crate::schedule::a_missed_pass_is_made_up_for_once as a_missed_pass_is_made_up_for_once,
 );

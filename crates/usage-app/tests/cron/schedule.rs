@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use tokio::sync::watch;
-use usage_app::cron::{PassOptions, Schedule, ServeOptions, Tick, serve_schedule};
-use usage_core::format_instant;
+use usage_app::cron::{AccountOutcome, PassOptions, Schedule, ServeOptions, Tick, serve_schedule};
+use usage_core::{Account, Provider, format_instant};
 
 use crate::world::World;
 
@@ -47,6 +47,40 @@ pub(crate) async fn a_missed_pass_is_made_up_for_once(world: World) {
     assert_eq!(due, ["2025-10-13T02:00:00Z"]);
     assert!(ticks[0].late);
     assert_eq!(made_up_for().await, []);
+}
+
+/// A process that was killed between two accounts has missed the pass for the second.
+pub(crate) async fn an_account_that_was_not_reached_is_made_up_for(world: World) {
+    world.add_key("org-second").await;
+    world.pass().await;
+    world.set("2025-10-11T02:00:00Z");
+    let only_first = PassOptions {
+        accounts: vec![Account::new(Provider::OpenAi, "org-cron").unwrap()],
+        ..world.options()
+    };
+    world.pass_with(&only_first).await.unwrap();
+    let ledger = world.ledger().await;
+    let mut reports = Vec::new();
+    for _ in 0..2 {
+        let stopped = watch::channel(true).1;
+        serve_schedule(world.clock.as_ref(), &ledger, &daily(), stopped, async |tick| {
+            let options = PassOptions {
+                due: Some(tick.due),
+                ..world.options()
+            };
+            reports.push(world.pass_with(&options).await.unwrap());
+            true
+        })
+        .await
+        .unwrap();
+    }
+    assert_eq!(reports.len(), 1, "{reports:#?}");
+    let outcomes: Vec<AccountOutcome> = reports[0]
+        .accounts
+        .iter()
+        .map(|account| account.outcome)
+        .collect();
+    assert_eq!(outcomes, [AccountOutcome::DoneElsewhere, AccountOutcome::Clean]);
 }
 
 /// A clock that is set forward while a pass works lets several ticks go by: one pass stands for them, due at the last.
