@@ -389,6 +389,51 @@ fn what_is_charged_alone_in_one_project_tells_its_part_of_another() {
     closes(&found, &used, &charged);
 }
 
+/// Tokens cost four fifths from the second on, calls from the third on; a price file has one price for each day.
+#[test]
+fn tokens_and_calls_of_one_model_get_one_price() {
+    let list = catalogue();
+    let tokens: Vec<Used> = (1..=6)
+        .map(|day| Used::tokens(day, "gpt-5", 1_000_000, 0))
+        .collect();
+    let mut charged = charges(&list, &tokens[..1], "gpt-5, input", 100);
+    charged.extend(charges(&list, &tokens[1..], "gpt-5, input", 80));
+    let mut used = tokens;
+    for (day, amount) in [(1, "0.3"), (2, "0.3"), (3, "0.24"), (4, "0.24")] {
+        let (calls, mut line) = searches("proj_a", &[("gpt-5", 30)], amount);
+        used.extend(calls.into_iter().map(|calls| calls.on(day)));
+        line.day = used.last().unwrap().day;
+        charged.push(line);
+    }
+    let found = reconcile(&list, &used, &charged);
+    assert_eq!(found.overlay.not_determined, [""; 0]);
+    let mut entries: Vec<_> = found
+        .overlay
+        .entries
+        .iter()
+        .map(|entry| {
+            let rate = |name| {
+                let rate = entry.rates.iter().find(|rate| rate.name == name).unwrap();
+                rate.usd.clone()
+            };
+            (entry.from, entry.until, rate("input"), rate("call"))
+        })
+        .collect();
+    entries.sort();
+    let days = |from: usize, until: Option<usize>| (used[from - 1].day, until.map(|day| used[day - 1].day));
+    let entry = |(from, until), input: &str, call: &str| (from, until, input.to_owned(), call.to_owned());
+    assert_eq!(
+        entries,
+        [
+            entry(days(2, Some(3)), "1", "0.01"),
+            entry(days(3, None), "1", "0.008"),
+        ],
+        "{}",
+        found.overlay.toml()
+    );
+    closes(&found, &used, &charged);
+}
+
 /// One rate gives the sum of two projects, and is that of neither.
 #[test]
 fn the_sum_of_several_mixes_tells_no_rate() {

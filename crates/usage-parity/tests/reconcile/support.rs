@@ -63,6 +63,11 @@ impl Used {
         }
     }
 
+    pub(crate) fn on(mut self, number: u32) -> Self {
+        self.day = day(number);
+        self
+    }
+
     pub(crate) fn cached(mut self, cached: i64) -> Self {
         self.metrics.input_cached_tokens = Some(cached);
         self

@@ -1,8 +1,10 @@
 //! The prices that would close the gap, as entries of the user's price file.
 
+mod merge;
 mod observed;
 mod segment;
 
+use std::cmp::Ordering;
 use std::fmt::Write as _;
 
 use chrono::NaiveDate;
@@ -134,16 +136,18 @@ impl OverlayEntry {
 impl OverlayEntry {
     /// Whether a price file could not have both.
     fn overlaps(&self, other: &Self) -> bool {
-        let key = |entry: &Self| {
-            (
-                entry.model.clone(),
-                entry.decisions,
-                entry.tier.clone(),
-                entry.batch,
-            )
-        };
         let begins_before_end = |one: &Self, other: &Self| other.until.is_none_or(|until| one.from < until);
-        key(self) == key(other) && begins_before_end(self, other) && begins_before_end(other, self)
+        self.key() == other.key() && begins_before_end(self, other) && begins_before_end(other, self)
+    }
+
+    /// The order in which entries are printed.
+    fn order(&self, other: &Self) -> Ordering {
+        (self.key(), self.from).cmp(&(other.key(), other.from))
+    }
+
+    /// What has one price for each day.
+    fn key(&self) -> (&str, bool, &str, bool) {
+        (&self.model, self.decisions, &self.tier, self.batch)
     }
 }
 

@@ -6,8 +6,9 @@ use chrono::NaiveDate;
 use usage_core::{Decimal, Provider};
 use usage_pricing::{ExactUsd, PriceBasis, PriceClass, PriceRef, UnitRate};
 
-use super::Overlay;
+use super::merge::{self, Contradiction};
 use super::segment::{Segment, segments};
+use super::{Overlay, OverlayEntry};
 use crate::reconcile::comparison::{is_half_a_cent, parts};
 use crate::reconcile::day::{Kind, PricedPart};
 use crate::reconcile::group::{Class, ComparedGroup};
@@ -68,6 +69,7 @@ pub(super) type ShareRates = BTreeMap<Share, UnitRate>;
 const MOST_CHANGES: usize = 6;
 pub(super) const SEVERAL_PRICES: &str =
     "its line items charge for usage at several prices, so nobody can tell which differs";
+const CONTRADICTION: &str = "its line items imply different rates for the same usage";
 const LONG_CONTEXT: &str = "long contexts were charged too, whose price depends on the size of a request";
 const UNDETERMINED: &str = "some of its usage does not say what it is, or how much";
 const OTHER_QUANTITY: &str =
@@ -168,15 +170,17 @@ impl Observations {
             for (index, segment) in segments.iter().enumerate() {
                 let until = segments.get(index + 1).map(Segment::first_day);
                 for entry in segment.entries(self.provider, until) {
-                    // Usage of one tier may stand behind lines that name it and lines that do not.
-                    if overlay.entries.iter().any(|known| known.overlaps(&entry)) {
-                        refused.insert((line.model.clone(), SEVERAL_PRICES));
-                    } else {
-                        overlay.entries.push(entry);
+                    let mut entries = overlay.entries.clone();
+                    match merge::add(&mut entries, entry) {
+                        Ok(()) => overlay.entries = entries,
+                        Err(Contradiction) => {
+                            refused.insert((line.model.clone(), CONTRADICTION));
+                        }
                     }
                 }
             }
         }
+        overlay.entries.sort_by(OverlayEntry::order);
         overlay.not_determined = refused
             .into_iter()
             .map(|(model, reason)| format!("{model}: {reason}"))
