@@ -9,7 +9,8 @@ use chrono::{DateTime, Utc};
 use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use usage_app::cron::PassOptions;
 use usage_app::logging::LogLevel;
-use usage_core::{Account, Decimal, Endpoint, parse_instant};
+use usage_app::rehearsal::RehearsalOptions;
+use usage_core::{Account, Decimal, Endpoint, IssueCode, parse_instant};
 use usage_shell::{
     OutputFormat, Refusal, SettingsArguments, parse_account, parse_duration, parse_label, parse_percent,
 };
@@ -78,6 +79,8 @@ pub(crate) enum Command {
     Run(RunArguments),
     /// Run a pass whenever the schedule says so, until told to stop
     Serve(ServeArguments),
+    /// Run the schedule for some days and judge what it found; goes on with a rehearsal that was interrupted
+    Rehearse(RehearseArguments),
 }
 
 /// `usage-cron run`
@@ -116,6 +119,25 @@ pub(crate) struct ServeArguments {
     pub(crate) no_catch_up: bool,
 }
 
+/// `usage-cron rehearse`
+#[derive(Args)]
+pub(crate) struct RehearseArguments {
+    #[command(flatten)]
+    pub(crate) pass: PassArguments,
+    /// For how many hours; the last pass is due at their end
+    #[arg(long, value_name = "HOURS", default_value_t = 48, value_parser = clap::value_parser!(u32).range(1..=8760))]
+    hours: u32,
+    /// How far passes are apart, for example 24h; the first is due at once
+    #[arg(long, value_name = "DURATION", value_parser = parse_interval, default_value = "24h")]
+    every: Duration,
+    /// An issue code that may come, and why; may be given more than once
+    #[arg(long = "explain", value_name = "CODE=REASON", value_parser = parse_explanation)]
+    explained: Vec<(IssueCode, String)>,
+    /// How the result is written
+    #[arg(long, default_value = "text")]
+    pub(crate) format: OutputFormat,
+}
+
 /// What a pass does.
 #[derive(Args)]
 pub(crate) struct PassArguments {
@@ -143,7 +165,7 @@ pub(crate) struct PassArguments {
     max_variance: Decimal,
     /// The folder for evidence
     #[arg(long, value_name = "DIR", default_value = "audit")]
-    audit_dir: PathBuf,
+    pub(crate) audit_dir: PathBuf,
     /// Write the ledger's metrics to this file after each pass, for the textfile collector of Prometheus
     #[arg(long, value_name = "FILE")]
     pub(crate) textfile: Option<PathBuf>,
@@ -156,6 +178,22 @@ impl RunArguments {
             plan_only: self.plan,
             due: self.due,
             ..self.pass.options()
+        }
+    }
+}
+
+impl RehearseArguments {
+    /// What is asked for, on a clock with this origin.
+    pub(crate) fn options(&self, clock_origin: Option<DateTime<Utc>>) -> RehearsalOptions {
+        let explained = self.explained.iter();
+        RehearsalOptions {
+            hours: self.hours,
+            every: self.every,
+            clock_origin,
+            pass: self.pass.options(),
+            explained: explained
+                .map(|(code, reason)| (code.as_str().to_owned(), reason.clone()))
+                .collect(),
         }
     }
 }
@@ -177,6 +215,29 @@ impl PassArguments {
             exports: self.exports.clone(),
             audit_dir: self.audit_dir.clone(),
             max_variance: self.max_variance.clone(),
+            keeps_reports: false,
         }
     }
+}
+
+/// A duration that passes can be apart.
+fn parse_interval(text: &str) -> Result<Duration, String> {
+    match parse_duration(text)? {
+        Duration::ZERO => Err("passes are at least a second apart; write for example 24h".to_owned()),
+        interval => Ok(interval),
+    }
+}
+
+/// `COST_VARIANCE=the discount begins in May`
+fn parse_explanation(text: &str) -> Result<(IssueCode, String), String> {
+    let (code, reason) = text
+        .split_once('=')
+        .map(|(code, reason)| (code.trim(), reason.trim()))
+        .filter(|(_, reason)| !reason.is_empty())
+        .ok_or_else(|| {
+            format!("`{text}` explains nothing; write a code and a reason, as COST_VARIANCE=new discount")
+        })?;
+    let known = IssueCode::ALL.iter().find(|known| known.as_str() == code);
+    let code = known.ok_or_else(|| format!("`{code}` is no issue code; docs/FAULTS.md lists them"))?;
+    Ok((*code, parse_label(reason)?))
 }

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use chrono::{DateTime, Utc};
 use tokio::sync::watch;
 use tokio::time::Instant;
 use usage_app::alerting::{Ping, ping};
@@ -12,13 +13,16 @@ use usage_app::cron::{
 };
 use usage_app::logging::{self, LogLevel};
 use usage_app::monitoring::{self, MetricsOptions};
+use usage_app::rehearsal;
 use usage_app::settings::{Environment, Settings, Sources};
 use usage_app::{App, AppError, Exit};
 use usage_core::{Clock, ScaledClock, SystemClock};
 use usage_shell::output::show;
 use usage_shell::stop_on_signal;
 
-use crate::arguments::{Arguments, Command, GlobalArguments, PassArguments, RunArguments, ServeArguments};
+use crate::arguments::{
+    Arguments, Command, GlobalArguments, PassArguments, RehearseArguments, RunArguments, ServeArguments,
+};
 
 /// Runs the command and turns what became of it into an exit code.
 pub(crate) fn run(arguments: Arguments) -> ExitCode {
@@ -31,23 +35,37 @@ async fn dispatch(arguments: Arguments) -> Result<Exit, AppError> {
     let level = LogLevel::resolve(global.log_level, &environment, LogLevel::Info)?;
     logging::install(level, global.log_format.into(), &environment);
     let sources = Sources::gather(global.settings.flags(), environment, Path::new(""));
+    let app = App::new(Settings::resolve(&sources)?);
+    let origin = clock_origin(&global, &command)?;
     let app = App {
-        clock: clock(&global),
-        ..App::new(Settings::resolve(&sources)?)
+        clock: clock(&global, origin),
+        ..app
     };
     match command {
         Command::Run(arguments) => run_once(app, arguments).await,
         Command::Serve(arguments) => serve(app, arguments).await,
+        Command::Rehearse(arguments) => rehearse(app, origin, arguments).await,
     }
 }
 
-/// The machine's clock, or a faster one.
-fn clock(global: &GlobalArguments) -> Arc<dyn Clock> {
+/// When a faster clock shows the real time: as told, as the rehearsal has it that is gone on with, or now.
+fn clock_origin(global: &GlobalArguments, command: &Command) -> Result<Option<DateTime<Utc>>, AppError> {
     if global.clock_scale.get() == 1 {
-        return Arc::new(SystemClock);
+        return Ok(None);
     }
-    let origin = global.clock_origin.unwrap_or_else(|| SystemClock.now());
-    Arc::new(ScaledClock::new(origin, global.clock_scale))
+    let mut origin = global.clock_origin;
+    if let (None, Command::Rehearse(arguments)) = (origin, command) {
+        origin = rehearsal::unfinished_origin(&arguments.pass.audit_dir, global.clock_scale.get())?;
+    }
+    Ok(Some(origin.unwrap_or_else(|| SystemClock.now())))
+}
+
+/// The machine's clock, or a faster one.
+fn clock(global: &GlobalArguments, origin: Option<DateTime<Utc>>) -> Arc<dyn Clock> {
+    match origin {
+        None => Arc::new(SystemClock),
+        Some(origin) => Arc::new(ScaledClock::new(origin, global.clock_scale)),
+    }
 }
 
 async fn run_once(app: App, arguments: RunArguments) -> Result<Exit, AppError> {
@@ -90,6 +108,21 @@ async fn serve(app: App, arguments: ServeArguments) -> Result<Exit, AppError> {
     )
     .await?;
     Ok(Exit::Clean)
+}
+
+async fn rehearse(
+    app: App,
+    origin: Option<DateTime<Utc>>,
+    arguments: RehearseArguments,
+) -> Result<Exit, AppError> {
+    let stop = stop_on_signal();
+    let options = arguments.options(origin);
+    let report = rehearsal::rehearse(&app, &options, stop.clone(), async |options| {
+        pass(app.clone(), &arguments.pass, &options, stop.clone()).await
+    })
+    .await?;
+    show(arguments.format, &report)?;
+    Ok(report.exit())
 }
 
 /// One pass with what surrounds it: the dead man's switch and the metrics, neither of which changes its result.

@@ -237,6 +237,36 @@ pub enum AppError {
     /// A schedule cannot be used.
     #[error(transparent)]
     Schedule(#[from] crate::cron::ScheduleError),
+    /// The record of a rehearsal cannot be read.
+    #[error("{}: the record of a rehearsal cannot be read: {reason}; move the file away to begin a new one", path.display())]
+    RehearsalRecord {
+        /// Which file or folder.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
+    /// Another process rehearses in the same folder.
+    #[error("another process rehearses in {}; wait for its verdict, or name another folder with --audit-dir", .0.display())]
+    RehearsalElsewhere(PathBuf),
+    /// The rehearsal that goes on is about something else.
+    #[error(
+        "{} is a rehearsal that goes on, and {what}; ask for the same, or move the file away to begin a new one",
+        file.display()
+    )]
+    OtherRehearsal {
+        /// Its record.
+        file: PathBuf,
+        /// In what it differs.
+        what: String,
+    },
+    /// The process was told to stop before the rehearsal's end.
+    #[error("the rehearsal was stopped after {done} of {planned} passes; the same command goes on with it")]
+    RehearsalStopped {
+        /// Passes whose outcome is known.
+        done: usize,
+        /// Passes in all.
+        planned: u64,
+    },
     /// The demonstration could not start.
     #[error("the demonstration could not start: {0}")]
     Demo(String),

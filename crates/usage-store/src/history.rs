@@ -10,7 +10,7 @@ use crate::accounts::{AccountScope, StoredAccount};
 use crate::error::StoreError;
 use crate::events::{RevisionKind, StoredRevision, load_revisions, load_window};
 use crate::ledger::Ledger;
-use crate::schema::usage_revisions;
+use crate::schema::{cost_revisions, usage_revisions};
 
 /// What one restatement did to one event.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -77,6 +77,30 @@ impl Ledger {
                 .into_iter()
                 .map(|(kind, count)| Ok((RevisionKind::parse(&kind)?, count.unsigned_abs())))
                 .collect()
+        })
+        .await
+    }
+
+    /// How many revisions of usage and of costs each of these runs left; a run without any is not named.
+    pub async fn revisions_by_run(&self, runs: Vec<i64>) -> Result<BTreeMap<i64, u64>, StoreError> {
+        self.run(move |connection| {
+            let of_usage: Vec<(i64, i64)> = usage_revisions::table
+                .filter(usage_revisions::replaced_by_run.eq_any(&runs))
+                .group_by(usage_revisions::replaced_by_run)
+                .select((usage_revisions::replaced_by_run, diesel::dsl::count_star()))
+                .load(connection)
+                .map_err(StoreError::query("counting the revisions of runs"))?;
+            let of_costs: Vec<(i64, i64)> = cost_revisions::table
+                .filter(cost_revisions::replaced_by_run.eq_any(&runs))
+                .group_by(cost_revisions::replaced_by_run)
+                .select((cost_revisions::replaced_by_run, diesel::dsl::count_star()))
+                .load(connection)
+                .map_err(StoreError::query("counting the revisions of runs"))?;
+            let mut counts = BTreeMap::new();
+            for (run, count) in of_usage.into_iter().chain(of_costs) {
+                *counts.entry(run).or_default() += count.unsigned_abs();
+            }
+            Ok(counts)
         })
         .await
     }

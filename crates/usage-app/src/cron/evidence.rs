@@ -86,14 +86,13 @@ async fn parity(work: &Work<'_>, run: &mut RunReport, proofs: &mut Proofs) -> Op
     };
     let (mut result, coarse) = parity_result(&report);
     prove(work, &report, proofs);
+    if !result.clean || work.options.keeps_reports {
+        match report.filed(&work.options.audit_dir) {
+            Ok(filed) => result.report = filed.file().map(|path| path.display().to_string()),
+            Err(error) => work.note(run, Issue::new(IssueCode::ParityFailed, error.to_string())),
+        }
+    }
     if !result.clean {
-        result.report = match report.filed(&work.options.audit_dir) {
-            Ok(filed) => filed.file().map(|path| path.display().to_string()),
-            Err(error) => {
-                work.note(run, Issue::new(IssueCode::ParityFailed, error.to_string()));
-                result.report
-            }
-        };
         let told = if coarse {
             "the ledger equals the exports only when summed over a dimension that it lacks".to_owned()
         } else {
@@ -201,7 +200,7 @@ async fn reconciliation(
             return None;
         }
     };
-    let result = reconciliation_result(work, &report);
+    let mut result = reconciliation_result(work, &report);
     let variance = &report.found().variance;
     evidence
         .proofs
@@ -210,6 +209,12 @@ async fn reconciliation(
         days: (first_day, last_day),
         percent,
     });
+    if work.options.keeps_reports {
+        match report.filed(&work.options.audit_dir) {
+            Ok(filed) => result.report = filed.file().map(|path| path.display().to_string()),
+            Err(error) => work.note(run, warning(IssueCode::ReconciliationFailed, error.to_string())),
+        }
+    }
     if result.passes_limit {
         let percent = result.variance_percent.as_deref().unwrap_or("unknown");
         let place = result.report.as_deref().unwrap_or("the report");

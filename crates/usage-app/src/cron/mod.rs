@@ -18,6 +18,7 @@ pub use pass::{PassOptions, run_pass};
 pub use record::{ParityResult, PassMark, ReconciliationResult};
 pub use report::{AccountOutcome, AccountReport, PassReport, PassTelemetry, Skipped};
 pub use schedule::{Schedule, ScheduleError};
+pub(crate) use serve::wait_until;
 pub use serve::{ServeOptions, Tick, serve_schedule};
 
 /// The kind under which the runs of a pass are recorded.

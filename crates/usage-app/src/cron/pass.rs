@@ -46,6 +46,8 @@ pub struct PassOptions {
     pub audit_dir: PathBuf,
     /// How large the variance between charges and priced usage may be, in percent.
     pub max_variance: Decimal,
+    /// Whether the reports of parity and reconciliation are kept under their date even if nothing differs.
+    pub keeps_reports: bool,
 }
 
 /// Runs one pass: every account that no other process works on, each under its lease.

@@ -120,7 +120,11 @@ async fn missed(
 }
 
 /// Waits until the clock shows `instant`; `false` if told to stop before.
-async fn wait_until(clock: &dyn Clock, instant: DateTime<Utc>, stop: &mut watch::Receiver<bool>) -> bool {
+pub(crate) async fn wait_until(
+    clock: &dyn Clock,
+    instant: DateTime<Utc>,
+    stop: &mut watch::Receiver<bool>,
+) -> bool {
     let mut seen = clock.now();
     loop {
         let now = clock.now();

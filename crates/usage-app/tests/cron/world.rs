@@ -117,6 +117,7 @@ impl World {
             exports: None,
             audit_dir: self.audit(),
             max_variance: Decimal::from(2_i64),
+            keeps_reports: false,
         }
     }
 

@@ -76,7 +76,7 @@ impl ReconcileReport {
     }
 
     /// Writes the JSON form as a dated file below the folder for evidence, and as the latest one.
-    pub(super) fn filed(mut self, audit: &Path) -> Result<Self, AppError> {
+    pub(crate) fn filed(mut self, audit: &Path) -> Result<Self, AppError> {
         let folder = audit.join("reconciliation");
         let (now, label) = (self.facts.now, self.facts.label.clone());
         let path = file_dated(&folder, now, label.as_deref(), |path| self.save(path))?;
