@@ -133,7 +133,7 @@ impl Shared {
         let now = self.clock.now();
         let usual = (now - TimeDelta::days(DAYS_AT_HAND)).date_naive();
         let wanted = AtHand {
-            changed_at: living.last_change(now),
+            changed_at: LivingOrganization::last_change(now),
             first_day: first_day.unwrap_or(usual).min(usual).max(living.first_day()),
         };
         loop {

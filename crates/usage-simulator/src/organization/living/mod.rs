@@ -142,7 +142,7 @@ impl LivingOrganization {
     }
 
     /// When something other than usage that happens last changed: at midnight the names, at 01:00 the last days.
-    pub(crate) fn last_change(&self, time: DateTime<Utc>) -> DateTime<Utc> {
+    pub(crate) fn last_change(time: DateTime<Utc>) -> DateTime<Utc> {
         let midnight = Window::day(time.date_naive()).start();
         let restated_at = restated_at(time.date_naive());
         if restated_at <= time {
@@ -153,7 +153,7 @@ impl LivingOrganization {
     }
 
     /// The next time, after this one, at which the last days are restated.
-    pub fn next_restatement(&self, time: DateTime<Utc>) -> DateTime<Utc> {
+    pub fn next_restatement(time: DateTime<Utc>) -> DateTime<Utc> {
         let today = time.date_naive();
         let candidates = [today, day_after(today, 1)].map(restated_at);
         let mut later = candidates.into_iter().filter(|at| *at > time);
