@@ -3,6 +3,8 @@
 mod exports;
 mod restatement;
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, Days, NaiveDate, TimeDelta, Timelike, Utc};
 use usage_core::{Dimensions, Endpoint, Window, WindowRange};
 
@@ -54,6 +56,7 @@ const RESTATEMENT_STREAM: i64 = 2_000;
 pub struct LivingOrganization {
     options: Generate,
     origin: DateTime<Utc>,
+    deleted_key: String,
     costs_lag_days: u32,
     has_billing_extras: bool,
 }
@@ -61,8 +64,9 @@ pub struct LivingOrganization {
 impl LivingOrganization {
     /// An organisation whose history begins with the options' first day and whose life begins at the origin. How many days
     /// the options have does not matter.
-    pub const fn new(options: Generate, origin: DateTime<Utc>) -> Self {
+    pub fn new(options: Generate, origin: DateTime<Utc>) -> Self {
         Self {
+            deleted_key: a_used_key(&options),
             options,
             origin,
             costs_lag_days: 0,
@@ -99,8 +103,8 @@ impl LivingOrganization {
     }
 
     /// The API key that is deleted.
-    pub fn deleted_key(&self) -> String {
-        deleted_key(&Population::new(&self.options))
+    pub fn deleted_key(&self) -> &str {
+        &self.deleted_key
     }
 
     /// The organisation at a time, with everything that it used until then and nothing later.
@@ -172,8 +176,8 @@ impl LivingOrganization {
             self.add_new_project_usage(organization, &generator.population, day);
         }
         if day >= self.deletion_day() {
-            let deleted = deleted_key(&generator.population);
-            let is_of_it = |dimensions: &Dimensions| dimensions.api_key_id.as_ref() == Some(&deleted);
+            let is_of_it =
+                |dimensions: &Dimensions| dimensions.api_key_id.as_ref() == Some(&self.deleted_key);
             for endpoint in Endpoint::USAGE {
                 organization
                     .usage_mut(endpoint)
@@ -222,7 +226,7 @@ impl LivingOrganization {
             options: &self.options,
             day,
             number,
-            stopped_key: (day >= self.deletion_day()).then(|| self.deleted_key()),
+            stopped_key: (day >= self.deletion_day()).then_some(&self.deleted_key),
         }
     }
 
@@ -271,7 +275,7 @@ impl LivingOrganization {
             organization.add_project(project(new_project(population), projects, since, vec![only_key]));
         }
         if today >= self.deletion_day() {
-            organization.delete_api_key(&deleted_key(population));
+            organization.delete_api_key(&self.deleted_key);
         }
     }
 
@@ -312,7 +316,21 @@ fn new_key(population: &Population) -> String {
     population.id("key_", population.keys)
 }
 
-/// A key with usage before it goes: that of somebody who uses something on most days.
-fn deleted_key(population: &Population) -> String {
-    population.member(0).0.api_key_id.unwrap_or_default()
+/// The key with the least usage there is, so that much goes on without it; if one has it all, another.
+fn a_used_key(options: &Generate) -> String {
+    let population = Population::new(options);
+    let mut uses: BTreeMap<String, usize> = BTreeMap::new();
+    for member in 0..population.size {
+        if let Some(key) = population.member(member).0.api_key_id {
+            *uses.entry(key).or_default() += 1;
+        }
+    }
+    let least = uses.iter().min_by_key(|(_, uses)| **uses);
+    match least.filter(|_| uses.len() > 1) {
+        Some((key, _)) => key.clone(),
+        None => (0..population.keys)
+            .map(|number| population.id("key_", number))
+            .find(|key| !uses.contains_key(key))
+            .unwrap_or_default(),
+    }
 }

@@ -14,6 +14,9 @@ use crate::organization::{Organization, UsageLog};
 /// Of so few groups none vanishes: three times the smallest of more is less than half of a day.
 const LEAST_GROUPS_TO_LOSE_ONE: usize = 8;
 
+/// How many that are not known so far are tried for late usage.
+const MOST_UNKNOWN: u64 = 100;
+
 /// Counts of which there is never less than one, however small a share is left.
 const COUNTS: [Metric; 7] = [
     Metric::NumModelRequests,
@@ -31,7 +34,7 @@ pub(super) struct Restatement<'a> {
     pub(super) day: NaiveDate,
     pub(super) number: u32,
     /// The API key that is deleted by that day, which no late usage is of.
-    pub(super) stopped_key: Option<String>,
+    pub(super) stopped_key: Option<&'a String>,
 }
 
 impl Restatement<'_> {
@@ -72,9 +75,12 @@ impl Restatement<'_> {
         rows: &[UsageRow],
         random: &mut Random,
     ) -> Option<(Dimensions, Metrics)> {
-        let present: HashSet<&Dimensions> = rows.iter().map(|row| &row.dimensions).collect();
+        let present: HashSet<Dimensions> = rows.iter().map(|row| as_asked(&row.dimensions)).collect();
         let first = random.below(population.size);
-        let members = (0..population.size).map(|step| population.member((first + step) % population.size));
+        let known = (0..population.size).map(|step| (first + step) % population.size);
+        // Where all of them are there or gone, somebody new.
+        let unknown = population.size..population.size + MOST_UNKNOWN;
+        let members = known.chain(unknown).map(|member| population.member(member));
         let (dimensions, modality) = members
             .filter(|(dimensions, _)| self.is_possible(dimensions))
             .find(|(dimensions, _)| !present.contains(dimensions))?;
@@ -82,8 +88,8 @@ impl Restatement<'_> {
     }
 
     fn is_possible(&self, dimensions: &Dimensions) -> bool {
-        let stopped = self.stopped_key.as_ref();
-        stopped.is_none_or(|key| dimensions.api_key_id.as_ref() != Some(key))
+        self.stopped_key
+            .is_none_or(|key| dimensions.api_key_id.as_ref() != Some(key))
     }
 }
 
@@ -110,6 +116,14 @@ fn change_some(log: &mut UsageLog, window: Window, rows: &[UsageRow], random: &m
             }
         }
     });
+}
+
+/// A group as it was added: what no special API made is told apart only once it is filed.
+fn as_asked(dimensions: &Dimensions) -> Dimensions {
+    Dimensions {
+        api_source: None,
+        ..dimensions.clone()
+    }
 }
 
 /// What a group is measured by: tokens where there are some, else whatever is counted.
