@@ -51,6 +51,10 @@ pub(crate) struct Serve {
     /// Run on a clock so many times as fast, to rehearse; the client must be one that does the same
     #[arg(long, value_name = "NUMBER", default_value_t = NonZeroU32::MIN)]
     pub(crate) clock_scale: NonZeroU32,
+    /// When the faster clock shows the real time, and from when on a living organisation lives [default: when the process
+    /// starts]
+    #[arg(long, value_name = "TIME", value_parser = parse_instant)]
+    pub(crate) clock_origin: Option<DateTime<Utc>>,
     /// Let a fault happen; may be given more than once
     ///
     /// FAULT[@every=K|@from=N|@once=N][@grouped][:ENDPOINT]: at all matching requests for usage or costs, at every
@@ -95,6 +99,9 @@ pub(crate) struct Export {
     /// The last UTC day, included; that of the last usage unless given
     #[arg(long, value_name = "DAY", value_parser = parse_day)]
     pub(crate) end: Option<NaiveDate>,
+    /// From when on the living organisation lives
+    #[arg(long, value_name = "TIME", value_parser = parse_instant, requires = "living")]
+    pub(crate) clock_origin: Option<DateTime<Utc>>,
     /// When the living organisation is looked at: what it used later is not in the export
     #[arg(long, value_name = "TIME", value_parser = parse_instant, requires = "living")]
     pub(crate) at: Option<DateTime<Utc>>,
@@ -126,10 +133,6 @@ pub(crate) struct OrganizationArguments {
     /// days at 01:00 UTC, adds a project at the first midnight and deletes an API key at the second
     #[arg(long)]
     pub(crate) living: bool,
-    /// When the faster clock shows the real time, and from when on a living organisation lives [default: when the process
-    /// starts]
-    #[arg(long, value_name = "TIME", value_parser = parse_instant)]
-    pub(crate) clock_origin: Option<DateTime<Utc>>,
     /// Generate usage at every usage endpoint, not at completions only
     #[arg(long, conflicts_with = "csv")]
     pub(crate) every_endpoint: bool,

@@ -42,14 +42,9 @@ fn run_export(arguments: &Export) -> Outcome {
 fn exported_organization(arguments: &Export) -> Result<Organization, Box<dyn Error>> {
     let described = &arguments.organization;
     if !described.living {
-        if described.clock_origin.is_some() {
-            return Err(
-                "--clock-origin is when a living organisation begins to live; give --living, too".into(),
-            );
-        }
         return organization::still(described);
     }
-    let (Some(origin), Some(at)) = (described.clock_origin, arguments.at) else {
+    let (Some(origin), Some(at)) = (arguments.clock_origin, arguments.at) else {
         return Err(
             "a living organisation is exported as of a time; give --clock-origin and --at with --living"
                 .into(),

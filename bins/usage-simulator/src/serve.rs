@@ -21,15 +21,9 @@ pub(crate) async fn serve(arguments: Serve) -> Outcome {
     let key = match (&arguments.key_file, &arguments.key) {
         (Some(path), _) => read_key(path)?,
         (None, Some(key)) => key.clone(),
-        (None, None) => {
-            writeln!(io::stderr(), "the admin key is {FAKE_KEY}")?;
-            FAKE_KEY.to_owned()
-        }
+        (None, None) => FAKE_KEY.to_owned(),
     };
-    let origin = arguments
-        .organization
-        .clock_origin
-        .unwrap_or_else(|| SystemClock.now());
+    let origin = arguments.clock_origin.unwrap_or_else(|| SystemClock.now());
     let clock = clock(&arguments, origin);
     let mut builder = Simulator::builder()
         .key(AdminKey::owner(key))
@@ -56,18 +50,19 @@ pub(crate) async fn serve(arguments: Serve) -> Outcome {
     if let Some(path) = &arguments.request_log {
         builder = builder.request_log(LogFile::open(path)?);
     }
-    for injection in arguments.faults {
-        builder = builder.fault(injection);
+    for injection in &arguments.faults {
+        builder = builder.fault(*injection);
     }
 
     // Before the URL is printed, so that whoever reads it may also end the server, and finds the exports.
     let mut terminated = signal(SignalKind::terminate())?;
     let mut interrupted = signal(SignalKind::interrupt())?;
-    let exports = match living.zip(arguments.exports) {
-        Some((living, folder)) => Some(Exports::begin(living, folder, clock).await?),
-        None => None,
+    let exports = match (living, &arguments.exports) {
+        (Some(living), Some(folder)) => Some(Exports::begin(living, folder, clock).await?),
+        _ => None,
     };
     let simulator = builder.start().await?;
+    tell_what_was_chosen(&arguments, origin)?;
     writeln!(io::stdout(), "{}", simulator.base_url())?;
     tokio::select! {
         _ = terminated.recv() => {}
@@ -75,6 +70,22 @@ pub(crate) async fn serve(arguments: Serve) -> Outcome {
         () = keep(exports) => {}
     }
     simulator.shutdown().await;
+    Ok(())
+}
+
+/// Says what the caller left to the program and needs to know.
+fn tell_what_was_chosen(arguments: &Serve, origin: DateTime<Utc>) -> io::Result<()> {
+    let mut told = io::stderr();
+    if arguments.key_file.is_none() && arguments.key.is_none() {
+        writeln!(told, "the admin key is {FAKE_KEY}")?;
+    }
+    if arguments.organization.living && arguments.clock_origin.is_none() {
+        let origin = format_instant(origin);
+        writeln!(
+            told,
+            "the organisation lives from {origin} on; after a restart, --clock-origin {origin} shows the same one"
+        )?;
+    }
     Ok(())
 }
 
@@ -90,13 +101,6 @@ fn clock(arguments: &Serve, origin: DateTime<Utc>) -> Arc<dyn Clock> {
 fn living(arguments: &Serve, origin: DateTime<Utc>) -> Result<LivingOrganization, Box<dyn Error>> {
     organization::check_faults(&arguments.faults)?;
     let living = organization::living(&arguments.organization, origin)?;
-    if arguments.organization.clock_origin.is_none() {
-        let origin = format_instant(origin);
-        writeln!(
-            io::stderr(),
-            "the organisation lives from {origin} on; after a restart, --clock-origin {origin} shows the same one"
-        )?;
-    }
     Ok(living.costs_lag_days(arguments.costs_lag_days))
 }
 
@@ -125,7 +129,7 @@ impl Exports {
     /// Writes the first ones.
     async fn begin(
         living: LivingOrganization,
-        folder: PathBuf,
+        folder: &Path,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, Box<dyn Error>> {
         let mut exports = Self {
