@@ -1,5 +1,6 @@
 //! The command line.
 
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::str::FromStr;
 
@@ -40,8 +41,20 @@ pub(crate) struct Serve {
     #[arg(long, value_name = "TEXT")]
     pub(crate) key: Option<String>,
     /// The time the provider believes it is, for example 2025-10-05T12:00:00Z; the machine's unless given
-    #[arg(long, value_name = "TIME", value_parser = parse_instant)]
+    #[arg(
+        long,
+        value_name = "TIME",
+        value_parser = parse_instant,
+        conflicts_with_all = ["clock_scale", "clock_origin", "living"]
+    )]
     pub(crate) now: Option<DateTime<Utc>>,
+    /// Run on a clock so many times as fast, to rehearse; the client must be one that does the same
+    #[arg(long, value_name = "NUMBER", default_value_t = NonZeroU32::MIN)]
+    pub(crate) clock_scale: NonZeroU32,
+    /// When the faster clock shows the real time, and from when on a living organisation lives [default: when the process
+    /// starts]
+    #[arg(long, value_name = "TIME", value_parser = parse_instant)]
+    pub(crate) clock_origin: Option<DateTime<Utc>>,
     /// Let a fault happen; may be given more than once
     ///
     /// FAULT[@every=K|@from=N|@once=N][@grouped][:ENDPOINT]: at all matching requests for usage or costs, at every
@@ -50,12 +63,21 @@ pub(crate) struct Serve {
     /// `dimension-null-model@once=1:completions`. An unknown FAULT is answered with the list of all.
     #[arg(long = "fault", value_name = "FAULT", value_parser = Injection::from_str)]
     pub(crate) faults: Vec<Injection>,
-    /// Answer 429 to more requests than this in a minute
+    /// Answer 429 to more requests than this in a minute of real time, times the scale of the clock
     #[arg(long, value_name = "NUMBER")]
     pub(crate) requests_per_minute: Option<u32>,
     /// Show no costs of the last so many UTC days, today included, as a provider that is late
     #[arg(long, value_name = "NUMBER", default_value_t = 0)]
     pub(crate) costs_lag_days: u32,
+    /// Write the exports of a living organisation into this folder, at the start and after each restatement
+    ///
+    /// One file for each endpoint and one for costs, of the last 35 UTC days up to the day before, each replaced in one
+    /// step.
+    #[arg(long, value_name = "DIR", requires = "living")]
+    pub(crate) exports: Option<PathBuf>,
+    /// Append each request, once answered, to this file as a line of JSON
+    #[arg(long, value_name = "FILE")]
+    pub(crate) request_log: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -77,6 +99,12 @@ pub(crate) struct Export {
     /// The last UTC day, included; that of the last usage unless given
     #[arg(long, value_name = "DAY", value_parser = parse_day)]
     pub(crate) end: Option<NaiveDate>,
+    /// From when on the living organisation lives
+    #[arg(long, value_name = "TIME", value_parser = parse_instant, requires = "living")]
+    pub(crate) clock_origin: Option<DateTime<Utc>>,
+    /// When the living organisation is looked at: what it used later is not in the export
+    #[arg(long, value_name = "TIME", value_parser = parse_instant, requires = "living")]
+    pub(crate) at: Option<DateTime<Utc>>,
     /// Where to write it; standard output unless given
     #[arg(long, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
@@ -86,12 +114,13 @@ pub(crate) struct Export {
 #[derive(Debug, Args)]
 pub(crate) struct OrganizationArguments {
     /// A completions export to take as the truth; may be given more than once
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["seed", "days", "groups_per_day", "first_day"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["seed", "days", "groups_per_day", "first_day", "living"])]
     pub(crate) csv: Vec<PathBuf>,
     /// The seed of a generated organisation
     #[arg(long, value_name = "NUMBER")]
     pub(crate) seed: Option<u64>,
-    /// How many days to generate
+    /// How many days to generate; of a living organisation, how many before the day of its origin [default: 31; 35 of a
+    /// living one]
     #[arg(long, value_name = "NUMBER")]
     pub(crate) days: Option<u32>,
     /// How many groups a generated day has
@@ -100,6 +129,10 @@ pub(crate) struct OrganizationArguments {
     /// The first generated UTC day
     #[arg(long, value_name = "DAY", value_parser = parse_day)]
     pub(crate) first_day: Option<NaiveDate>,
+    /// Let the generated organisation live from the clock's origin on: it uses something every day, restates the last three
+    /// days at 01:00 UTC, adds a project at the first midnight and deletes an API key at the second
+    #[arg(long)]
+    pub(crate) living: bool,
     /// Generate usage at every usage endpoint, not at completions only
     #[arg(long, conflicts_with = "csv")]
     pub(crate) every_endpoint: bool,

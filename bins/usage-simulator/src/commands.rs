@@ -1,83 +1,29 @@
 //! What the subcommands do.
 
 use std::error::Error;
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
-use std::sync::Arc;
 
 use chrono::NaiveDate;
-use tokio::signal::unix::{SignalKind, signal};
-use usage_core::{Endpoint, ManualClock, Width, WindowRange};
-use usage_simulator::{AdminKey, Generate, Organization, Simulator};
+use usage_core::{Endpoint, Width, WindowRange};
+use usage_simulator::Organization;
 
-use crate::arguments::{Arguments, Command, Export, OrganizationArguments, Serve};
+use crate::arguments::{Arguments, Command, Export};
+use crate::organization::{self, at};
+use crate::serve::serve;
 
-const FAKE_KEY: &str = "sk-admin-test-not-a-real-key";
-
-type Outcome = Result<(), Box<dyn Error>>;
+pub(crate) type Outcome = Result<(), Box<dyn Error>>;
 
 pub(crate) fn run(arguments: Arguments) -> Outcome {
     match arguments.command {
-        Command::Serve(serve) => tokio::runtime::Runtime::new()?.block_on(run_serve(serve)),
+        Command::Serve(arguments) => tokio::runtime::Runtime::new()?.block_on(serve(arguments)),
         Command::Export(export) => run_export(&export),
     }
 }
 
-async fn run_serve(arguments: Serve) -> Outcome {
-    let key = match (&arguments.key_file, arguments.key) {
-        (Some(path), _) => read_key(path)?,
-        (None, Some(key)) => key,
-        (None, None) => {
-            writeln!(io::stderr(), "the admin key is {FAKE_KEY}")?;
-            FAKE_KEY.to_owned()
-        }
-    };
-    let mut organization = organization(&arguments.organization)?;
-    organization.costs_lag_days(arguments.costs_lag_days);
-    warn_of_unpriced(&organization)?;
-    let mut builder = Simulator::builder()
-        .organization(organization)
-        .key(AdminKey::owner(key))
-        .port(arguments.port);
-    if let Some(now) = arguments.now {
-        builder = builder.clock(Arc::new(ManualClock::new(now)));
-    }
-    if let Some(limit) = arguments.requests_per_minute {
-        builder = builder.requests_per_minute(limit);
-    }
-    for injection in arguments.faults {
-        builder = builder.fault(injection);
-    }
-
-    // Before the URL is printed, so that whoever reads it may also end the server.
-    let mut terminated = signal(SignalKind::terminate())?;
-    let mut interrupted = signal(SignalKind::interrupt())?;
-    let simulator = builder.start().await?;
-    writeln!(io::stdout(), "{}", simulator.base_url())?;
-    tokio::select! {
-        _ = terminated.recv() => {}
-        _ = interrupted.recv() => {}
-    }
-    simulator.shutdown().await;
-    Ok(())
-}
-
-/// Says which usage the costs that are served will lack.
-fn warn_of_unpriced(organization: &Organization) -> Outcome {
-    if let Some((first, last)) = span(organization, Endpoint::Costs) {
-        for reason in organization.unpriced(WindowRange::days(first, last)?) {
-            writeln!(
-                io::stderr(),
-                "warning: {reason}; its usage is served without costs"
-            )?;
-        }
-    }
-    Ok(())
-}
-
 fn run_export(arguments: &Export) -> Outcome {
-    let organization = organization(&arguments.organization)?;
+    let organization = exported_organization(arguments)?;
     let span = span(&organization, arguments.endpoint);
     let missing = "there is no usage to take the days from; give --start and --end";
     let start = arguments.start.or(span.map(|(first, _)| first)).ok_or(missing)?;
@@ -92,6 +38,25 @@ fn run_export(arguments: &Export) -> Outcome {
     })
 }
 
+/// The organisation, as far as its time has come.
+fn exported_organization(arguments: &Export) -> Result<Organization, Box<dyn Error>> {
+    let described = &arguments.organization;
+    if !described.living {
+        return organization::still(described);
+    }
+    let (Some(origin), Some(at)) = (arguments.clock_origin, arguments.at) else {
+        return Err(
+            "a living organisation is exported as of a time; give --clock-origin and --at with --living"
+                .into(),
+        );
+    };
+    let living = organization::living(described, origin)?;
+    Ok(match arguments.start {
+        Some(start) => living.since(start, at),
+        None => living.at(at),
+    })
+}
+
 fn export_costs(arguments: &Export, organization: &Organization, days: WindowRange) -> Outcome {
     if arguments.bucket_width != Width::Day {
         return Err("costs come by days only; leave --bucket-width out".into());
@@ -101,7 +66,7 @@ fn export_costs(arguments: &Export, organization: &Organization, days: WindowRan
 }
 
 /// The first and the last UTC day with usage of an endpoint; of any for costs.
-fn span(organization: &Organization, endpoint: Endpoint) -> Option<(NaiveDate, NaiveDate)> {
+pub(crate) fn span(organization: &Organization, endpoint: Endpoint) -> Option<(NaiveDate, NaiveDate)> {
     let endpoints = if endpoint.is_costs() {
         &Endpoint::USAGE[..]
     } else {
@@ -138,56 +103,4 @@ fn export_to_standard_output(write: impl FnOnce(&mut dyn Write) -> io::Result<()
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         outcome => outcome,
     }
-}
-
-fn organization(arguments: &OrganizationArguments) -> Result<Organization, Box<dyn Error>> {
-    let mut organization = if arguments.csv.is_empty() {
-        generated(arguments)
-    } else {
-        exported(arguments)?
-    };
-    if arguments.billing_extras {
-        organization
-            .add_billing_extras()
-            .ok_or("there is no usage to put --billing-extras beside")?;
-    }
-    Ok(organization)
-}
-
-fn generated(arguments: &OrganizationArguments) -> Organization {
-    let default = Generate::default();
-    Organization::generate(&Generate {
-        organization: arguments.organization.clone(),
-        seed: arguments.seed.unwrap_or(default.seed),
-        days: arguments.days.unwrap_or(default.days),
-        groups_per_day: arguments.groups_per_day.unwrap_or(default.groups_per_day),
-        first_day: arguments.first_day.unwrap_or(default.first_day),
-        every_endpoint: arguments.every_endpoint,
-        ..default
-    })
-}
-
-fn exported(arguments: &OrganizationArguments) -> Result<Organization, Box<dyn Error>> {
-    let mut organization = Organization::new(&arguments.organization);
-    for path in &arguments.csv {
-        let file = File::open(path).map_err(|error| at(path, &error))?;
-        organization
-            .add_completions_csv(file)
-            .map_err(|error| at(path, &error))?;
-    }
-    organization.invent_directory();
-    Ok(organization)
-}
-
-fn read_key(path: &Path) -> Result<String, Box<dyn Error>> {
-    let text = fs::read_to_string(path).map_err(|error| at(path, &error))?;
-    let key = text.trim();
-    if key.is_empty() {
-        return Err(format!("{}: the key file is empty", path.display()).into());
-    }
-    Ok(key.to_owned())
-}
-
-fn at(path: &Path, error: &dyn Error) -> String {
-    format!("{}: {error}", path.display())
 }

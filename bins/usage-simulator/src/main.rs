@@ -2,6 +2,8 @@
 
 mod arguments;
 mod commands;
+mod organization;
+mod serve;
 
 use std::io::Write;
 use std::process::ExitCode;

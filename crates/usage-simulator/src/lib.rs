@@ -5,7 +5,8 @@ mod organization;
 mod server;
 
 pub use organization::{
-    ApiKey, BatchSpelling, ChargeQuantity, Cost, CostCharge, CostError, CostLayout, CsvError, Generate,
-    KeyOwner, Organization, PriceShare, Project, Quirks, Totals, UsageLog, User,
+    ApiKey, BatchSpelling, ChargeQuantity, Cost, CostCharge, CostError, CostLayout, CsvError, ExportsError,
+    Generate, KeyOwner, LivingOrganization, Organization, PriceShare, Project, Quirks, Totals, UsageLog,
+    User,
 };
 pub use server::{AdminKey, ArrayEncoding, LoggedRequest, Simulator, SimulatorBuilder, StartError};

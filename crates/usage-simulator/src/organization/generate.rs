@@ -5,8 +5,8 @@ use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 use usage_core::{Dimensions, Endpoint, Metrics, Window};
 
-use super::Organization;
-use super::generate_others::generate_others;
+use super::generate_others::add_others;
+use super::{Organization, UsageLog};
 
 pub(super) const MINUTES_PER_DAY: u64 = 1_440;
 
@@ -104,55 +104,84 @@ impl Organization {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn generate(options: &Generate) -> Self {
-        let population = Population::new(options);
         let mut organization = Self::new(options.organization.clone());
-        let log = organization.usage_mut(Endpoint::Completions);
-        let tuples: Vec<(u32, Modality)> = (0..population.size)
-            .map(|member| {
-                let (dimensions, modality) = population.member(member);
-                (log.tuples.intern(&dimensions, 0), modality)
-            })
-            .collect();
-
+        let generator = Generator::new(options, &mut organization);
         for day in options.first_day.iter_days().take(options.days as usize) {
-            let midnight = Window::day(day).start_unix();
-            let mut random = Random::new(options.seed, midnight);
-            if random.below(100) < u64::from(options.idle_days_percent) || tuples.is_empty() {
-                continue;
-            }
-            let first = random.below(population.size);
-            let today = (0..u64::from(options.groups_per_day)).map(|step| (first + step) % population.size);
-            for member in today {
-                let (tuple, modality) = tuples[usize::try_from(member).unwrap_or_default()];
-                for _ in 0..=random.below(u64::from(options.bursts.max(1))) {
-                    let minute = random.below(MINUTES_PER_DAY).cast_signed() * 60;
-                    let metrics = random.metrics(modality, options.cache_writes);
-                    log.push(midnight + minute, tuple, &metrics);
-                }
-            }
-        }
-        if options.every_endpoint {
-            generate_others(&mut organization, options, &population);
+            generator.add_day(&mut organization, day, options.idle_days_percent);
         }
         organization.invent_directory();
         organization
     }
 }
 
+/// Makes the usage of one day after another. A day depends on the seed and its date only.
+pub(super) struct Generator<'a> {
+    options: &'a Generate,
+    pub(super) population: Population,
+    /// What completions are used with.
+    tuples: Vec<(u32, Modality)>,
+}
+
+impl<'a> Generator<'a> {
+    /// Files what the organisation will use, so that days added later find it.
+    pub(super) fn new(options: &'a Generate, organization: &mut Organization) -> Self {
+        let population = Population::new(options);
+        let log = organization.usage_mut(Endpoint::Completions);
+        let tuples = (0..population.size)
+            .map(|member| {
+                let (dimensions, modality) = population.member(member);
+                (log.tuples.intern(&dimensions, 0), modality)
+            })
+            .collect();
+        Self {
+            options,
+            population,
+            tuples,
+        }
+    }
+
+    /// Adds the usage of a day, unless it is one of so many idle ones in a hundred.
+    pub(super) fn add_day(&self, organization: &mut Organization, day: NaiveDate, idle_percent: u32) {
+        self.add_completions(organization.usage_mut(Endpoint::Completions), day, idle_percent);
+        if self.options.every_endpoint {
+            add_others(organization, self.options, &self.population, day, idle_percent);
+        }
+    }
+
+    fn add_completions(&self, log: &mut UsageLog, day: NaiveDate, idle_percent: u32) {
+        let (options, size) = (self.options, self.population.size);
+        let midnight = Window::day(day).start_unix();
+        let mut random = Random::new(options.seed, midnight);
+        if random.below(100) < u64::from(idle_percent) || self.tuples.is_empty() {
+            return;
+        }
+        let first = random.below(size);
+        let today = (0..u64::from(options.groups_per_day)).map(|step| (first + step) % size);
+        for member in today {
+            let (tuple, modality) = self.tuples[usize::try_from(member).unwrap_or_default()];
+            for _ in 0..=random.below(u64::from(options.bursts.max(1))) {
+                let minute = random.below(MINUTES_PER_DAY).cast_signed() * 60;
+                let metrics = random.metrics(modality, options.cache_writes);
+                log.push(midnight + minute, tuple, &metrics);
+            }
+        }
+    }
+}
+
 /// The tuples an organisation ever uses: a fifth more than on one day, so that groups come and go.
 pub(super) struct Population {
     seed: u64,
-    size: u64,
-    keys: u64,
-    keys_per_project: u64,
-    users: u64,
+    pub(super) size: u64,
+    pub(super) keys: u64,
+    pub(super) keys_per_project: u64,
+    pub(super) users: u64,
     models: u64,
     offset: u64,
     stride: u64,
 }
 
 impl Population {
-    fn new(options: &Generate) -> Self {
+    pub(super) fn new(options: &Generate) -> Self {
         let lanes = LANES.len() as u64;
         let projects = u64::from(options.projects.max(1));
         let users = u64::from(options.users.max(1));
@@ -184,7 +213,7 @@ impl Population {
 
     /// The dimensions of one member. A stride without a divisor in common with their number visits all
     /// combinations before it repeats one, so members differ.
-    fn member(&self, member: u64) -> (Dimensions, Modality) {
+    pub(super) fn member(&self, member: u64) -> (Dimensions, Modality) {
         let combinations = self.keys * self.users * self.models * LANES.len() as u64;
         let step = u128::from(member) * u128::from(self.stride) + u128::from(self.offset);
         let mut rest = u64::try_from(step % u128::from(combinations)).unwrap_or_default();
@@ -230,7 +259,7 @@ impl Population {
     }
 }
 
-fn model_name(number: u64) -> (String, Modality) {
+pub(super) fn model_name(number: u64) -> (String, Modality) {
     let count = MODELS.len() as u64;
     let (name, modality) = MODELS[usize::try_from(number % count).unwrap_or_default()];
     match number / count {

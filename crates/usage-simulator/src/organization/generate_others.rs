@@ -1,6 +1,6 @@
 //! Generated usage of the endpoints besides completions.
 
-use chrono::DateTime;
+use chrono::{DateTime, NaiveDate};
 use usage_core::{Dimensions, Endpoint, Metrics, Window};
 
 use super::Organization;
@@ -20,25 +20,29 @@ const CONTEXT_LEVELS: &[&str] = &["low", "medium", "high"];
 const TIERS: &[&str] = &["default", "flex", "priority"];
 const VECTOR_STORES_PER_PROJECT: u64 = 2;
 
-/// Adds usage at every endpoint but completions. Each endpoint and day has a stream of randomness of its own.
-pub(super) fn generate_others(organization: &mut Organization, options: &Generate, population: &Population) {
+/// Adds a day's usage at every endpoint but completions. Each endpoint and day has a stream of randomness of its own.
+pub(super) fn add_others(
+    organization: &mut Organization,
+    options: &Generate,
+    population: &Population,
+    day: NaiveDate,
+    idle_percent: u32,
+) {
+    let midnight = Window::day(day).start_unix();
     let others = Endpoint::USAGE
         .into_iter()
         .filter(|endpoint| *endpoint != Endpoint::Completions);
     for (stream, endpoint) in (1..).zip(others) {
         let log = organization.usage_mut(endpoint);
-        for day in options.first_day.iter_days().take(options.days as usize) {
-            let midnight = Window::day(day).start_unix();
-            let mut random = Random::new(options.seed, midnight + stream);
-            if options.groups_per_day == 0 || random.below(100) < u64::from(options.idle_days_percent) {
-                continue;
-            }
-            for _ in 0..usages(endpoint, options) {
-                let minute = random.below(MINUTES_PER_DAY).cast_signed() * 60;
-                let (dimensions, metrics) = usage(endpoint, population, options, &mut random);
-                if let Some(at) = DateTime::from_timestamp(midnight + minute, 0) {
-                    log.add(at, &dimensions, &metrics);
-                }
+        let mut random = Random::new(options.seed, midnight + stream);
+        if options.groups_per_day == 0 || random.below(100) < u64::from(idle_percent) {
+            continue;
+        }
+        for _ in 0..usages(endpoint, options) {
+            let minute = random.below(MINUTES_PER_DAY).cast_signed() * 60;
+            let (dimensions, metrics) = usage(endpoint, population, options, &mut random);
+            if let Some(at) = DateTime::from_timestamp(midnight + minute, 0) {
+                log.add(at, &dimensions, &metrics);
             }
         }
     }
@@ -54,7 +58,8 @@ fn usages(endpoint: Endpoint, options: &Generate) -> u32 {
     (options.groups_per_day / share).max(1)
 }
 
-fn usage(
+/// One use of an endpoint: by whom and of what, and how much.
+pub(super) fn usage(
     endpoint: Endpoint,
     population: &Population,
     options: &Generate,

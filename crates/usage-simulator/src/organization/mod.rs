@@ -7,11 +7,13 @@ mod export;
 mod generate;
 mod generate_others;
 mod import;
+mod living;
 mod numbers;
 mod prices;
 mod tuples;
 mod usage_log;
 
+use chrono::{DateTime, Utc};
 use usage_core::Endpoint;
 
 pub(crate) use aggregate::{Aggregation, Filter, Selection};
@@ -22,6 +24,7 @@ pub use directory::{ApiKey, KeyOwner, Project, User};
 pub use export::{BatchSpelling, CostLayout, Quirks};
 pub use generate::Generate;
 pub use import::CsvError;
+pub use living::{ExportsError, LivingOrganization};
 pub(crate) use numbers::Sum;
 pub use usage_log::{Totals, UsageLog};
 
@@ -67,5 +70,12 @@ impl Organization {
     /// The truth of one usage endpoint, to be changed.
     pub fn usage_mut(&mut self, endpoint: Endpoint) -> &mut UsageLog {
         &mut self.usage[endpoint as usize]
+    }
+
+    /// Drops the usage that begins later.
+    fn forget_usage_after(&mut self, time: DateTime<Utc>) {
+        for log in &mut self.usage {
+            log.minutes.split_off(&(time.timestamp() + 1));
+        }
     }
 }

@@ -233,7 +233,7 @@ const IDENTITIES: [(Metric, &[Metric]); 5] = [
     ),
 ];
 
-fn scale_metrics(metrics: &mut Metrics, percent: u32) {
+pub(super) fn scale_metrics(metrics: &mut Metrics, percent: u32) {
     let before = *metrics;
     for metric in Metric::ALL {
         if let Some(value) = metrics.get_mut(metric) {

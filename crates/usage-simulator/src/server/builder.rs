@@ -1,8 +1,8 @@
 //! How a simulator is set up.
 
-use std::io;
+use std::io::{self, Write};
 use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use chrono::{DateTime, Utc};
 use tokio::net::TcpListener;
@@ -10,10 +10,10 @@ use tokio::sync::watch;
 use usage_core::{Clock, DimensionSet, SystemClock};
 
 use super::key::AdminKey;
-use super::shared::{CostSettings, Settings, Shared};
+use super::shared::{CostSettings, LogLines, Settings, Shared};
 use super::simulator::Simulator;
 use crate::faults::Injection;
-use crate::organization::Organization;
+use crate::organization::{LivingOrganization, Organization};
 
 /// 2025-12-06, as the provider says where it refuses.
 const API_KEY_COSTS_SINCE: i64 = 1_764_979_200;
@@ -22,10 +22,12 @@ const API_KEY_COSTS_SINCE: i64 = 1_764_979_200;
 #[derive(Clone)]
 pub struct SimulatorBuilder {
     organization: Organization,
+    living: Option<LivingOrganization>,
     keys: Vec<AdminKey>,
     clock: Arc<dyn Clock>,
     port: u16,
     faults: Vec<Injection>,
+    log_lines: Option<LogLines>,
     settings: Settings,
 }
 
@@ -52,10 +54,12 @@ impl SimulatorBuilder {
     pub(super) fn new() -> Self {
         Self {
             organization: Organization::new("org-simulated"),
+            living: None,
             keys: Vec::new(),
             clock: Arc::new(SystemClock),
             port: 0,
             faults: Vec::new(),
+            log_lines: None,
             settings: Settings {
                 array_encodings: vec![
                     ArrayEncoding::Repeated,
@@ -65,6 +69,7 @@ impl SimulatorBuilder {
                 refused_dimensions: DimensionSet::EMPTY,
                 split_every: None,
                 requests_per_minute: None,
+                keeps_requests: true,
                 costs: CostSettings {
                     amounts_are_numbers: false,
                     has_live_fields: true,
@@ -79,6 +84,15 @@ impl SimulatorBuilder {
     #[must_use]
     pub fn organization(mut self, organization: Organization) -> Self {
         self.organization = organization;
+        self
+    }
+
+    /// Serves an organisation that lives on the simulator's clock, in place of one that stands still.
+    ///
+    /// What a test ([`Simulator::update`]) or a fault changes of it is forgotten at the next midnight or 01:00 UTC.
+    #[must_use]
+    pub fn living(mut self, organization: LivingOrganization) -> Self {
+        self.living = Some(organization);
         self
     }
 
@@ -126,10 +140,28 @@ impl SimulatorBuilder {
         self
     }
 
-    /// Answers 429 with `Retry-After` to more than so many requests in a minute of real time. No limit unless told.
+    /// Answers 429 with `Retry-After` to more than so many requests in a minute. No limit unless told.
+    ///
+    /// The minute is one of real time, and so is `Retry-After`. On a faster clock so many times more requests are answered
+    /// in it.
     #[must_use]
     pub fn requests_per_minute(mut self, requests: u32) -> Self {
         self.settings.requests_per_minute = Some(requests);
+        self
+    }
+
+    /// Writes each request, once it is answered, as one line of JSON: `time` (by the simulator's clock), `method`, `path`,
+    /// `query` (its decoded pairs), `status` and `key` (its label), never a secret. A line is written at once.
+    #[must_use]
+    pub fn request_log(mut self, to: impl Write + Send + 'static) -> Self {
+        self.log_lines = Some(Arc::new(Mutex::new(to)));
+        self
+    }
+
+    /// Keeps no request in memory, so that [`Simulator::requests`] knows none and a long life takes no more than a short one.
+    #[must_use]
+    pub fn keep_no_requests(mut self) -> Self {
+        self.settings.keeps_requests = false;
         self
     }
 
@@ -180,7 +212,15 @@ impl SimulatorBuilder {
         let listener = TcpListener::bind(wanted).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
         let (stop, running) = watch::channel(());
-        let shared = Shared::new(self.organization, self.keys, self.clock, self.settings, running);
+        let shared = Shared::new(
+            self.organization,
+            self.living,
+            self.keys,
+            self.clock,
+            self.log_lines,
+            self.settings,
+            running,
+        );
         let simulator = Simulator::serve(Arc::new(shared), listener, address, stop);
         for injection in self.faults {
             simulator.inject(injection);

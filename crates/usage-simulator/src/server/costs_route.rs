@@ -26,7 +26,8 @@ pub(super) async fn costs(
         let shift = shift.map_or(0, |Extension(ClockShift(seconds))| seconds);
         let now = shared.clock.now().timestamp().saturating_add(shift);
         let request = UsageRequest::parse(Surface::COSTS, query.as_deref(), &shared.settings, &access, now)?;
-        write_page(&shared.organization(), &request, &shared.settings)
+        let organization = shared.organization_since(request.first_day());
+        write_page(&organization, &request, &shared.settings)
             .map_err(|error| ApiError::internal(&error.to_string()))
     });
     let body = answer

@@ -1,9 +1,15 @@
 //! The request log: what went over the wire, for tests to read.
 
+use chrono::{DateTime, Utc};
+use serde_json::json;
+use usage_core::format_instant;
+
 /// One request that the simulator answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct LoggedRequest {
+    /// When it arrived, by the simulator's clock, UTC.
+    pub at: DateTime<Utc>,
     /// `GET` and so on.
     pub method: String,
     /// The path without the query, for example `/v1/organization/usage/completions`.
@@ -29,5 +35,19 @@ impl LoggedRequest {
     /// The first value of a parameter.
     pub fn value(&self, name: &str) -> Option<&str> {
         self.values(name).first().copied()
+    }
+
+    /// The request as one line of JSON with its end: time, method, path, the pairs of the query, status, and the label of the
+    /// key.
+    pub(super) fn to_line(&self) -> String {
+        let line = json!({
+            "time": format_instant(self.at),
+            "method": self.method,
+            "path": self.path,
+            "query": self.query,
+            "status": self.status,
+            "key": self.key,
+        });
+        format!("{line}\n")
     }
 }

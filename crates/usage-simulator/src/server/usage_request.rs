@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use usage_core::{Dimension, DimensionSet, Width, Window, WindowRange};
 
 use super::api_error::ApiError;
@@ -81,6 +81,11 @@ impl UsageRequest {
             page,
             next_page,
         })
+    }
+
+    /// The first UTC day of the page.
+    pub(super) fn first_day(&self) -> Option<NaiveDate> {
+        self.page.map(|page| page.start().date_naive())
     }
 }
 

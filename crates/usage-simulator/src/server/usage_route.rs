@@ -28,7 +28,7 @@ pub(super) async fn usage(
         let now = shared.clock.now().timestamp().saturating_add(shift);
         let settings = &shared.settings;
         let request = UsageRequest::parse(surface, query.as_deref(), settings, &access, now)?;
-        let organization = shared.organization();
+        let organization = shared.organization_since(request.first_day());
         write_page(
             surface,
             organization.usage(surface.endpoint),

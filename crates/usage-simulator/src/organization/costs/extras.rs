@@ -29,6 +29,11 @@ impl Organization {
     /// ```
     pub fn add_billing_extras(&mut self) -> Option<NaiveDate> {
         let middle = self.middle_day()?;
+        self.add_billing_extras_on(middle)
+    }
+
+    /// As [`Organization::add_billing_extras`], with a day of one's own in the middle.
+    pub(crate) fn add_billing_extras_on(&mut self, middle: NaiveDate) -> Option<NaiveDate> {
         self.discount(NEGOTIATED_MODEL, middle, PriceShare::of(4, 5));
         let mut image = CostCharge::new(middle, "gpt-image-1, image output", "1.6896")
             .and_then(|charge| charge.quantity("42240", Some("tokens")))

@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail the test")]
 
+mod living;
+
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::process::{Child, Command, Output, Stdio};
@@ -11,13 +13,13 @@ const REAL_MONTH: &str = concat!(
     "/../../fixtures/openai/completions_usage_2025-09-01_2025-10-01.csv"
 );
 
-fn simulator(arguments: &[&str]) -> Command {
+pub(crate) fn simulator(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_usage-simulator"));
     command.args(arguments);
     command
 }
 
-fn run(arguments: &[&str]) -> Output {
+pub(crate) fn run(arguments: &[&str]) -> Output {
     simulator(arguments).output().unwrap()
 }
 
@@ -142,7 +144,7 @@ fn costs_are_exported_in_either_layout() {
 }
 
 /// A simulator that serves, and where.
-fn serve(arguments: &[&str]) -> (Child, String) {
+pub(crate) fn serve(arguments: &[&str]) -> (Child, String) {
     let mut child = simulator(&[&["serve"], arguments].concat())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -160,7 +162,7 @@ fn serve(arguments: &[&str]) -> (Child, String) {
     (child, address.to_owned())
 }
 
-fn get(address: &str, path: &str) -> String {
+pub(crate) fn get(address: &str, path: &str) -> String {
     let mut connection = TcpStream::connect(address).unwrap();
     write!(
         connection,
@@ -173,7 +175,7 @@ fn get(address: &str, path: &str) -> String {
     answer
 }
 
-fn terminate(child: Child) -> Output {
+pub(crate) fn terminate(child: Child) -> Output {
     let killed = Command::new("kill").arg(child.id().to_string()).status().unwrap();
     assert!(killed.success());
     child.wait_with_output().unwrap()
@@ -270,9 +272,20 @@ fn usage_without_a_price_is_told_when_it_is_served_and_refused_in_an_export_of_c
 }
 
 #[test]
-fn the_help_names_what_costs_can_be_told() {
+fn the_help_names_what_costs_and_a_life_can_be_told() {
     for (command, flags) in [
         ("serve", &["--billing-extras", "--costs-lag-days <NUMBER>"][..]),
+        (
+            "serve",
+            &[
+                "--living",
+                "--clock-scale <NUMBER>",
+                "--clock-origin <TIME>",
+                "--exports <DIR>",
+                "--request-log <FILE>",
+            ],
+        ),
+        ("export", &["--living", "--clock-origin <TIME>", "--at <TIME>"]),
         (
             "export",
             &["--billing-extras", "--cost-columns <NUMBER>", "or costs"],
@@ -337,6 +350,53 @@ fn bad_input_is_one_line_and_2() {
             &["serve", "--csv", "x", "--every-endpoint"],
             "cannot be used with",
         ),
+        (&["serve", "--living", "--csv", "x"], "cannot be used with"),
+        (
+            &["serve", "--living", "--now", "2025-10-05T00:00:00Z"],
+            "cannot be used with",
+        ),
+        (
+            &["serve", "--clock-scale", "2", "--now", "2025-10-05T00:00:00Z"],
+            "cannot be used with",
+        ),
+        (&["serve", "--clock-scale", "0"], "'0'"),
+        (&["serve", "--clock-origin", "noon"], "`noon` is not an instant"),
+        (&["serve", "--exports", "x"], "--living"),
+        (&["serve", "--living", "--exports", empty], empty),
+        (
+            &["serve", "--request-log", "/no/such/folder/x"],
+            "/no/such/folder/x: ",
+        ),
+        (
+            &["serve", "--living", "--days", "3", "--first-day", "2025-09-01"],
+            "not both",
+        ),
+        (
+            &["serve", "--living", "--days", "4294967295"],
+            "give fewer --days",
+        ),
+        (
+            &[
+                "serve",
+                "--living",
+                "--clock-origin",
+                "2025-10-01T08:00:00Z",
+                "--first-day",
+                "2025-10-02",
+            ],
+            "give an earlier --first-day",
+        ),
+        (
+            &["serve", "--living", "--fault", "restatement-120@once=2"],
+            "--fault restatement-120@once=2 cannot be used with --living",
+        ),
+        (&["export", "--living"], "give --clock-origin and --at"),
+        (
+            &["export", "--living", "--clock-origin", "2025-10-01T08:00:00Z"],
+            "give --clock-origin and --at",
+        ),
+        (&["export", "--at", "2025-10-01T08:00:00Z"], "--living"),
+        (&["export", "--clock-origin", "2025-10-01T08:00:00Z"], "--living"),
         (&["dance"], "dance"),
     ] {
         let output = run(arguments);
