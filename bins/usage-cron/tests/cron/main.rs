@@ -3,6 +3,7 @@
 
 mod arguments;
 mod place;
+mod rehearse;
 mod run;
 #[path = "../../../usage-cli/tests/shared/mod.rs"]
 mod shared;
@@ -13,5 +14,10 @@ shared::on_both_databases!(
     crate::run::a_refused_key_is_an_error_and_an_incident as a_refused_key_is_an_error_and_an_incident,
     crate::workers::three_workers_share_four_accounts_and_a_killed_one_is_replaced
         as three_workers_share_four_accounts_and_a_killed_one_is_replaced,
+    crate::rehearse::a_rehearsal_outlives_its_process_and_passes
+        as a_rehearsal_outlives_its_process_and_passes,
+    crate::rehearse::a_fault_that_stays_fails_the_rehearsal_with_its_reason
+        as a_fault_that_stays_fails_the_rehearsal_with_its_reason,
+    crate::rehearse::a_rehearsal_that_goes_on_is_not_changed as a_rehearsal_that_goes_on_is_not_changed,
     crate::workers::a_lease_that_stays_held_is_skipped as a_lease_that_stays_held_is_skipped,
 );
