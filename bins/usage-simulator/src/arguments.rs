@@ -114,7 +114,7 @@ pub(crate) struct Export {
 #[derive(Debug, Args)]
 pub(crate) struct OrganizationArguments {
     /// A completions export to take as the truth; may be given more than once
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["seed", "days", "groups_per_day", "first_day", "living"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["seed", "days", "groups_per_day", "models", "first_day", "living"])]
     pub(crate) csv: Vec<PathBuf>,
     /// The seed of a generated organisation
     #[arg(long, value_name = "NUMBER")]
@@ -126,6 +126,9 @@ pub(crate) struct OrganizationArguments {
     /// How many groups a generated day has
     #[arg(long, value_name = "NUMBER")]
     pub(crate) groups_per_day: Option<u32>,
+    /// How many models completions are generated for; the price lists of a client may not have all of them
+    #[arg(long, value_name = "NUMBER")]
+    pub(crate) models: Option<u32>,
     /// The first generated UTC day
     #[arg(long, value_name = "DAY", value_parser = parse_day)]
     pub(crate) first_day: Option<NaiveDate>,

@@ -94,6 +94,7 @@ fn options(arguments: &OrganizationArguments) -> Generate {
         seed: arguments.seed.unwrap_or(default.seed),
         days: arguments.days.unwrap_or(default.days),
         groups_per_day: arguments.groups_per_day.unwrap_or(default.groups_per_day),
+        models: arguments.models.unwrap_or(default.models),
         first_day: arguments.first_day.unwrap_or(default.first_day),
         every_endpoint: arguments.every_endpoint,
         ..default

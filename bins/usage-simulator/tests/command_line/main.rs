@@ -4,6 +4,7 @@
 
 mod living;
 
+use std::collections::HashSet;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::process::{Child, Command, Output, Stdio};
@@ -60,7 +61,13 @@ fn the_export_of_a_seed_is_written_to_a_file_and_is_always_the_same() {
     assert!(to_file.status.success() && to_file.stdout.is_empty());
     let text = std::fs::read_to_string(path).unwrap();
     assert_eq!(text.lines().count(), 1 + 2 * 5, "{text}");
-    assert_eq!(text.into_bytes(), run(&arguments).stdout);
+    assert_eq!(text.as_bytes(), run(&arguments).stdout);
+    let models = |text: &str| {
+        let models = text.lines().skip(1).map(|line| line.split(',').nth(8).unwrap());
+        models.map(str::to_owned).collect::<HashSet<_>>()
+    };
+    let of_one = String::from_utf8(run(&[&arguments[..], &["--models", "1"]].concat()).stdout).unwrap();
+    assert!(models(&text).len() > 1 && models(&of_one).len() == 1, "{of_one}");
 }
 
 #[test]
@@ -279,6 +286,7 @@ fn the_help_names_what_costs_and_a_life_can_be_told() {
             "serve",
             &[
                 "--living",
+                "--models <NUMBER>",
                 "--clock-scale <NUMBER>",
                 "--clock-origin <TIME>",
                 "--exports <DIR>",

@@ -1,11 +1,14 @@
 //! The pass and its schedule, against a simulated provider over real HTTP, on both databases, with a clock that tests set.
 #![expect(clippy::unwrap_used, reason = "a helper that cannot go on fails its test")]
 
+mod living;
 mod pass;
 mod schedule;
 mod world;
 
 world::on_both_databases!(
+    crate::living::passes_follow_a_living_organisation_and_its_exports_prove_them
+        as passes_follow_a_living_organisation_and_its_exports_prove_them,
     crate::pass::a_first_pass_reads_the_horizon_and_the_next_only_what_is_not_settled
         as a_first_pass_reads_the_horizon_and_the_next_only_what_is_not_settled,
     crate::pass::an_outage_of_twenty_days_heals_in_one_pass as an_outage_of_twenty_days_heals_in_one_pass,

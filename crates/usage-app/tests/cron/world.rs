@@ -14,7 +14,7 @@ use usage_core::{
     Account, Decimal, Endpoint, ManualClock, ProjectFilter, Provider, Width, WindowRange, parse_day,
     parse_instant,
 };
-use usage_simulator::{AdminKey, Generate, Organization, Simulator};
+use usage_simulator::{AdminKey, Generate, LivingOrganization, Organization, Simulator};
 use usage_store::{AccountScope, EventQuery, Ledger};
 use usage_testkit::{PostgresCluster, PostgresDatabase};
 
@@ -47,6 +47,7 @@ pub(crate) struct World {
     pub(crate) clock: Arc<ManualClock>,
     pub(crate) simulator: Simulator,
     pub(crate) folder: TempDir,
+    database_url: String,
     _postgres: Option<PostgresDatabase>,
 }
 
@@ -81,10 +82,31 @@ impl World {
             clock,
             simulator,
             folder,
+            database_url: url.to_owned(),
             _postgres: postgres,
         };
         world.add_key(ORGANIZATION).await;
         world
+    }
+
+    /// The same place with another provider, whose organisation lives.
+    pub(crate) async fn with(self, organization: LivingOrganization) -> Self {
+        let simulator = Simulator::builder()
+            .living(organization)
+            .key(AdminKey::owner(KEY))
+            .clock(self.clock.clone())
+            .start()
+            .await
+            .unwrap();
+        let app = App {
+            clock: self.clock.clone(),
+            ..App::new(settings(&self.folder, &self.database_url, &simulator.base_url()))
+        };
+        Self {
+            app,
+            simulator,
+            ..self
+        }
     }
 
     pub(crate) async fn add_key(&self, organization: &str) {

@@ -77,7 +77,8 @@ impl Simulator {
         format!("http://{}/v1", self.address)
     }
 
-    /// Changes the truth while it is being served. Requests wait until the change is done and see all of it.
+    /// Changes the truth while it is being served. Requests wait until the change is done and see all of it. A living
+    /// organisation forgets the change when it next changes by itself, at midnight or 01:00 UTC.
     pub fn update<T>(&self, change: impl FnOnce(&mut Organization) -> T) -> T {
         change(&mut self.shared.organization_mut())
     }
@@ -122,7 +123,8 @@ impl Simulator {
         self.shared.faults().clear();
     }
 
-    /// Every request answered since the start or [`Simulator::clear_requests`], in the order of the answers.
+    /// Every request answered since the start or [`Simulator::clear_requests`], in the order of the answers; none if
+    /// [`SimulatorBuilder::keep_no_requests`] was asked for.
     pub fn requests(&self) -> Vec<LoggedRequest> {
         self.shared.log().clone()
     }
