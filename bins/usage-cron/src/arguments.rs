@@ -1,13 +1,14 @@
 //! The command line: what can be asked for, parsed into the project's own words.
 
 use std::ffi::OsString;
+use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
-use usage_app::cron::PassOptions;
+use usage_app::cron::{PassOptions, Surroundings};
 use usage_app::logging::LogLevel;
 use usage_core::{Account, Decimal, Endpoint, parse_instant};
 use usage_shell::{
@@ -114,6 +115,13 @@ pub(crate) struct ServeArguments {
     /// Do not make up for a pass that was due while nobody ran
     #[arg(long)]
     pub(crate) no_catch_up: bool,
+    /// Answer HTTP requests here, as 127.0.0.1:8080: /api/cron/daily-usage, /metrics, /healthz and /readyz [default: that of
+    /// USAGE_BIND, else none are answered]
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) bind: Option<SocketAddr>,
+    /// A proxy that speaks TLS stands before the address, which may then be beyond loopback
+    #[arg(long)]
+    pub(crate) behind_proxy: bool,
 }
 
 /// What a pass does.
@@ -121,7 +129,7 @@ pub(crate) struct ServeArguments {
 pub(crate) struct PassArguments {
     /// How long a pass may take, for example 90s, 30m or 2h: no request is sent and no wait begun that would pass it
     #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
-    pub(crate) deadline: Option<Duration>,
+    deadline: Option<Duration>,
     /// Whose usage, as org-AbC123 or openai/org-AbC123; may be given more than once [default: every account with a key]
     #[arg(long = "account", value_name = "ACCOUNT", value_parser = parse_account)]
     accounts: Vec<Account>,
@@ -146,7 +154,7 @@ pub(crate) struct PassArguments {
     audit_dir: PathBuf,
     /// Write the ledger's metrics to this file after each pass, for the textfile collector of Prometheus
     #[arg(long, value_name = "FILE")]
-    pub(crate) textfile: Option<PathBuf>,
+    textfile: Option<PathBuf>,
 }
 
 impl RunArguments {
@@ -177,6 +185,14 @@ impl PassArguments {
             exports: self.exports.clone(),
             audit_dir: self.audit_dir.clone(),
             max_variance: self.max_variance.clone(),
+        }
+    }
+
+    /// What surrounds it.
+    pub(crate) fn surroundings(&self) -> Surroundings {
+        Surroundings {
+            deadline: self.deadline,
+            textfile: self.textfile.clone(),
         }
     }
 }

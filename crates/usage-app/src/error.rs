@@ -237,6 +237,9 @@ pub enum AppError {
     /// A schedule cannot be used.
     #[error(transparent)]
     Schedule(#[from] crate::cron::ScheduleError),
+    /// Nobody can be listened to.
+    #[error(transparent)]
+    Listen(#[from] usage_http::ListenError),
     /// The demonstration could not start.
     #[error("the demonstration could not start: {0}")]
     Demo(String),

@@ -7,6 +7,7 @@ mod error;
 mod files;
 pub mod logging;
 pub mod monitoring;
+pub mod serving;
 pub mod settings;
 mod text;
 mod wiring;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::pin::pin;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -126,7 +126,11 @@ async fn serve_one(
         .timer(TokioTimer::new())
         .header_read_timeout(limits.head)
         .max_buf_size(MAX_HEAD);
-    let stream = TokioIo::new(ReadByClient::new(stream, limits.unread));
+    let stream = TokioIo::new(ReadByClient::new(
+        stream,
+        limits.unread,
+        connection.is_unread.clone(),
+    ));
     let mut served = pin!(builder.serve_connection(stream, service));
     let is_over = tokio::select! {
         // What is wrong with a connection is the client's affair: it went, or was too slow.
@@ -163,6 +167,8 @@ struct Connection {
     number: u64,
     /// Requests of which the answer is not handed over yet.
     under_way: AtomicUsize,
+    /// Whether the client has yet to read what was handed over.
+    is_unread: Arc<AtomicBool>,
     /// The event that was the last to happen on it.
     last_event: AtomicU64,
     closed: Notify,
@@ -174,6 +180,7 @@ impl Connections {
         let connection = Arc::new(Connection {
             number,
             under_way: AtomicUsize::new(0),
+            is_unread: Arc::default(),
             last_event: AtomicU64::new(number),
             closed: Notify::new(),
         });
@@ -188,9 +195,7 @@ impl Connections {
     /// Closes the connection that has been idle longest, if there is one.
     fn close_idlest(&self) {
         let mut open = self.lock();
-        let idle = open
-            .values()
-            .filter(|connection| connection.under_way.load(Ordering::SeqCst) == 0);
+        let idle = open.values().filter(|connection| connection.is_idle());
         let idlest = idle
             .min_by_key(|connection| connection.last_event.load(Ordering::SeqCst))
             .map(|connection| connection.number);
@@ -215,6 +220,12 @@ impl Connections {
     fn lock(&self) -> MutexGuard<'_, BTreeMap<u64, Arc<Connection>>> {
         // A map is whole whoever panicked.
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Connection {
+    fn is_idle(&self) -> bool {
+        self.under_way.load(Ordering::SeqCst) == 0 && !self.is_unread.load(Ordering::SeqCst)
     }
 }
 

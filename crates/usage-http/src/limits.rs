@@ -8,7 +8,8 @@ pub struct Limits {
     /// Connections that are open at once. When there are so many, the one that has been idle longest makes room; if none is
     /// idle, whoever comes waits.
     pub connections: usize,
-    /// How long the head of a request may take to arrive, and so how long a connection may be idle.
+    /// How long the head of a request may take to arrive, and so how long a connection may be idle; a proxy should close
+    /// its own sooner.
     pub head: Duration,
     /// How long the body of a request may take to arrive.
     pub body: Duration,
@@ -28,7 +29,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             connections: 512,
-            head: Duration::from_secs(10),
+            head: Duration::from_secs(30),
             body: Duration::from_secs(10),
             body_bytes: 64 * 1024,
             answer: Duration::from_secs(30),

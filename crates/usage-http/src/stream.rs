@@ -2,6 +2,8 @@
 
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -15,24 +17,23 @@ pub(crate) struct ReadByClient {
     stream: TcpStream,
     unread: Duration,
     waiting: Option<Pin<Box<Sleep>>>,
+    is_waiting: Arc<AtomicBool>,
 }
 
 impl ReadByClient {
-    /// A client may read nothing for so long.
-    pub(crate) fn new(stream: TcpStream, unread: Duration) -> Self {
+    /// A client may read nothing for so long. Whether something waits to be read is told in `is_waiting`.
+    pub(crate) fn new(stream: TcpStream, unread: Duration, is_waiting: Arc<AtomicBool>) -> Self {
         Self {
             stream,
             unread,
             waiting: None,
+            is_waiting,
         }
     }
 
     /// Lets a write wait no longer than the client may take.
-    fn limited<T>(
-        &mut self,
-        context: &mut Context<'_>,
-        written: Poll<io::Result<T>>,
-    ) -> Poll<io::Result<T>> {
+    fn limited<T>(&mut self, context: &mut Context<'_>, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+        self.is_waiting.store(written.is_pending(), Ordering::SeqCst);
         if written.is_ready() {
             self.waiting = None;
             return written;

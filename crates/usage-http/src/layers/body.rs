@@ -21,12 +21,16 @@ pub(crate) async fn read_whole(State(limits): State<Limits>, request: Request, n
     }
     match tokio::time::timeout(limits.body, to_bytes(body, limits.body_bytes)).await {
         Ok(Ok(bytes)) => next.run(Request::from_parts(head, Body::from(bytes))).await,
-        Ok(Err(error)) if error.source().is_some_and(|source| source.is::<LengthLimitError>()) => {
+        Ok(Err(error))
+            if error
+                .source()
+                .is_some_and(|source| source.is::<LengthLimitError>()) =>
+        {
             too_large(&limits)
         }
-        Ok(Err(_)) => refused(
-            Problem::new(StatusCode::BAD_REQUEST).with_detail("the body of the request was cut off"),
-        ),
+        Ok(Err(_)) => {
+            refused(Problem::new(StatusCode::BAD_REQUEST).with_detail("the body of the request was cut off"))
+        }
         Err(_) => refused(
             Problem::new(StatusCode::REQUEST_TIMEOUT)
                 .with_detail("the body of the request took too long to arrive"),

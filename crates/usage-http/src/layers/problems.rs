@@ -49,9 +49,7 @@ fn bare(status: StatusCode) -> Problem {
         StatusCode::METHOD_NOT_ALLOWED => {
             problem.with_detail("the resource has other methods; the header Allow names them")
         }
-        StatusCode::SERVICE_UNAVAILABLE => {
-            problem.with_detail("the answer took too long; ask again later")
-        }
+        StatusCode::SERVICE_UNAVAILABLE => problem.with_detail("the answer took too long; ask again later"),
         _ => problem,
     }
 }

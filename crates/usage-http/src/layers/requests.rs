@@ -127,7 +127,15 @@ mod tests {
             assert_eq!(id_of(&[sane]), sane);
         }
         let too_long = "x".repeat(MAX_LENGTH + 1);
-        for strange in [&["a b"] as &[&str], &["a\"b"], &["ä"], &[""], &[&too_long], &["a", "b"], &[]] {
+        for strange in [
+            &["a b"] as &[&str],
+            &["a\"b"],
+            &["ä"],
+            &[""],
+            &[&too_long],
+            &["a", "b"],
+            &[],
+        ] {
             let made = id_of(strange);
             assert!(
                 made.len() == 32 && made.bytes().all(|byte| byte.is_ascii_hexdigit()),

@@ -17,10 +17,7 @@ use crate::router::ServerState;
 
 pub(crate) fn router() -> Router<ServerState> {
     // HEAD would be taken for a GET, which runs a pass.
-    let methods = get(run)
-        .post(run)
-        .head(not_allowed)
-        .fallback(not_allowed);
+    let methods = get(run).post(run).head(not_allowed).fallback(not_allowed);
     Router::new().route("/api/cron/daily-usage", methods)
 }
 
