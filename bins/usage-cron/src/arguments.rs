@@ -10,6 +10,7 @@ use chrono::{DateTime, Utc};
 use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use usage_app::cron::{PassOptions, Surroundings};
 use usage_app::logging::LogLevel;
+use usage_app::settings::InvalidValue;
 use usage_core::{Account, Decimal, Endpoint, parse_instant};
 use usage_shell::{
     OutputFormat, Refusal, SettingsArguments, parse_account, parse_duration, parse_label, parse_percent,
@@ -117,11 +118,15 @@ pub(crate) struct ServeArguments {
     pub(crate) no_catch_up: bool,
     /// Answer HTTP requests here, as 127.0.0.1:8080: /api/cron/daily-usage, /metrics, /healthz and /readyz [default: that of
     /// USAGE_BIND, else none are answered]
-    #[arg(long, value_name = "ADDR")]
+    #[arg(long, value_name = "ADDR", value_parser = parse_address)]
     pub(crate) bind: Option<SocketAddr>,
     /// A proxy that speaks TLS stands before the address, which may then be beyond loopback
     #[arg(long)]
     pub(crate) behind_proxy: bool,
+}
+
+fn parse_address(text: &str) -> Result<SocketAddr, InvalidValue> {
+    text.parse().map_err(|_| InvalidValue::Bind(text.to_owned()))
 }
 
 /// What a pass does.

@@ -38,7 +38,7 @@ pub enum ListenError {
     )]
     BeyondLoopback(SocketAddr),
     /// The system refuses the address.
-    #[error("cannot listen on {address}: {source}; choose another address with --bind")]
+    #[error("cannot listen on {address}: {source}; choose another address with --bind or USAGE_BIND")]
     Bind {
         /// The address.
         address: SocketAddr,
