@@ -6,9 +6,10 @@ use std::process::{Child, Command, Stdio};
 use std::thread::JoinHandle;
 
 use serde_json::{Value, json};
+use usage_testkit::PostgresCluster;
 
 use crate::place::{DAYS, Place, provider};
-use crate::shared::{DatabaseKind, finish_with, signal};
+use crate::shared::{Database, DatabaseKind, eventually, finish_with, signal};
 
 const SECRET: &str = "cron-secret-for-tests-only";
 const CRON: &str = "/api/cron/daily-usage";
@@ -198,11 +199,21 @@ pub(crate) fn what_is_not_in_order_is_told(kind: DatabaseKind) {
         let told = json_of(served.ask("GET", CRON, token), 503);
         assert_eq!(told, json!({ "error": "Service unavailable" }));
     }
-    let problem = json_of(served.ask("GET", "/readyz", None), 503);
-    assert_eq!(
-        problem["detail"],
-        "not ready: master key: it does not open every provider key; see `usage doctor`"
+    let latest = "SELECT max(version) FROM __diesel_schema_migrations";
+    change(
+        &place,
+        &format!("UPDATE __diesel_schema_migrations SET version = '~' || version WHERE version = ({latest})"),
     );
+    let newer = "not ready: migrations: a newer version wrote the ledger; update this program";
+    assert_eq!(json_of(served.ask("GET", "/readyz", None), 503)["detail"], newer);
+    change(
+        &place,
+        "UPDATE __diesel_schema_migrations SET version = substr(version, 2) WHERE version LIKE '~%'",
+    );
+    let strange = "not ready: master key: it does not open every provider key; see `usage doctor`";
+    eventually("what was found is forgotten", || {
+        json_of(served.ask("GET", "/readyz", None), 503)["detail"] == strange
+    });
     assert_eq!(served.ask("GET", "/healthz", None).0, 200);
     let taken = served.address.to_string();
     let refused = place.run(&["serve", "--bind", &taken]).ends_with(2);
@@ -215,6 +226,38 @@ pub(crate) fn what_is_not_in_order_is_told(kind: DatabaseKind) {
     let log = served.ends();
     assert!(log.contains("so /api/cron/daily-usage answers nobody"), "{log}");
     assert_eq!(provider.simulator.requests().len(), 0);
+}
+
+/// Alive and not ready.
+#[test]
+fn a_database_that_goes_away_is_told() {
+    let provider = provider();
+    let server = PostgresCluster::start().unwrap();
+    let place = Place::on(&provider, &["org-cron"], |_| {
+        Database::Postgres(server.create_database())
+    });
+    let served = Served::start(&place, &[], &["--bind", "127.0.0.1:0"]);
+    assert_eq!(served.ask("GET", "/readyz", None).0, 200);
+    server.kill_server();
+    eventually("the database is missed", || {
+        let (status, body) = served.ask("GET", "/readyz", None);
+        status == 503 && body.contains("\"not ready: database: ")
+    });
+    assert_eq!(served.ask("GET", "/healthz", None).0, 200);
+    served.ends();
+}
+
+fn change(place: &Place, sql: &str) {
+    match &place.database {
+        Database::Sqlite(path) => {
+            let changed = rusqlite::Connection::open(path)
+                .unwrap()
+                .execute(sql, [])
+                .unwrap();
+            assert_eq!(changed, 1);
+        }
+        Database::Postgres(database) => drop(database.execute(sql)),
+    }
 }
 
 #[test]
