@@ -116,8 +116,8 @@ pub(crate) struct ServeArguments {
     /// Do not make up for a pass that was due while nobody ran
     #[arg(long)]
     pub(crate) no_catch_up: bool,
-    /// Answer HTTP requests here, as 127.0.0.1:8080: /api/cron/daily-usage, /metrics, /healthz and /readyz [default: that of
-    /// USAGE_BIND, else none are answered]
+    /// Answer HTTP requests here, as 127.0.0.1:8080: /api/cron/daily-usage, /metrics, /healthz and /readyz [default: the
+    /// address of the settings, if one is set; else none are answered]
     #[arg(long, value_name = "ADDR", value_parser = parse_address)]
     pub(crate) bind: Option<SocketAddr>,
     /// A proxy that speaks TLS stands before the address, which may then be beyond loopback

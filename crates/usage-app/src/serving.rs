@@ -5,14 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use secrecy::ExposeSecret as _;
 use tokio::sync::watch;
 use usage_http::{
     JsonText, Limits, Listen, OperationFailed, Operations, Readiness, ReadinessCheck, Server,
     is_usable_cron_secret,
 };
 use usage_store::{Ledger, ProviderKey, SchemaState};
-
-use secrecy::ExposeSecret as _;
 
 use crate::cron::{PassOptions, Passes, ServeOptions, Surroundings, serve_schedule};
 use crate::error::AppError;

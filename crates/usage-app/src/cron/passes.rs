@@ -133,10 +133,9 @@ impl Passes {
             due,
             ..self.options.clone()
         };
-        let end = run_surrounded_pass(self.app.clone(), &options, &self.surroundings, self.stop.clone())
-            .await
-            .map(Arc::new)
-            .map_err(Arc::new);
+        let pass = run_surrounded_pass(self.app.clone(), &options, &self.surroundings, self.stop.clone());
+        // On the heap, since whoever waits for a pass would be as large as the pass.
+        let end = Box::pin(pass).await.map(Arc::new).map_err(Arc::new);
         let number = self.ended.fetch_add(1, Ordering::SeqCst) + 1;
         *latest = Some(Latest {
             number,

@@ -1,6 +1,6 @@
 //! Requests are read before they are handled.
 
-use std::error::Error as _;
+use std::error::Error;
 
 use axum::body::{Body, to_bytes};
 use axum::extract::{Request, State};
@@ -21,11 +21,7 @@ pub(crate) async fn read_whole(State(limits): State<Limits>, request: Request, n
     }
     match tokio::time::timeout(limits.body, to_bytes(body, limits.body_bytes)).await {
         Ok(Ok(bytes)) => next.run(Request::from_parts(head, Body::from(bytes))).await,
-        Ok(Err(error))
-            if error
-                .source()
-                .is_some_and(|source| source.is::<LengthLimitError>()) =>
-        {
+        Ok(Err(error)) if error.source().is_some_and(<dyn Error>::is::<LengthLimitError>) => {
             too_large(&limits)
         }
         Ok(Err(_)) => {
