@@ -1,15 +1,17 @@
 //! The command line: what can be asked for, parsed into the project's own words.
 
 use std::ffi::OsString;
+use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
-use usage_app::cron::PassOptions;
+use usage_app::cron::{PassOptions, Surroundings};
 use usage_app::logging::LogLevel;
 use usage_app::rehearsal::RehearsalOptions;
+use usage_app::settings::InvalidValue;
 use usage_core::{Account, Decimal, Endpoint, IssueCode, parse_instant};
 use usage_shell::{
     OutputFormat, Refusal, SettingsArguments, parse_account, parse_duration, parse_label, parse_percent,
@@ -117,6 +119,17 @@ pub(crate) struct ServeArguments {
     /// Do not make up for a pass that was due while nobody ran
     #[arg(long)]
     pub(crate) no_catch_up: bool,
+    /// Answer HTTP requests here, as 127.0.0.1:8080: /api/cron/daily-usage, /metrics, /healthz and /readyz [default: the
+    /// address of the settings, if one is set; else none are answered]
+    #[arg(long, value_name = "ADDR", value_parser = parse_address)]
+    pub(crate) bind: Option<SocketAddr>,
+    /// A proxy that speaks TLS stands before the address, which may then be beyond loopback
+    #[arg(long)]
+    pub(crate) behind_proxy: bool,
+}
+
+fn parse_address(text: &str) -> Result<SocketAddr, InvalidValue> {
+    text.parse().map_err(|_| InvalidValue::Bind(text.to_owned()))
 }
 
 /// `usage-cron rehearse`
@@ -143,7 +156,7 @@ pub(crate) struct RehearseArguments {
 pub(crate) struct PassArguments {
     /// How long a pass may take, for example 90s, 30m or 2h: no request is sent and no wait begun that would pass it
     #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
-    pub(crate) deadline: Option<Duration>,
+    deadline: Option<Duration>,
     /// Whose usage, as org-AbC123 or openai/org-AbC123; may be given more than once [default: every account with a key]
     #[arg(long = "account", value_name = "ACCOUNT", value_parser = parse_account)]
     accounts: Vec<Account>,
@@ -168,7 +181,7 @@ pub(crate) struct PassArguments {
     pub(crate) audit_dir: PathBuf,
     /// Write the ledger's metrics to this file after each pass, for the textfile collector of Prometheus
     #[arg(long, value_name = "FILE")]
-    pub(crate) textfile: Option<PathBuf>,
+    textfile: Option<PathBuf>,
 }
 
 impl RunArguments {
@@ -216,6 +229,14 @@ impl PassArguments {
             audit_dir: self.audit_dir.clone(),
             max_variance: self.max_variance.clone(),
             keeps_reports: false,
+        }
+    }
+
+    /// What surrounds it.
+    pub(crate) fn surroundings(&self) -> Surroundings {
+        Surroundings {
+            deadline: self.deadline,
+            textfile: self.textfile.clone(),
         }
     }
 }

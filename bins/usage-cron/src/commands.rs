@@ -5,15 +5,10 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use tokio::sync::watch;
-use tokio::time::Instant;
-use usage_app::alerting::{Ping, ping};
-use usage_app::cron::{
-    LoggedProgress, PassOptions, PassReport, Schedule, ServeOptions, run_pass, serve_schedule,
-};
+use usage_app::cron::{LoggedProgress, Schedule, ServeOptions, run_pass, run_surrounded_pass};
 use usage_app::logging::{self, LogLevel};
-use usage_app::monitoring::{self, MetricsOptions};
 use usage_app::rehearsal;
+use usage_app::serving::{self, Serve};
 use usage_app::settings::{Environment, Settings, Sources};
 use usage_app::{App, AppError, Exit};
 use usage_core::{Clock, ScaledClock, SystemClock};
@@ -21,7 +16,7 @@ use usage_shell::output::show;
 use usage_shell::stop_on_signal;
 
 use crate::arguments::{
-    Arguments, Command, GlobalArguments, PassArguments, RehearseArguments, RunArguments, ServeArguments,
+    Arguments, Command, GlobalArguments, RehearseArguments, RunArguments, ServeArguments,
 };
 
 /// Runs the command and turns what became of it into an exit code.
@@ -74,39 +69,25 @@ async fn run_once(app: App, arguments: RunArguments) -> Result<Exit, AppError> {
     let report = if options.plan_only {
         run_pass(&app, &options, &LoggedProgress, stop).await?
     } else {
-        pass(app, &arguments.pass, &options, stop).await?
+        run_surrounded_pass(app, &options, &arguments.pass.surroundings(), stop).await?
     };
     show(arguments.format, &report)?;
     Ok(report.exit())
 }
 
 async fn serve(app: App, arguments: ServeArguments) -> Result<Exit, AppError> {
-    let options = ServeOptions {
-        schedule: Schedule::cron(&arguments.schedule, Some(&arguments.zone))?,
-        jitter: arguments.jitter,
-        catch_up: !arguments.no_catch_up,
-    };
-    let ledger = app.ledger().await?;
-    let stop = stop_on_signal();
-    tracing::info!(schedule = %options.schedule, "serving");
-    serve_schedule(
-        app.clock.as_ref(),
-        &ledger,
-        &options,
-        stop.clone(),
-        async |tick| {
-            let options = PassOptions {
-                due: Some(tick.due),
-                ..arguments.pass.options()
-            };
-            // The next pass may find the ledger or the keys in order again, so this one's failure is told and no more.
-            if let Err(error) = pass(app.clone(), &arguments.pass, &options, stop.clone()).await {
-                tracing::error!("the pass could not be run: {error}");
-            }
-            true
+    let serve = Serve {
+        schedule: ServeOptions {
+            schedule: Schedule::cron(&arguments.schedule, Some(&arguments.zone))?,
+            jitter: arguments.jitter,
+            catch_up: !arguments.no_catch_up,
         },
-    )
-    .await?;
+        pass: arguments.pass.options(),
+        surroundings: arguments.pass.surroundings(),
+        bind: serving::listening_address(arguments.bind, &app.settings),
+        behind_proxy: arguments.behind_proxy,
+    };
+    serving::serve(app, serve, stop_on_signal()).await?;
     Ok(Exit::Clean)
 }
 
@@ -118,50 +99,15 @@ async fn rehearse(
     let stop = stop_on_signal();
     let options = arguments.options(origin);
     let report = rehearsal::rehearse(&app, &options, stop.clone(), async |options| {
-        pass(app.clone(), &arguments.pass, &options, stop.clone()).await
+        run_surrounded_pass(
+            app.clone(),
+            &options,
+            &arguments.pass.surroundings(),
+            stop.clone(),
+        )
+        .await
     })
     .await?;
     show(arguments.format, &report)?;
     Ok(report.exit())
-}
-
-/// One pass with what surrounds it: the dead man's switch and the metrics, neither of which changes its result.
-async fn pass(
-    app: App,
-    arguments: &PassArguments,
-    options: &PassOptions,
-    stop: watch::Receiver<bool>,
-) -> Result<PassReport, AppError> {
-    let app = App {
-        deadline: arguments.deadline.map(|deadline| Instant::now() + deadline),
-        ..app
-    };
-    ping(&app, Ping::Started).await;
-    let mut report = match run_pass(&app, options, &LoggedProgress, stop).await {
-        Ok(report) => report,
-        Err(error) => {
-            ping(&app, Ping::Failed).await;
-            return Err(error);
-        }
-    };
-    let outcome = match report.exit() {
-        Exit::Clean => Ping::Succeeded,
-        Exit::Findings | Exit::Failed => Ping::Failed,
-    };
-    report.notes.extend(ping(&app, outcome).await);
-    if let Some(file) = &arguments.textfile
-        && let Err(error) = write_metrics(&app, file, options.horizon_days).await
-    {
-        tracing::warn!("the metrics were not written: {error}");
-        report
-            .notes
-            .push(format!("the metrics were not written: {error}"));
-    }
-    Ok(report)
-}
-
-async fn write_metrics(app: &App, file: &Path, horizon_days: u32) -> Result<(), AppError> {
-    let ledger = app.ledger().await?;
-    let text = monitoring::collect(&ledger, app.clock.now(), &MetricsOptions { horizon_days }).await?;
-    monitoring::write_textfile(&text, file)
 }

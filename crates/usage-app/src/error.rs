@@ -267,6 +267,9 @@ pub enum AppError {
         /// Passes in all.
         planned: u64,
     },
+    /// Nobody can be listened to.
+    #[error(transparent)]
+    Listen(#[from] usage_http::ListenError),
     /// The demonstration could not start.
     #[error("the demonstration could not start: {0}")]
     Demo(String),

@@ -8,6 +8,7 @@ mod files;
 pub mod logging;
 pub mod monitoring;
 pub mod rehearsal;
+pub mod serving;
 pub mod settings;
 mod text;
 mod wiring;

@@ -67,7 +67,9 @@ fn each_outside_thing_has_one_owner() {
         ["usage-app", "usage-providers"],
         "webhooks and providers"
     );
-    assert_eq!(owners("axum"), ["usage-simulator"]);
+    assert_eq!(owners("axum"), ["usage-http", "usage-simulator"]);
+    assert_eq!(owners("hyper"), ["usage-http"]);
+    assert_eq!(owners("tower-http"), ["usage-http"]);
     assert_eq!(
         owners("usage-testkit"),
         Vec::<&str>::new(),

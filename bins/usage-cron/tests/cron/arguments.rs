@@ -13,6 +13,14 @@ fn what_is_wrong_takes_one_line_and_nothing_is_done() {
             "`every day` is no schedule: ",
         ),
         (&["serve", "--zone", "Berlin"], "`Berlin` is no time zone; "),
+        (
+            &["serve", "--bind", "localhost"],
+            "--bind: `localhost` is not an address to listen on; write address:port, for example 127.0.0.1:8080",
+        ),
+        (
+            &["serve", "--bind", "0.0.0.0:0"],
+            "0.0.0.0:0 is not a loopback address, and this server speaks no TLS; ",
+        ),
         (&["run", "--horizon", "0"], "--horizon: 0 is not in 1..=3650"),
         (&["run", "--deadline", "soon"], "`soon` is not a duration; "),
         (

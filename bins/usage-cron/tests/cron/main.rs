@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a helper that cannot go on fails its test")]
 
 mod arguments;
+mod http;
 mod place;
 mod rehearse;
 mod run;
@@ -12,6 +13,9 @@ mod workers;
 shared::on_both_databases!(
     crate::run::a_pass_is_told_in_json_and_kept_as_a_run as a_pass_is_told_in_json_and_kept_as_a_run,
     crate::run::a_refused_key_is_an_error_and_an_incident as a_refused_key_is_an_error_and_an_incident,
+    crate::http::a_requested_pass_is_run_and_told as a_requested_pass_is_run_and_told,
+    crate::http::a_stopped_process_finishes_what_is_under_way as a_stopped_process_finishes_what_is_under_way,
+    crate::http::what_is_not_in_order_is_told as what_is_not_in_order_is_told,
     crate::workers::three_workers_share_four_accounts_and_a_killed_one_is_replaced
         as three_workers_share_four_accounts_and_a_killed_one_is_replaced,
     crate::rehearse::a_rehearsal_outlives_its_process_and_passes

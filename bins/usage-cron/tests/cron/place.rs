@@ -1,5 +1,6 @@
 //! Simulated organisations, and a place in which the real binary runs against them.
 
+use std::path::Path;
 use std::process::{Child, Command};
 
 use chrono::{Days, NaiveDate};
@@ -46,8 +47,17 @@ pub(crate) struct Place {
 impl Place {
     /// A place whose ledger has these accounts, each with a key that the provider accepts.
     pub(crate) fn new(kind: DatabaseKind, provider: &Provider, accounts: &[&str]) -> Self {
+        Self::on(provider, accounts, |work| Database::new(kind, work))
+    }
+
+    /// The same, on the database made for the folder in which commands run.
+    pub(crate) fn on(
+        provider: &Provider,
+        accounts: &[&str],
+        database: impl FnOnce(&Path) -> Database,
+    ) -> Self {
         let folder = new_folder();
-        let database = Database::new(kind, &folder.path().join("work"));
+        let database = database(&folder.path().join("work"));
         let place = Self {
             folder,
             database,

@@ -1,10 +1,49 @@
 //! How far an endpoint is covered, and which days it lacks.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use chrono::{DateTime, Days, NaiveDate, TimeDelta, Utc};
+use chrono::{DateTime, Days, NaiveDate, NaiveTime, TimeDelta, Utc};
 use usage_core::ProjectFilter;
-use usage_store::{ClosedCoverage, Stretch};
+use usage_ingest::choose_keys;
+use usage_store::{AccountScope, ClosedCoverage, Ledger, ProviderKey, Stretch};
+
+use crate::error::AppError;
+
+/// How far the endpoint is behind that lags most, looking back to the horizon; `None` where nothing was ever read.
+pub(crate) async fn greatest_lag(
+    ledger: &Ledger,
+    now: DateTime<Utc>,
+    horizon_days: u32,
+) -> Result<Option<TimeDelta>, AppError> {
+    let first_day = horizon(now, horizon_days);
+    let read_with = filters_of_accounts(&ledger.keys().await?);
+    let nothing = BTreeSet::new();
+    let coverage = closed_coverage(ledger, first_day).await?;
+    let lags = coverage.iter().map(|coverage| {
+        let filters = read_with.get(&coverage.account.id).unwrap_or(&nothing);
+        reach(coverage, filters, first_day, now).lag
+    });
+    Ok(lags.max())
+}
+
+/// What was read since the first day.
+pub(super) async fn closed_coverage(
+    ledger: &Ledger,
+    first_day: NaiveDate,
+) -> Result<Vec<ClosedCoverage>, AppError> {
+    let start = first_day.and_time(NaiveTime::MIN).and_utc();
+    Ok(ledger.closed_coverage(AccountScope::All, start).await?)
+}
+
+/// The filters that each account is read with, by the account's number.
+pub(super) fn filters_of_accounts(keys: &[ProviderKey]) -> BTreeMap<i64, BTreeSet<ProjectFilter>> {
+    let mut read_with: BTreeMap<i64, BTreeSet<ProjectFilter>> = BTreeMap::new();
+    for chosen in choose_keys(keys) {
+        let filters = read_with.entry(chosen.key.account.id).or_default();
+        filters.insert(chosen.key.filter.clone());
+    }
+    read_with
+}
 
 /// What monitoring tells of an account's endpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

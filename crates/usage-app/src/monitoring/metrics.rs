@@ -3,14 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use chrono::{DateTime, NaiveTime, Utc};
-use usage_core::ProjectFilter;
-use usage_ingest::choose_keys;
+use chrono::{DateTime, Utc};
 use usage_store::{
     AccountScope, ClosedCoverage, Ledger, ProviderKey, RestatedEvents, RunCount, RunStatus, StoredAccount,
 };
 
-use super::coverage::{horizon, reach};
+use super::coverage::{closed_coverage, filters_of_accounts, horizon, reach};
 use super::exposition::{Family, render};
 use super::runs::RunTotals;
 use crate::error::AppError;
@@ -82,14 +80,7 @@ pub async fn collect(
             .fold_run_telemetry(RunTotals::default(), |totals, run| totals.add(&run))
             .await?,
         restated: ledger.restated_events(AccountScope::All).await?,
-        coverage: ledger
-            .closed_coverage(
-                AccountScope::All,
-                horizon(now, options.horizon_days)
-                    .and_time(NaiveTime::MIN)
-                    .and_utc(),
-            )
-            .await?,
+        coverage: closed_coverage(ledger, horizon(now, options.horizon_days)).await?,
     };
     render(facts.families())
 }
@@ -241,11 +232,7 @@ impl Facts<'_> {
             "How long ago the windows end that were read without a gap after their end.",
         )
         .in_unit("seconds");
-        let mut read_with: BTreeMap<i64, BTreeSet<ProjectFilter>> = BTreeMap::new();
-        for chosen in choose_keys(&self.keys) {
-            let filters = read_with.entry(chosen.key.account.id).or_default();
-            filters.insert(chosen.key.filter.clone());
-        }
+        let read_with = filters_of_accounts(&self.keys);
         let first_day = horizon(self.now, self.options.horizon_days);
         let nothing = BTreeSet::new();
         for coverage in &self.coverage {

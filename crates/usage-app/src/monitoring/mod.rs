@@ -8,5 +8,6 @@ mod metrics;
 mod proofs;
 mod runs;
 
+pub(crate) use coverage::greatest_lag;
 pub use metrics::{CONTENT_TYPE, DEFAULT_HORIZON_DAYS, MetricsOptions, collect, write_textfile};
 pub use proofs::{CronTelemetry, ParityProof, Proofs, ReconciliationProof};

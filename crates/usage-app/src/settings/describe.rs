@@ -3,7 +3,7 @@
 use std::fmt::{self, Display};
 use std::path::PathBuf;
 
-use secrecy::SecretString;
+use secrecy::{ExposeSecret as _, SecretString};
 use serde::Serialize;
 
 use super::error::SettingsError;
@@ -67,7 +67,7 @@ pub fn describe(sources: &Sources) -> Vec<SettingLine> {
         line(Variable::USAGE_WEBHOOK_FORMAT, sources.webhook_format()),
         line(Variable::USAGE_WEBHOOK_TIMEOUT, sources.webhook_timeout()),
         optional_line(Variable::USAGE_PING_URL, sources.ping_url()),
-        secret_line(Variable::CRON_SECRET, sources.cron_secret()),
+        cron_secret(sources),
         secret_line(Variable::DAILY_USAGE_SANITIZE_SALT, sources.sanitize_salt()),
     ];
     lines.extend(budgets(sources));
@@ -182,6 +182,20 @@ fn budgets(sources: &Sources) -> Vec<SettingLine> {
         .into_iter()
         .map(|budget| line(Some(budget.value.to_string()), budget.origin))
         .collect()
+}
+
+/// The secret of the cron routes; a script that lacks it writes something else in its place.
+fn cron_secret(sources: &Sources) -> SettingLine {
+    let secret = sources.cron_secret();
+    let is_unusable = matches!(&secret, Ok(Some(secret))
+        if !usage_http::is_usable_cron_secret(secret.value.expose_secret()));
+    let mut line = secret_line(Variable::CRON_SECRET, secret);
+    if is_unusable {
+        line.warnings.push(
+            "it is `undefined` or `null`, so the cron routes answer nobody; set it to a secret".to_owned(),
+        );
+    }
+    line
 }
 
 /// A secret that may be left out.

@@ -371,6 +371,16 @@ fn doctor_shows_a_settings_file_that_cannot_be_used() {
 }
 
 #[test]
+fn doctor_warns_of_a_cron_secret_that_is_none() {
+    let directory = tempfile::tempdir().unwrap();
+    for (secret, warnings) in [("undefined", 1), (" null ", 1), ("hunter2", 0), ("", 0)] {
+        let lines = describe(&sources(directory.path(), &[("CRON_SECRET", secret)]));
+        let line = lines.iter().find(|line| line.name == "CRON_SECRET").unwrap();
+        assert_eq!(line.warnings.len(), warnings, "{secret:?}: {line:?}");
+    }
+}
+
+#[test]
 fn settings_show_no_secret_to_a_debugger() {
     let directory = tempfile::tempdir().unwrap();
     let key = base64::prelude::BASE64_STANDARD.encode([7; 32]);

@@ -3,6 +3,7 @@
 
 mod living;
 mod pass;
+mod passes;
 mod schedule;
 mod world;
 
@@ -21,6 +22,13 @@ world::on_both_databases!(
         as one_account_that_fails_does_not_keep_the_others,
     crate::pass::names_come_along_and_are_kept_when_the_provider_forgets_them
         as names_come_along_and_are_kept_when_the_provider_forgets_them,
+    crate::passes::whoever_asks_during_a_pass_gets_its_result as whoever_asks_during_a_pass_gets_its_result,
+    crate::passes::a_scheduled_pass_waits_for_one_that_was_asked_for
+        as a_scheduled_pass_waits_for_one_that_was_asked_for,
+    crate::passes::a_pass_that_is_asked_for_is_the_scheduled_one_under_way
+        as a_pass_that_is_asked_for_is_the_scheduled_one_under_way,
+    crate::passes::whoever_waits_for_a_pass_that_cannot_be_run_is_told_why
+        as whoever_waits_for_a_pass_that_cannot_be_run_is_told_why,
     crate::schedule::an_account_that_was_not_reached_is_made_up_for
         as an_account_that_was_not_reached_is_made_up_for,
     crate::schedule::a_clock_that_jumps_forward_makes_one_pass as a_clock_that_jumps_forward_makes_one_pass,

@@ -1,0 +1,146 @@
+//! Passes of one process: those of the schedule and those that somebody asks for, one at a time.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use tokio::sync::{Mutex, watch};
+use tokio::time::Instant;
+
+use super::{LoggedProgress, PassOptions, PassReport, run_pass};
+use crate::alerting::{Ping, ping};
+use crate::error::AppError;
+use crate::monitoring::{self, MetricsOptions};
+use crate::wiring::{App, Exit};
+
+/// What surrounds a pass, none of which changes its result.
+#[derive(Clone, Debug, Default)]
+pub struct Surroundings {
+    /// How long a pass may take: no request is sent and no wait begun that would pass it.
+    pub deadline: Option<Duration>,
+    /// A file for the textfile collector of Prometheus, written after each pass.
+    pub textfile: Option<PathBuf>,
+}
+
+/// Runs one pass, logged step by step, and tells the dead-man's switch and the textfile of it.
+///
+/// # Errors
+///
+/// As [`run_pass`].
+pub async fn run_surrounded_pass(
+    app: App,
+    options: &PassOptions,
+    surroundings: &Surroundings,
+    stop: watch::Receiver<bool>,
+) -> Result<PassReport, AppError> {
+    let app = App {
+        deadline: surroundings.deadline.map(|deadline| Instant::now() + deadline),
+        ..app
+    };
+    ping(&app, Ping::Started).await;
+    let mut report = match run_pass(&app, options, &LoggedProgress, stop).await {
+        Ok(report) => report,
+        Err(error) => {
+            ping(&app, Ping::Failed).await;
+            return Err(error);
+        }
+    };
+    let outcome = match report.exit() {
+        Exit::Clean => Ping::Succeeded,
+        Exit::Findings | Exit::Failed => Ping::Failed,
+    };
+    report.notes.extend(ping(&app, outcome).await);
+    if let Some(file) = &surroundings.textfile
+        && let Err(error) = write_metrics(&app, file, options.horizon_days).await
+    {
+        tracing::warn!("the metrics were not written: {error}");
+        report
+            .notes
+            .push(format!("the metrics were not written: {error}"));
+    }
+    Ok(report)
+}
+
+async fn write_metrics(app: &App, file: &Path, horizon_days: u32) -> Result<(), AppError> {
+    let ledger = app.ledger().await?;
+    let text = monitoring::collect(&ledger, app.clock.now(), &MetricsOptions { horizon_days }).await?;
+    monitoring::write_textfile(&text, file)
+}
+
+/// What became of a pass, for everybody who waited for it.
+pub type PassEnd = Result<Arc<PassReport>, Arc<AppError>>;
+
+/// The passes of one process, one at a time.
+///
+/// Leases keep processes apart, but to a lease this process is one holder, whoever asked.
+pub struct Passes {
+    app: App,
+    options: PassOptions,
+    surroundings: Surroundings,
+    stop: watch::Receiver<bool>,
+    ended: AtomicU64,
+    turn: Mutex<Option<Latest>>,
+}
+
+/// The pass that ended last.
+struct Latest {
+    /// The how manieth it was.
+    number: u64,
+    end: PassEnd,
+}
+
+impl Passes {
+    /// Passes of these options, whose `due` each pass brings along. They end early, and cleanly, once `stop` is true.
+    pub fn new(
+        app: App,
+        options: PassOptions,
+        surroundings: Surroundings,
+        stop: watch::Receiver<bool>,
+    ) -> Self {
+        Self {
+            app,
+            options,
+            surroundings,
+            stop,
+            ended: AtomicU64::new(0),
+            turn: Mutex::new(None),
+        }
+    }
+
+    /// A pass that the schedule wants, after the one under way, if there is one: what that one has read since this one was
+    /// due is not read again.
+    pub async fn scheduled(&self, due: DateTime<Utc>) -> PassEnd {
+        let mut latest = self.turn.lock().await;
+        self.run(&mut latest, Some(due)).await
+    }
+
+    /// A pass that somebody asks for. If one is under way, that is the one: whoever asks gets its result.
+    pub async fn requested(&self) -> PassEnd {
+        let ended = self.ended.load(Ordering::SeqCst);
+        let mut latest = self.turn.lock().await;
+        if let Some(latest) = &*latest
+            && latest.number > ended
+        {
+            return latest.end.clone();
+        }
+        self.run(&mut latest, None).await
+    }
+
+    async fn run(&self, latest: &mut Option<Latest>, due: Option<DateTime<Utc>>) -> PassEnd {
+        let options = PassOptions {
+            due,
+            ..self.options.clone()
+        };
+        let pass = run_surrounded_pass(self.app.clone(), &options, &self.surroundings, self.stop.clone());
+        // On the heap, since whoever waits for a pass would be as large as the pass.
+        let end = Box::pin(pass).await.map(Arc::new).map_err(Arc::new);
+        let number = self.ended.fetch_add(1, Ordering::SeqCst) + 1;
+        *latest = Some(Latest {
+            number,
+            end: end.clone(),
+        });
+        end
+    }
+}

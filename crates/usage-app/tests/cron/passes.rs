@@ -1,0 +1,76 @@
+//! Passes that are asked for, beside those of the schedule.
+
+use std::sync::Arc;
+
+use tokio::sync::watch;
+use usage_app::cron::{AccountOutcome, Passes, Surroundings};
+use usage_core::{Clock as _, format_instant};
+
+use crate::world::World;
+
+fn passes(world: &World, stop: watch::Receiver<bool>) -> Passes {
+    Passes::new(world.app.clone(), world.options(), Surroundings::default(), stop)
+}
+
+/// The provider keeps the first one waiting, so that the others surely come while it is under way.
+pub(crate) async fn whoever_asks_during_a_pass_gets_its_result(world: World) {
+    let (stop, stopped) = watch::channel(false);
+    let passes = passes(&world, stopped);
+    world.simulator.fail_next(1, 429, Some("600"));
+    let (first, second, third, ()) = tokio::join!(
+        passes.requested(),
+        passes.requested(),
+        passes.requested(),
+        async {
+            while world.requests() == 0 {
+                tokio::task::yield_now().await;
+            }
+            stop.send_replace(true);
+        }
+    );
+    let first = first.unwrap();
+    assert_eq!(first.accounts[0].outcome, AccountOutcome::Failed, "{first}");
+    assert!(Arc::ptr_eq(&first, &second.unwrap()) && Arc::ptr_eq(&first, &third.unwrap()));
+    // Whoever asks afterwards gets a pass of their own, which has nothing to do any more.
+    let later = passes.requested().await.unwrap();
+    assert_eq!(later.accounts[0].outcome, AccountOutcome::Stopped, "{later}");
+}
+
+/// A pass that is due while one is under way comes after it, and reads nothing twice.
+pub(crate) async fn a_scheduled_pass_waits_for_one_that_was_asked_for(world: World) {
+    let passes = passes(&world, watch::channel(false).1);
+    let due = world.clock.now();
+    let (asked, scheduled) = tokio::join!(passes.requested(), passes.scheduled(due));
+    let (asked, scheduled) = (asked.unwrap(), scheduled.unwrap());
+    assert_eq!(asked.accounts[0].outcome, AccountOutcome::Clean, "{asked}");
+    assert_eq!(
+        scheduled.accounts[0].outcome,
+        AccountOutcome::DoneElsewhere,
+        "{scheduled}"
+    );
+    assert_eq!(scheduled.due, format_instant(due));
+    assert_eq!(scheduled.telemetry.counters.requests, 0, "{scheduled}");
+}
+
+/// The other way round: what is asked for is under way already.
+pub(crate) async fn a_pass_that_is_asked_for_is_the_scheduled_one_under_way(world: World) {
+    let passes = passes(&world, watch::channel(false).1);
+    let due = world.clock.now();
+    let (scheduled, asked) = tokio::join!(passes.scheduled(due), passes.requested());
+    assert!(Arc::ptr_eq(&scheduled.unwrap(), &asked.unwrap()));
+}
+
+pub(crate) async fn whoever_waits_for_a_pass_that_cannot_be_run_is_told_why(world: World) {
+    let passes = passes(&world, watch::channel(false).1);
+    let ledger = world.ledger().await;
+    for key in ledger.keys().await.unwrap() {
+        ledger.remove_key(key.id).await.unwrap();
+    }
+    let (first, second) = tokio::join!(passes.requested(), passes.requested());
+    let (first, second) = (first.unwrap_err(), second.unwrap_err());
+    assert!(
+        first.to_string().starts_with("no usable provider key; "),
+        "{first}"
+    );
+    assert!(Arc::ptr_eq(&first, &second));
+}
