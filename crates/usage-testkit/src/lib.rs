@@ -2,9 +2,12 @@
 
 mod cluster;
 mod database;
+mod deploy_tools;
 mod focus_toolkit;
+mod python;
 mod server;
 
 pub use cluster::PostgresCluster;
 pub use database::PostgresDatabase;
+pub use deploy_tools::DeployTools;
 pub use focus_toolkit::FocusToolkit;
