@@ -12,7 +12,8 @@ const TOOLS: Tools = Tools {
 };
 
 /// The YAML documents of a file as one JSON list.
-const TO_JSON: &str = "import json, sys, yaml; print(json.dumps(list(yaml.safe_load_all(open(sys.argv[1])))))";
+const TO_JSON: &str =
+    "import json, sys, yaml; print(json.dumps(list(yaml.safe_load_all(open(sys.argv[1])))))";
 
 /// Checkers of deployment files from PyPI, in a virtual environment of their own: `hadolint` for a Dockerfile,
 /// `kubernetes-validate` for manifests, `PyYAML` to look into those.
@@ -46,7 +47,10 @@ impl DeployTools {
     #[track_caller]
     pub fn lint_dockerfile(&self, file: &Path) -> Vec<String> {
         let arguments = ["--no-color", "--failure-threshold", "style"];
-        self.complaints("hadolint", arguments.map(OsStr::new).into_iter().chain([file.as_os_str()]))
+        self.complaints(
+            "hadolint",
+            arguments.map(OsStr::new).into_iter().chain([file.as_os_str()]),
+        )
     }
 
     /// What a Kubernetes of this version (as `1.31`) would refuse in a manifest, a line each; nothing if it is clean. Fields
@@ -71,7 +75,13 @@ impl DeployTools {
     /// When the file cannot be read or is no YAML.
     #[track_caller]
     pub fn yaml_as_json(&self, file: &Path) -> String {
-        let output = self.run("python", ["-c", TO_JSON].map(OsStr::new).into_iter().chain([file.as_os_str()]));
+        let output = self.run(
+            "python",
+            ["-c", TO_JSON]
+                .map(OsStr::new)
+                .into_iter()
+                .chain([file.as_os_str()]),
+        );
         assert!(
             output.status.success(),
             "{}: {}",

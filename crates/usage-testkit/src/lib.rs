@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod cluster;
+mod command_lines;
 mod database;
 mod deploy_tools;
 mod focus_toolkit;
@@ -8,6 +9,7 @@ mod python;
 mod server;
 
 pub use cluster::PostgresCluster;
+pub use command_lines::CommandLine;
 pub use database::PostgresDatabase;
 pub use deploy_tools::DeployTools;
 pub use focus_toolkit::FocusToolkit;

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a helper that cannot go on fails its test")]
 
 mod arguments;
+mod deployment;
 mod place;
 mod run;
 #[path = "../../../usage-cli/tests/shared/mod.rs"]
