@@ -1,17 +1,15 @@
-use std::fs::{self, File};
-use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::OnceLock;
 
+use crate::python::Tools;
+
 /// The one package with its version and hash.
-const REQUIREMENTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/focus-requirements.txt");
-
-/// The folder of the virtual environment: another version gets another one.
-const FOLDER: &str = "focus-data-toolkit-0.14.1";
-
-/// Written last; a folder without it was left half made.
-const COMPLETE: &str = "complete";
+const TOOLS: Tools = Tools {
+    what: "the linter of FOCUS files",
+    folder: "focus-data-toolkit-0.14.1",
+    requirements: concat!(env!("CARGO_MANIFEST_DIR"), "/focus-requirements.txt"),
+};
 
 /// `focus-data-toolkit` from PyPI, a linter of FOCUS 1.4 files, in a virtual environment of its own.
 ///
@@ -31,7 +29,12 @@ impl FocusToolkit {
     /// When there is no Python 3.11 or the package cannot be installed: a test that needs the linter fails without it.
     pub fn shared(folder: &Path) -> &'static Self {
         static SHARED: OnceLock<FocusToolkit> = OnceLock::new();
-        SHARED.get_or_init(|| Self::install("python3", folder).unwrap_or_else(|error| panic!("{error}")))
+        SHARED.get_or_init(|| {
+            let programs = TOOLS.install("python3", folder);
+            Self {
+                python: programs.unwrap_or_else(|error| panic!("{error}")).join("python"),
+            }
+        })
     }
 
     /// What is wrong with a file of costs, a line each; nothing if it is clean.
@@ -67,75 +70,5 @@ impl FocusToolkit {
                 String::from_utf8_lossy(&stderr)
             ),
         }
-    }
-
-    fn install(python: &str, folder: &Path) -> io::Result<Self> {
-        fs::create_dir_all(folder)?;
-        let lock = File::create(folder.join(format!("{FOLDER}.lock")))?;
-        // Held until the file is closed, however this ends.
-        lock.lock()?;
-        let place = folder.join(FOLDER);
-        let installed = Self {
-            python: place.join("bin/python"),
-        };
-        if place.join(COMPLETE).is_file() {
-            return Ok(installed);
-        }
-        if place.exists() {
-            fs::remove_dir_all(&place)?;
-        }
-        run(Command::new(python).args(["-m", "venv"]).arg(&place))?;
-        run(Command::new(&installed.python)
-            .args([
-                "-m",
-                "pip",
-                "install",
-                "--quiet",
-                "--no-input",
-                "--disable-pip-version-check",
-            ])
-            .args(["--require-hashes", "--requirement", REQUIREMENTS]))?;
-        fs::write(place.join(COMPLETE), "")?;
-        Ok(installed)
-    }
-}
-
-fn run(command: &mut Command) -> io::Result<()> {
-    let why = match command.output() {
-        Ok(output) if output.status.success() => return Ok(()),
-        Ok(Output {
-            status,
-            stdout,
-            stderr,
-        }) => {
-            let said = [stdout, stderr].concat();
-            let lines = String::from_utf8_lossy(&said);
-            format!(
-                "{status}: {}",
-                lines.split_whitespace().collect::<Vec<_>>().join(" ")
-            )
-        }
-        Err(error) => error.to_string(),
-    };
-    Err(io::Error::other(format!(
-        "the linter of FOCUS files cannot be installed; it takes Python 3.11 or later with venv (apt-get install \
-         python3-venv) and a way to PyPI: {command:?}: {why}"
-    )))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_missing_python_is_one_line_that_names_the_package() {
-        let folder = std::env::temp_dir().join(format!("usage-testkit-{}", std::process::id()));
-        let error = FocusToolkit::install("no-such-python", &folder)
-            .unwrap_err()
-            .to_string();
-        fs::remove_dir_all(&folder).unwrap();
-        assert!(error.contains("apt-get install python3-venv"), "{error}");
-        assert!(error.contains("\"no-such-python\" \"-m\" \"venv\""), "{error}");
-        assert_eq!(error.lines().count(), 1, "{error}");
     }
 }

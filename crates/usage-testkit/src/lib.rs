@@ -1,10 +1,15 @@
 #![doc = include_str!("../README.md")]
 
 mod cluster;
+mod command_lines;
 mod database;
+mod deploy_tools;
 mod focus_toolkit;
+mod python;
 mod server;
 
 pub use cluster::PostgresCluster;
+pub use command_lines::CommandLine;
 pub use database::PostgresDatabase;
+pub use deploy_tools::DeployTools;
 pub use focus_toolkit::FocusToolkit;

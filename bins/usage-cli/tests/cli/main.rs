@@ -21,6 +21,7 @@ mod read_only;
 mod real_month;
 mod reconcile;
 mod rotation;
+mod runbook;
 #[path = "../shared/mod.rs"]
 mod shared;
 

@@ -383,11 +383,12 @@ fn alerts_fire_when_they_should_and_lead_to_what_to_do() {
         read("prometheus/usage-alerts.yml"),
         read("prometheus/usage-alerts.test.yml"),
     );
-    let documented = fs::read_to_string(documents().join("MONITORING.md")).unwrap();
-    let anchors: BTreeSet<String> = documented
-        .lines()
-        .filter_map(|line| line.strip_prefix("### "))
-        .map(|title| title.to_lowercase().replace(' ', "-"))
+    let runbook = fs::read_to_string(documents().join("RUNBOOK.md")).unwrap();
+    let sections: BTreeMap<String, &str> = runbook
+        .split("\n### ")
+        .skip(1)
+        .map(|section| section.split_once('\n').unwrap())
+        .map(|(title, text)| (title.to_lowercase().replace(' ', "-"), text))
         .collect();
     for alert in alerts.split("- alert: ").skip(1) {
         let name = alert.lines().next().unwrap();
@@ -398,11 +399,20 @@ fn alerts_fire_when_they_should_and_lead_to_what_to_do() {
         for part in ["severity: ", "summary: ", "description: "] {
             assert!(alert.contains(part), "{name} has no {part}");
         }
-        let (_, anchor) = alert.split_once("docs/MONITORING.md#").unwrap();
+        let (_, anchor) = alert.split_once("docs/RUNBOOK.md#").unwrap();
         let anchor = anchor.lines().next().unwrap().trim_end_matches('.');
+        let section = sections
+            .get(anchor)
+            .unwrap_or_else(|| panic!("{name} leads to {anchor}, which is not there"));
+        let (severity, _) = alert
+            .split_once("severity: ")
+            .unwrap()
+            .1
+            .split_once('\n')
+            .unwrap();
         assert!(
-            anchors.contains(anchor),
-            "{name} leads to {anchor}, which is not there"
+            section.trim_start().starts_with(&format!("`{name}`, {severity}")),
+            "{anchor} does not begin with {name}, {severity}"
         );
     }
 }
