@@ -286,7 +286,9 @@ fn traces(connection: &mut AnyConnection) -> Result<Vec<i64>, StoreError> {
 fn clean(connection: &mut AnyConnection) -> Result<Traces, StoreError> {
     match write_anew(connection).map_err(StoreError::query("writing the names anew")) {
         Ok(true) => Ok(Traces::Gone),
-        Ok(false) => Ok(Traces::MayRemain("another process is reading the file".to_owned())),
+        Ok(false) => Ok(Traces::MayRemain(
+            "another process is reading the file".to_owned(),
+        )),
         Err(error) if error.is_loss() || error.is_read_only() => Err(error),
         Err(StoreError::Query { reason, .. }) => Ok(Traces::MayRemain(reason)),
         Err(error) => Err(error),

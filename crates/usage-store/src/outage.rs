@@ -43,6 +43,10 @@ impl Outage {
         }
     }
 
+    pub(crate) fn retry(&self) -> Duration {
+        self.retry
+    }
+
     /// The patience of one operation.
     pub(crate) fn patience(&self) -> Patience<'_> {
         Patience {
@@ -100,7 +104,14 @@ impl Patience<'_> {
         self.losses += u32::from(std::mem::take(&mut self.answered));
         let now = Instant::now();
         let ours = *self.gone_since.get_or_insert(now);
-        let everybodys = self.outage.absence().get_or_insert(Absence { since: now, told: false }).since;
+        let everybodys = self
+            .outage
+            .absence()
+            .get_or_insert(Absence {
+                since: now,
+                told: false,
+            })
+            .since;
         let lost = |how: String, error: StoreError| StoreError::Lost {
             database: self.outage.database.clone(),
             how,
@@ -190,7 +201,10 @@ mod tests {
     fn zero_is_no_patience_and_the_drivers_own_words() {
         let outage = Outage::new("db".to_owned(), Duration::ZERO);
         let error = outage.patience().wait(loss(), false).unwrap_err();
-        assert_eq!(error.to_string(), "cannot open the database db: Connection refused");
+        assert_eq!(
+            error.to_string(),
+            "cannot open the database db: Connection refused"
+        );
     }
 
     #[test]

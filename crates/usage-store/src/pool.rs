@@ -60,6 +60,11 @@ impl Pool {
         }
     }
 
+    /// How long a server that went away is waited for.
+    pub(crate) fn retry(&self) -> Duration {
+        self.outage.retry()
+    }
+
     /// Does something once, on one connection.
     pub(crate) fn once<T>(
         &self,
@@ -112,7 +117,8 @@ impl Pool {
         let mut in_doubt: Option<T> = None;
         loop {
             let known = in_doubt.is_none();
-            let ended = self.once(|connection| attempt(connection, mark.as_ref(), known, &mut patience, &mut work));
+            let ended =
+                self.once(|connection| attempt(connection, mark.as_ref(), known, &mut patience, &mut work));
             let error = match ended {
                 Ok(Ended::Committed(Some(value))) => {
                     mark.map(Mark::acknowledge);
@@ -121,7 +127,8 @@ impl Pool {
                 // The attempt before, whose answer was lost, did take effect.
                 Ok(Ended::Committed(None)) => {
                     mark.map(Mark::acknowledge);
-                    return in_doubt.ok_or_else(|| StoreError::corrupt("mark", "of a write that was never made"));
+                    return in_doubt
+                        .ok_or_else(|| StoreError::corrupt("mark", "of a write that was never made"));
                 }
                 Ok(Ended::InDoubt(value, error)) => {
                     in_doubt = value.or(in_doubt);

@@ -24,7 +24,8 @@ impl Ledger {
         let role = role.to_owned();
         if self.kind() == DatabaseKind::Sqlite {
             return Err(StoreError::Unsupported(
-                "SQLite has no roles; open the file read-only instead, as in `file:usage.db?mode=ro`".to_owned(),
+                "SQLite has no roles; open the file read-only instead, as in `file:usage.db?mode=ro`"
+                    .to_owned(),
             ));
         }
         check_name(&role)?;

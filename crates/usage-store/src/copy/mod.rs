@@ -124,9 +124,14 @@ impl Ledger {
             target::make_private(&manager)
         })
         .await?;
-        let target = Self::open(target_url, self.clock(), OpenMode::SetUpIfEmpty)
-            .await
-            .map_err(|error| target_error(&target_name, &error))?;
+        let target = Self::open_retrying(
+            target_url,
+            self.clock(),
+            OpenMode::SetUpIfEmpty,
+            self.pool().retry(),
+        )
+        .await
+        .map_err(|error| target_error(&target_name, &error))?;
         let (source_ledger, target_ledger) = (self.clone(), target);
         blocking(move || {
             source_ledger.pool().read(|source| {
@@ -178,7 +183,10 @@ impl Copy<'_> {
         let tables = there
             .choose(&here, &mut left_out)
             .map_err(|reason| self.refuse(reason))?;
-        target::lock(target, &tables).map_err(|error| target_error(self.target_name, &error))?;
+        target::lock(target, &tables).map_err(|error| match error.is_loss() {
+            true => error,
+            false => target_error(self.target_name, &error),
+        })?;
         for table in &here.tables {
             if !is_left_out(&table.name) && count(target, &table.name)? > 0 {
                 return Err(self.refuse(format!(
