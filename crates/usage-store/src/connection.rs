@@ -47,6 +47,12 @@ const POSTGRES_TIMEOUTS: [(&str, u32); 5] = [
     ("keepalives_interval", 10),
     ("keepalives_count", 3),
 ];
+/// How the server notices that we are there no longer, within the same time, so that the locks of a host that vanished are free
+/// soon after its leases; what somebody has set for the server, the role or the session stands.
+const POSTGRES_SERVER_TIMEOUTS: &str = "SELECT set_config(s.name, v.value, false) FROM pg_settings s \
+    JOIN (VALUES ('tcp_user_timeout', '30000'), ('tcp_keepalives_idle', '30'), ('tcp_keepalives_interval', '10'), \
+    ('tcp_keepalives_count', '3')) AS v (name, value) ON v.name = s.name WHERE s.source = 'default'";
+
 /// Makes connections for one URL. Its `Debug` hides the password.
 pub(crate) struct Manager {
     url: String,
@@ -116,9 +122,14 @@ impl Manager {
             reason: with_advice(one_line(&reason.to_string())),
         };
         match self.kind {
-            DatabaseKind::Postgres => PgConnection::establish(&self.postgres_url())
-                .map(AnyConnection::Postgres)
-                .map_err(|error| unreachable(&without_url(&error.to_string()))),
+            DatabaseKind::Postgres => {
+                let mut connection = PgConnection::establish(&self.postgres_url())
+                    .map_err(|error| unreachable(&without_url(&error.to_string())))?;
+                connection
+                    .batch_execute(POSTGRES_SERVER_TIMEOUTS)
+                    .map_err(|error| unreachable(&error))?;
+                Ok(AnyConnection::Postgres(connection))
+            }
             DatabaseKind::Sqlite => {
                 if std::path::Path::new(self.sqlite_path()).is_dir() {
                     return Err(unreachable(&"it is a folder; name a file in it"));
@@ -324,6 +335,8 @@ pub(crate) fn is_broken(connection: &mut AnyConnection) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use diesel::RunQueryDsl as _;
+
     use super::*;
 
     #[test]
@@ -355,6 +368,33 @@ mod tests {
             };
             assert!(!error.to_string().contains("hunter2"), "{error}");
         }
+    }
+
+    #[test]
+    fn the_server_gets_the_time_limits_that_nobody_else_set() {
+        #[derive(diesel::QueryableByName)]
+        struct Shown {
+            #[diesel(sql_type = diesel::sql_types::Text)]
+            setting: String,
+        }
+        let database = usage_testkit::PostgresCluster::shared().create_database();
+        let url = format!("{}?options=-c%20tcp_keepalives_count%3D7", database.url());
+        let mut connection = Manager::new(&url).unwrap().open().unwrap();
+        let settings: Vec<Shown> = diesel::sql_query(
+            "SELECT name || ' ' || setting AS setting FROM pg_settings WHERE name LIKE 'tcp%' ORDER BY name",
+        )
+        .load(&mut connection)
+        .unwrap();
+        let settings: Vec<&str> = settings.iter().map(|shown| shown.setting.as_str()).collect();
+        assert_eq!(
+            settings,
+            [
+                "tcp_keepalives_count 7",
+                "tcp_keepalives_idle 30",
+                "tcp_keepalives_interval 10",
+                "tcp_user_timeout 30000",
+            ]
+        );
     }
 
     #[test]

@@ -97,9 +97,13 @@ impl<'a> Mark<'a> {
         .bind::<Binary, _>(self.token.as_slice())
         .get_result(connection)
         .map_err(failed())
-        .map_err(|error| match error.is_locked() {
-            true => error.with_retry(Retry::Lost),
-            false => error,
+        .map_err(|error| {
+            // The server is not done with the first: as good as away.
+            if error.is_locked() {
+                error.with_retry(Retry::Lost)
+            } else {
+                error
+            }
         })?;
         if !first {
             connection

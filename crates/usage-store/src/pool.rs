@@ -121,12 +121,12 @@ impl Pool {
                 self.once(|connection| attempt(connection, mark.as_ref(), known, &mut patience, &mut work));
             let error = match ended {
                 Ok(Ended::Committed(Some(value))) => {
-                    mark.map(Mark::acknowledge);
+                    acknowledge(mark);
                     return Ok(value);
                 }
                 // The attempt before, whose answer was lost, did take effect.
                 Ok(Ended::Committed(None)) => {
-                    mark.map(Mark::acknowledge);
+                    acknowledge(mark);
                     return in_doubt
                         .ok_or_else(|| StoreError::corrupt("mark", "of a write that was never made"));
                 }
@@ -161,6 +161,12 @@ impl Pool {
         state.busy += 1;
         drop(state);
         Ok(Turn { pool: self })
+    }
+}
+
+fn acknowledge(mark: Option<Mark<'_>>) {
+    if let Some(mark) = mark {
+        mark.acknowledge();
     }
 }
 

@@ -147,15 +147,19 @@ impl Ledger {
                         };
                         copy.run(source, target).map_err(|error| {
                             source_is_gone = error.is_loss() && connection::is_gone(source);
-                            match source_is_gone {
-                                true => error.with_retry(Retry::Never),
-                                false => error,
+                            if source_is_gone {
+                                error.with_retry(Retry::Never)
+                            } else {
+                                error
                             }
                         })
                     });
-                    copied.map_err(|error| match source_is_gone {
-                        true => error.with_retry(Retry::Lost),
-                        false => error,
+                    copied.map_err(|error| {
+                        if source_is_gone {
+                            error.with_retry(Retry::Lost)
+                        } else {
+                            error
+                        }
                     })
                 })?;
                 copy.source_was_written = leases(source)? != before;
@@ -183,9 +187,12 @@ impl Copy<'_> {
         let tables = there
             .choose(&here, &mut left_out)
             .map_err(|reason| self.refuse(reason))?;
-        target::lock(target, &tables).map_err(|error| match error.is_loss() {
-            true => error,
-            false => target_error(self.target_name, &error),
+        target::lock(target, &tables).map_err(|error| {
+            if error.is_loss() {
+                error
+            } else {
+                target_error(self.target_name, &error)
+            }
         })?;
         for table in &here.tables {
             if !is_left_out(&table.name) && count(target, &table.name)? > 0 {

@@ -143,6 +143,36 @@ async fn of_several_servers_the_one_that_is_there_is_found() {
     assert_eq!(world.database.execute("SELECT count(*) FROM runs"), "2");
 }
 
+/// As between the death of one leader and the election of the next.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_begins_while_none_of_several_leads_waits_for_one() {
+    let world = World::new().await;
+    let name = world.database.name();
+    let lead = |leads: bool| {
+        let read_only = if leads { "off" } else { "on" };
+        world.database.execute(&format!(
+            "BEGIN READ WRITE; ALTER DATABASE {name} SET default_transaction_read_only = {read_only}; COMMIT"
+        ));
+    };
+    lead(false);
+    let url = format!(
+        "{}?target_session_attrs=read-write",
+        world.proxy.lead(world.database.url())
+    );
+    let impatient = open(&url, Duration::ZERO).await.unwrap_err().to_string();
+    assert!(impatient.contains("session is read-only"), "{impatient}");
+    let opened = tokio::task::block_in_place(|| {
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                world.proxy.wait_for_clients(3);
+                lead(true);
+            });
+            tokio::runtime::Handle::current().block_on(open(&url, LONG))
+        })
+    });
+    opened.unwrap().start_run(new_run("backfill")).await.unwrap();
+}
+
 /// Somebody set it so, and no waiting will change it.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_database_that_is_read_only_for_good_is_not_waited_for() {

@@ -55,6 +55,7 @@ impl World {
     }
 
     /// Does something during which the proxy acts, which is mended after that.
+    #[expect(clippy::unused_async, reason = "it awaits inside a blocking section")]
     pub(crate) async fn mending<T>(&self, work: impl Future<Output = T>) -> T {
         let proxy = &self.proxy;
         tokio::task::block_in_place(|| {
