@@ -19,8 +19,11 @@ pub(crate) fn copy_progress() -> CopyProgress {
     Arc::new(move |step: CopyStep<'_>| {
         let ClearedAtTheEnd(bar) = &bar;
         match step {
-            // Each is copied, then compared.
-            CopyStep::Planned { rows } => bar.set_length(2 * rows),
+            // Each is copied, then compared; all of it anew when a database went away.
+            CopyStep::Planned { rows } => {
+                bar.set_position(0);
+                bar.set_length(2 * rows);
+            }
             CopyStep::Rows { rows } => bar.inc(rows),
             CopyStep::Copied { table, .. } => bar.set_message(format!("copied {table}")),
             CopyStep::Compared { table, .. } => bar.set_message(format!("compared {table}")),

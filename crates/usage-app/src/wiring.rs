@@ -66,7 +66,8 @@ impl App {
     /// Opens the ledger.
     pub(crate) async fn open_ledger(&self, mode: OpenMode) -> Result<Ledger, AppError> {
         let url = self.settings.database_url.value.with_password();
-        let ledger = Ledger::open(&url, self.clock.clone(), mode).await?;
+        let retry = Duration::from_secs(self.settings.database_retry_seconds.value.into());
+        let ledger = Ledger::open_retrying(&url, self.clock.clone(), mode, retry).await?;
         match mode {
             OpenMode::Inspect => Ok(ledger),
             OpenMode::SetUpIfEmpty => {

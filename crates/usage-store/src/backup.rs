@@ -51,7 +51,7 @@ impl Ledger {
             StoreError::Unsupported("SQLite takes only paths that are UTF-8; name another file".to_owned())
         })?;
         let database = self.name().to_owned();
-        self.run(move |connection| {
+        self.once(move |connection| {
             if matches!(connection, AnyConnection::Postgres(_)) {
                 return Err(StoreError::Unsupported(
                     "a PostgreSQL ledger is backed up by its server's own tools, as in `pg_dump --format=custom`"

@@ -5,7 +5,7 @@ use diesel::connection::SimpleConnection as _;
 use diesel::sql_types::{BigInt, Nullable, Text};
 use diesel::{QueryableByName, RunQueryDsl, sql_query};
 
-use crate::connection::{AnyConnection, write_transaction};
+use crate::connection::{AnyConnection, Ended, write_transaction};
 use crate::error::{MOST_DUPLICATES, StoreError};
 use crate::events::instant;
 
@@ -78,6 +78,7 @@ pub(crate) fn repair(connection: &mut AnyConnection) -> Result<bool, StoreError>
             .map_err(StoreError::query("making the index"))?;
         Ok(true)
     })
+    .and_then(Ended::certain)
 }
 
 fn refuse_duplicates(connection: &mut AnyConnection) -> Result<(), StoreError> {

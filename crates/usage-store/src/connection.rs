@@ -1,13 +1,13 @@
-//! Connections: one enum for both databases, and the pool that hands them out.
+//! Connections: one enum for both databases, how one is made, and transactions on it.
 
 use std::fmt;
 use std::time::{Duration, Instant};
 
 use diesel::connection::{AnsiTransactionManager, SimpleConnection, TransactionManager};
-use diesel::r2d2::{ManageConnection, Pool};
-use diesel::{Connection, ConnectionError, PgConnection, SqliteConnection};
+use diesel::{Connection, PgConnection, SqliteConnection};
 
-use crate::error::{StoreError, one_line};
+use crate::error::{Retry, StoreError, one_line};
+use crate::outage;
 
 /// A connection to either database. Statements go through the enum; only COPY, PRAGMA and the dialect's own ways to
 /// lock a row or read the clock look at the variant.
@@ -47,10 +47,11 @@ const POSTGRES_TIMEOUTS: [(&str, u32); 5] = [
     ("keepalives_interval", 10),
     ("keepalives_count", 3),
 ];
-/// How long a caller waits for a connection from the pool.
-const POOL_TIMEOUT: Duration = Duration::from_secs(10);
-/// SQLite has one writer and a few readers; PostgreSQL servers are shared with others.
-const POOL_SIZE: u32 = 4;
+/// How the server notices that we are there no longer, within the same time, so that the locks of a host that vanished are free
+/// soon after its leases; what somebody has set for the server, the role or the session stands.
+const POSTGRES_SERVER_TIMEOUTS: &str = "SELECT set_config(s.name, v.value, false) FROM pg_settings s \
+    JOIN (VALUES ('tcp_user_timeout', '30000'), ('tcp_keepalives_idle', '30'), ('tcp_keepalives_interval', '10'), \
+    ('tcp_keepalives_count', '3')) AS v (name, value) ON v.name = s.name WHERE s.source = 'default'";
 
 /// Makes connections for one URL. Its `Debug` hides the password.
 pub(crate) struct Manager {
@@ -121,9 +122,14 @@ impl Manager {
             reason: with_advice(one_line(&reason.to_string())),
         };
         match self.kind {
-            DatabaseKind::Postgres => PgConnection::establish(&self.postgres_url())
-                .map(AnyConnection::Postgres)
-                .map_err(|error| unreachable(&without_url(&error.to_string()))),
+            DatabaseKind::Postgres => {
+                let mut connection = PgConnection::establish(&self.postgres_url())
+                    .map_err(|error| unreachable(&without_url(&error.to_string())))?;
+                connection
+                    .batch_execute(POSTGRES_SERVER_TIMEOUTS)
+                    .map_err(|error| unreachable(&error))?;
+                Ok(AnyConnection::Postgres(connection))
+            }
             DatabaseKind::Sqlite => {
                 if std::path::Path::new(self.sqlite_path()).is_dir() {
                     return Err(unreachable(&"it is a folder; name a file in it"));
@@ -184,48 +190,6 @@ impl fmt::Debug for Manager {
     }
 }
 
-impl ManageConnection for Manager {
-    type Connection = AnyConnection;
-    type Error = PoolError;
-
-    fn connect(&self) -> Result<AnyConnection, PoolError> {
-        self.open().map_err(PoolError)
-    }
-
-    fn is_valid(&self, connection: &mut AnyConnection) -> Result<(), PoolError> {
-        connection
-            .batch_execute("SELECT 1")
-            .map_err(|error| PoolError(error.into()))
-    }
-
-    fn has_broken(&self, connection: &mut AnyConnection) -> bool {
-        // A panic inside a transaction would hand it to the next caller still open.
-        std::thread::panicking()
-            || match connection {
-                AnyConnection::Postgres(inner) => {
-                    <PgConnection as Connection>::TransactionManager::is_broken_transaction_manager(inner)
-                }
-                AnyConnection::Sqlite(inner) => {
-                    <SqliteConnection as Connection>::TransactionManager::is_broken_transaction_manager(inner)
-                }
-            }
-    }
-}
-
-/// `r2d2` wants an error type of its own.
-#[derive(Debug, thiserror::Error)]
-#[error(transparent)]
-pub(crate) struct PoolError(StoreError);
-
-impl From<ConnectionError> for PoolError {
-    fn from(error: ConnectionError) -> Self {
-        Self(StoreError::Unreachable {
-            database: String::new(),
-            reason: one_line(&error.to_string()),
-        })
-    }
-}
-
 /// Switches a SQLite ledger to its write-ahead log, in which readers do not wait for the writer. The file remembers it,
 /// so this is for ledgers only: a file of somebody else stays as it is.
 pub(crate) fn use_write_ahead_log(connection: &mut AnyConnection) -> Result<(), StoreError> {
@@ -254,14 +218,22 @@ fn retrying(mut attempt: impl FnMut() -> Result<(), StoreError>) -> Result<(), S
     }
 }
 
-/// A pool that opens connections as they are needed and trusts them: a dead one fails its statement, not a ping before.
-pub(crate) fn pool(manager: Manager) -> Pool<Manager> {
-    Pool::builder()
-        .max_size(POOL_SIZE)
-        .min_idle(Some(0))
-        .test_on_check_out(false)
-        .connection_timeout(POOL_TIMEOUT)
-        .build_unchecked(manager)
+/// What became of a transaction whose work was done.
+pub(crate) enum Ended<T> {
+    /// It took effect.
+    Committed(T),
+    /// The connection was lost before the answer to COMMIT came: it took effect or not.
+    InDoubt(T, StoreError),
+}
+
+impl<T> Ended<T> {
+    /// What was committed; an error if nobody knows.
+    pub(crate) fn certain(self) -> Result<T, StoreError> {
+        match self {
+            Self::Committed(value) => Ok(value),
+            Self::InDoubt(_, error) => Err(error),
+        }
+    }
 }
 
 /// Runs `work` in a write transaction and commits it, or rolls back on an error.
@@ -271,7 +243,7 @@ pub(crate) fn pool(manager: Manager) -> Pool<Manager> {
 pub(crate) fn write_transaction<T>(
     connection: &mut AnyConnection,
     work: impl FnOnce(&mut AnyConnection) -> Result<T, StoreError>,
-) -> Result<T, StoreError> {
+) -> Result<Ended<T>, StoreError> {
     let begin = match connection {
         AnyConnection::Postgres(inner) => AnsiTransactionManager::begin_transaction(inner),
         AnyConnection::Sqlite(inner) => {
@@ -297,51 +269,74 @@ pub(crate) fn read_transaction<T>(
         }
     };
     begin.map_err(StoreError::query("beginning a transaction"))?;
-    end(connection, work)
+    match end(connection, work)? {
+        Ended::Committed(value) | Ended::InDoubt(value, _) => Ok(value),
+    }
 }
 
 /// Commits what `work` did, or rolls it back on an error.
 fn end<T>(
     connection: &mut AnyConnection,
     work: impl FnOnce(&mut AnyConnection) -> Result<T, StoreError>,
-) -> Result<T, StoreError> {
+) -> Result<Ended<T>, StoreError> {
     match work(connection) {
         Ok(value) => {
             let commit = match connection {
                 AnyConnection::Postgres(inner) => AnsiTransactionManager::commit_transaction(inner),
                 AnyConnection::Sqlite(inner) => AnsiTransactionManager::commit_transaction(inner),
             };
-            commit.map_err(StoreError::query("committing a transaction"))?;
-            Ok(value)
+            match commit.map_err(StoreError::query("committing a transaction")) {
+                Ok(()) => Ok(Ended::Committed(value)),
+                Err(error) if error.is_loss() => Ok(Ended::InDoubt(value, error)),
+                Err(error) => Err(error),
+            }
         }
         Err(error) => {
             // The first error is the one worth telling; a failed rollback leaves a connection that the pool drops.
-            let _ = match connection {
-                AnyConnection::Postgres(inner) => AnsiTransactionManager::rollback_transaction(inner),
-                AnyConnection::Sqlite(inner) => AnsiTransactionManager::rollback_transaction(inner),
-            };
+            match connection {
+                AnyConnection::Postgres(inner) => {
+                    let rolled_back = AnsiTransactionManager::rollback_transaction(inner);
+                    // Whatever the driver made of it, it is the connection that failed if it takes nothing more.
+                    if rolled_back.is_err_and(|error| outage::is_loss(&error)) {
+                        return Err(error.with_retry(Retry::Lost));
+                    }
+                }
+                AnyConnection::Sqlite(inner) => {
+                    let _ = AnsiTransactionManager::rollback_transaction(inner);
+                }
+            }
             Err(error)
         }
     }
 }
 
-/// As [`write_transaction`], run again a few times when another transaction was in the way.
-pub(crate) fn retried_write_transaction<T>(
-    connection: &mut AnyConnection,
-    work: impl Fn(&mut AnyConnection) -> Result<T, StoreError>,
-) -> Result<T, StoreError> {
-    const ATTEMPTS: usize = 4;
-    for _ in 1..ATTEMPTS {
-        match write_transaction(connection, &work) {
-            Err(error) if error.may_retry() => {}
-            done => return done,
+/// Whether nothing can be sent to the server any more. Within a transaction that failed, that is so only if the server
+/// does not even refuse.
+pub(crate) fn is_gone(connection: &mut AnyConnection) -> bool {
+    match connection {
+        AnyConnection::Postgres(inner) => inner
+            .batch_execute("SELECT 1")
+            .is_err_and(|error| outage::is_loss(&error)),
+        AnyConnection::Sqlite(_) => false,
+    }
+}
+
+/// Whether a transaction was left open that nobody can end: the connection is of no use any more.
+pub(crate) fn is_broken(connection: &mut AnyConnection) -> bool {
+    match connection {
+        AnyConnection::Postgres(inner) => {
+            <PgConnection as Connection>::TransactionManager::is_broken_transaction_manager(inner)
+        }
+        AnyConnection::Sqlite(inner) => {
+            <SqliteConnection as Connection>::TransactionManager::is_broken_transaction_manager(inner)
         }
     }
-    write_transaction(connection, &work)
 }
 
 #[cfg(test)]
 mod tests {
+    use diesel::RunQueryDsl as _;
+
     use super::*;
 
     #[test]
@@ -373,6 +368,33 @@ mod tests {
             };
             assert!(!error.to_string().contains("hunter2"), "{error}");
         }
+    }
+
+    #[test]
+    fn the_server_gets_the_time_limits_that_nobody_else_set() {
+        #[derive(diesel::QueryableByName)]
+        struct Shown {
+            #[diesel(sql_type = diesel::sql_types::Text)]
+            setting: String,
+        }
+        let database = usage_testkit::PostgresCluster::shared().create_database();
+        let url = format!("{}?options=-c%20tcp_keepalives_count%3D7", database.url());
+        let mut connection = Manager::new(&url).unwrap().open().unwrap();
+        let settings: Vec<Shown> = diesel::sql_query(
+            "SELECT name || ' ' || setting AS setting FROM pg_settings WHERE name LIKE 'tcp%' ORDER BY name",
+        )
+        .load(&mut connection)
+        .unwrap();
+        let settings: Vec<&str> = settings.iter().map(|shown| shown.setting.as_str()).collect();
+        assert_eq!(
+            settings,
+            [
+                "tcp_keepalives_count 7",
+                "tcp_keepalives_idle 30",
+                "tcp_keepalives_interval 10",
+                "tcp_user_timeout 30000",
+            ]
+        );
     }
 
     #[test]

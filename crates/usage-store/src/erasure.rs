@@ -70,7 +70,7 @@ impl Ledger {
         let accounts = self
             .write(move |connection| erase(connection, &user_id, now))
             .await?;
-        let traces = self.run(|connection| Ok(clean(connection))).await?;
+        let traces = self.run(clean).await?;
         Ok(ErasedUser { accounts, traces })
     }
 
@@ -117,7 +117,7 @@ impl Ledger {
         let traces = self
             .run(|connection| match traces(connection)?.as_slice() {
                 [] => Ok(Traces::Gone),
-                _ => Ok(clean(connection)),
+                _ => clean(connection),
             })
             .await?;
         Ok((erased, traces))
@@ -283,11 +283,15 @@ fn traces(connection: &mut AnyConnection) -> Result<Vec<i64>, StoreError> {
 }
 
 /// Writes anew what may still hold the text: copies that earlier changes of a row left behind are in no row to overwrite.
-fn clean(connection: &mut AnyConnection) -> Traces {
-    match write_anew(connection) {
-        Ok(true) => Traces::Gone,
-        Ok(false) => Traces::MayRemain("another process is reading the file".to_owned()),
-        Err(error) => Traces::MayRemain(crate::error::one_line(&error.to_string())),
+fn clean(connection: &mut AnyConnection) -> Result<Traces, StoreError> {
+    match write_anew(connection).map_err(StoreError::query("writing the names anew")) {
+        Ok(true) => Ok(Traces::Gone),
+        Ok(false) => Ok(Traces::MayRemain(
+            "another process is reading the file".to_owned(),
+        )),
+        Err(error) if error.is_loss() || error.is_read_only() => Err(error),
+        Err(StoreError::Query { reason, .. }) => Ok(Traces::MayRemain(reason)),
+        Err(error) => Err(error),
     }
 }
 

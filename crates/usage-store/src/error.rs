@@ -5,6 +5,8 @@ use std::fmt;
 use chrono::{DateTime, Utc};
 use diesel::result::{DatabaseErrorKind, Error as DieselError};
 
+use crate::outage;
+
 /// How many identities that stand more than once are counted.
 pub(crate) const MOST_DUPLICATES: u64 = 1_000;
 
@@ -98,6 +100,21 @@ pub enum StoreError {
         /// The row id of the account.
         account_id: i64,
     },
+    /// The connection to the server was lost, and waiting for it was in vain.
+    #[error(
+        "the database {database} went away {how}: {reason}{}; run the command again once it is back",
+        if *in_doubt { "; what was being written may stand or not" } else { "" }
+    )]
+    Lost {
+        /// Which database, without its password.
+        database: String,
+        /// For how long, or how often.
+        how: String,
+        /// What the driver said last.
+        reason: String,
+        /// Whether the answer to a COMMIT is missing, so that nobody knows whether it took effect.
+        in_doubt: bool,
+    },
     /// A row holds something this program never writes.
     #[error("the ledger holds an invalid {what}: {value}")]
     Corrupt {
@@ -125,6 +142,10 @@ pub enum Retry {
     Again,
     /// A row stayed locked for longer than the statement would wait.
     Locked,
+    /// The connection is gone; another one may do.
+    Lost,
+    /// The session may not write; the server may be a standby, and another one lead.
+    ReadOnly,
     /// No.
     Never,
 }
@@ -134,6 +155,8 @@ impl StoreError {
     pub(crate) fn query(doing: &'static str) -> impl FnOnce(DieselError) -> Self {
         move |error| {
             let retry = match &error {
+                lost if outage::is_loss(lost) => Retry::Lost,
+                DieselError::DatabaseError(DatabaseErrorKind::ReadOnlyTransaction, _) => Retry::ReadOnly,
                 DieselError::DatabaseError(
                     DatabaseErrorKind::UniqueViolation | DatabaseErrorKind::SerializationFailure,
                     _,
@@ -176,6 +199,46 @@ impl StoreError {
             what,
             value: value.to_string(),
         }
+    }
+
+    /// The same refusal, with what is known better by now about doing it again.
+    pub(crate) fn with_retry(self, retry: Retry) -> Self {
+        match self {
+            Self::Query { doing, reason, .. } => Self::Query { doing, reason, retry },
+            other => other,
+        }
+    }
+
+    /// What the driver said, for a message that names the database itself.
+    pub(crate) fn into_reason(self) -> String {
+        match self {
+            Self::Unreachable { reason, .. } => reason,
+            Self::Query { doing, reason, .. } => format!("while {doing}: {reason}"),
+            other => other.to_string(),
+        }
+    }
+
+    /// Whether the connection is gone, or none could be made.
+    pub(crate) fn is_loss(&self) -> bool {
+        matches!(
+            self,
+            Self::Unreachable { .. }
+                | Self::Query {
+                    retry: Retry::Lost,
+                    ..
+                }
+        )
+    }
+
+    /// Whether the session may not write.
+    pub(crate) fn is_read_only(&self) -> bool {
+        matches!(
+            self,
+            Self::Query {
+                retry: Retry::ReadOnly,
+                ..
+            }
+        )
     }
 
     /// Whether a row stayed locked for longer than the statement would wait.

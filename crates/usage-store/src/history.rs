@@ -41,7 +41,7 @@ impl Ledger {
             if revisions.is_empty() {
                 return Ok(Vec::new());
             }
-            let standing = load_window(connection, scope, endpoint, window)?;
+            let standing = load_window(connection, scope.clone(), endpoint, window)?;
             let standing = standing
                 .into_iter()
                 .map(|stored| (stored.event.key(), stored.event.metrics))

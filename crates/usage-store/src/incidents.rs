@@ -159,7 +159,7 @@ impl Ledger {
                 .filter(incidents::closed_at.is_null())
                 .order((incidents::opened_at.asc(), incidents::id.asc()))
                 .into_boxed();
-            load(connection, open, scope)
+            load(connection, open, &scope)
         })
         .await
     }
@@ -176,7 +176,7 @@ impl Ledger {
                 .order((incidents::closed_at.desc(), incidents::id.desc()))
                 .limit(i64::from(limit))
                 .into_boxed();
-            load(connection, ended, scope)
+            load(connection, ended, &scope)
         })
         .await
     }
@@ -382,10 +382,10 @@ type IncidentsQuery = incidents::BoxedQuery<'static, <AnyConnection as diesel::C
 fn load(
     connection: &mut AnyConnection,
     mut query: IncidentsQuery,
-    scope: AccountScope,
+    scope: &AccountScope,
 ) -> Result<Vec<Incident>, StoreError> {
     if let AccountScope::Only(ids) = scope {
-        query = query.filter(incidents::account_id.eq_any(ids));
+        query = query.filter(incidents::account_id.eq_any(ids.clone()));
     }
     let rows: Vec<IncidentRow> = query
         .select(IncidentRow::as_select())

@@ -11,7 +11,10 @@ use crate::connection::AnyConnection;
 use crate::error::StoreError;
 use crate::ledger::Ledger;
 
-/// The right to write an account until it expires. Every write transaction checks it.
+/// The right to write an account. Every write transaction checks it.
+///
+/// Its expiry decides when another may take it; its fencing number decides who may write. So one that expired while the
+/// database was away, and that nobody took, is still its holder's.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Lease {
     /// The account's number in the ledger.
@@ -47,6 +50,8 @@ struct LeaseRow {
     #[diesel(sql_type = BigInt)]
     fencing: i64,
     #[diesel(sql_type = BigInt)]
+    expires_at_ms: i64,
+    #[diesel(sql_type = BigInt)]
     remaining_ms: i64,
 }
 
@@ -72,7 +77,7 @@ impl Ledger {
         }
     }
 
-    /// Extends a lease that has not expired; [`StoreError::LeaseLost`] otherwise.
+    /// Extends a lease that nobody else has taken since, also one that expired; [`StoreError::LeaseLost`] otherwise.
     pub async fn renew_lease(&self, lease: &Lease) -> Result<(), StoreError> {
         let lease = lease.clone();
         self.write(move |connection| {
@@ -87,7 +92,7 @@ impl Ledger {
         let lease = lease.clone();
         self.write(move |connection| {
             let statement = format!(
-                "UPDATE leases SET expires_at_ms = 0 WHERE account_id = {} AND fencing = {}",
+                "UPDATE leases SET expires_at_ms = {GIVEN_BACK} WHERE account_id = {} AND fencing = {}",
                 mark(connection, 1),
                 mark(connection, 2),
             );
@@ -107,6 +112,8 @@ impl Ledger {
     }
 }
 
+/// The expiry of a lease that its holder gave back, and with it the right to write.
+const GIVEN_BACK: i64 = 0;
 /// How long an attempt waits for a holder who is writing; whoever wants the lease asks again anyway.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(2);
 
@@ -157,6 +164,7 @@ fn held(connection: &mut AnyConnection, account_id: i64) -> Result<LeaseAttempt,
     let row = look(connection, account_id, "")?.unwrap_or(LeaseRow {
         holder: "unknown".to_owned(),
         fencing: 0,
+        expires_at_ms: GIVEN_BACK,
         remaining_ms: 0,
     });
     Ok(LeaseAttempt::Held {
@@ -187,15 +195,16 @@ pub(crate) fn extend(connection: &mut AnyConnection, lease: &Lease) -> Result<()
         .map(drop)
 }
 
-/// Fails unless the lease is held, and on PostgreSQL keeps it from being taken until the transaction ends. SQLite's
+/// Fails if somebody else took the lease or it was given back, and on PostgreSQL keeps it from being taken until the transaction ends. SQLite's
 /// write transaction excludes every other writer as it is.
 pub(crate) fn check(connection: &mut AnyConnection, lease: &Lease) -> Result<(), StoreError> {
     let lock = match connection {
         AnyConnection::Postgres(_) => " FOR UPDATE",
         AnyConnection::Sqlite(_) => "",
     };
-    let held = look(connection, lease.account_id, lock)?
-        .is_some_and(|row| row.fencing == lease.fencing && row.remaining_ms > 0);
+    let held = look(connection, lease.account_id, lock)?.is_some_and(|row| {
+        row.fencing == lease.fencing && row.holder == lease.holder && row.expires_at_ms != GIVEN_BACK
+    });
     if held {
         Ok(())
     } else {
@@ -225,7 +234,7 @@ pub(crate) fn holders(connection: &mut AnyConnection) -> Result<Vec<(i64, String
 fn look(connection: &mut AnyConnection, account_id: i64, lock: &str) -> Result<Option<LeaseRow>, StoreError> {
     let now = clock(connection);
     let statement = format!(
-        "SELECT holder, fencing, expires_at_ms - {now} AS remaining_ms FROM leases WHERE account_id = {}{lock}",
+        "SELECT holder, fencing, expires_at_ms, expires_at_ms - {now} AS remaining_ms FROM leases WHERE account_id = {}{lock}",
         mark(connection, 1)
     );
     sql_query(statement)

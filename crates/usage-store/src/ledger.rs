@@ -2,15 +2,17 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use diesel::r2d2::{Pool, PooledConnection};
 use usage_core::Clock;
 
 use crate::bucket_index::{self, WritePath};
 use crate::connection::{self, AnyConnection, DatabaseKind, Manager};
 use crate::error::StoreError;
 use crate::migrate::{self, SchemaState};
+use crate::outage::{self, DATABASE_RETRY, Outage};
+use crate::pool::Pool;
 use crate::pricing::RowPricer;
 
 /// A ledger in SQLite or PostgreSQL. Cloning is cheap and shares the connections.
@@ -18,7 +20,7 @@ use crate::pricing::RowPricer;
 /// Every time it stamps comes from its [`Clock`], except for leases, which use the database's own.
 #[derive(Clone)]
 pub struct Ledger {
-    pool: Pool<Manager>,
+    pool: Arc<Pool>,
     clock: Arc<dyn Clock>,
     kind: DatabaseKind,
     name: Arc<str>,
@@ -44,22 +46,43 @@ pub struct Migrated {
 }
 
 impl Ledger {
-    /// Opens `sqlite:PATH` or `postgres://…`.
+    /// Opens `sqlite:PATH` or `postgres://…`, and waits for a PostgreSQL server that goes away for [`DATABASE_RETRY`].
     ///
     /// Fails with one line when the database cannot be reached, is no ledger, or has a schema of another version.
     pub async fn open(url: &str, clock: Arc<dyn Clock>, mode: OpenMode) -> Result<Self, StoreError> {
+        Self::open_retrying(url, clock, mode, DATABASE_RETRY).await
+    }
+
+    /// As [`Ledger::open`], and waits so long for a PostgreSQL server that goes away; zero is not at all.
+    ///
+    /// A server that cannot be reached when the ledger is opened is an error at once, unless it says itself that it is
+    /// starting, or none of several leads yet.
+    pub async fn open_retrying(
+        url: &str,
+        clock: Arc<dyn Clock>,
+        mode: OpenMode,
+        retry: Duration,
+    ) -> Result<Self, StoreError> {
         let manager = Manager::new(url)?;
         let (kind, name) = (manager.kind(), Arc::from(manager.name()));
         let opened = blocking(move || {
-            // Opened outside the pool, so that the driver's own words are told at once, not a pool's time-out.
-            let mut connection = manager.open()?;
-            if mode == OpenMode::SetUpIfEmpty {
-                set_up(&mut connection, &manager.name())?;
+            let outage = Outage::new(manager.name(), retry);
+            let mut patience = outage.patience();
+            loop {
+                match manager.open() {
+                    Ok(mut connection) => {
+                        if mode == OpenMode::SetUpIfEmpty {
+                            set_up(&mut connection, &manager.name())?;
+                        }
+                        return Ok(manager);
+                    }
+                    Err(error) if outage::is_coming(&error) => patience.wait(error, false)?,
+                    Err(error) => return Err(error),
+                }
             }
-            Ok(manager)
         });
         Ok(Self {
-            pool: connection::pool(opened.await?),
+            pool: Arc::new(Pool::new(opened.await?, retry)),
             clock,
             kind,
             name,
@@ -87,7 +110,7 @@ impl Ledger {
     /// Fails with [`StoreError::DuplicateEvents`] if the index cannot be made.
     pub async fn migrate(&self) -> Result<Migrated, StoreError> {
         let name = self.name.to_string();
-        self.run(move |connection| match migrate::state(connection)? {
+        self.once(move |connection| match migrate::state(connection)? {
             SchemaState::Newer(version) => Err(StoreError::NewerSchema { version }),
             SchemaState::Foreign => Err(foreign(name)),
             SchemaState::Empty | SchemaState::Current | SchemaState::Older(_) => Ok(Migrated {
@@ -116,30 +139,37 @@ impl Ledger {
         self.clock.clone()
     }
 
-    /// A connection of the pool; waits for one, so never on an async thread.
-    pub(crate) fn connection(&self) -> Result<PooledConnection<Manager>, StoreError> {
-        self.pool.get().map_err(|error| StoreError::Unreachable {
-            database: self.name.to_string(),
-            reason: crate::error::one_line(&error.to_string()),
-        })
+    /// The connections, for work that needs two ledgers at once; never on an async thread.
+    pub(crate) fn pool(&self) -> &Pool {
+        &self.pool
     }
 
-    /// Runs blocking work on a pooled connection, off the async threads.
+    /// Reads, off the async threads; again, from the start, when the connection was lost.
     pub(crate) async fn run<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&mut AnyConnection) -> Result<T, StoreError> + Send + 'static,
+        work: impl Fn(&mut AnyConnection) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
-        let ledger = self.clone();
-        blocking(move || work(&mut *ledger.connection()?)).await
+        let pool = self.pool.clone();
+        blocking(move || pool.read(work)).await
     }
 
-    /// As [`Ledger::run`], in a write transaction that is run again a few times when another one was in the way.
+    /// Does something in a write transaction that takes effect once, off the async threads: the work is run again when
+    /// another transaction was in the way or the connection was lost.
     pub(crate) async fn write<T: Send + 'static>(
         &self,
         work: impl Fn(&mut AnyConnection) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
-        self.run(move |connection| connection::retried_write_transaction(connection, &work))
-            .await
+        let pool = self.pool.clone();
+        blocking(move || pool.write(work)).await
+    }
+
+    /// Does once what is no single transaction, off the async threads.
+    pub(crate) async fn once<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut AnyConnection) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let pool = self.pool.clone();
+        blocking(move || pool.once(work)).await
     }
 }
 

@@ -6,7 +6,7 @@ use diesel::sql_types::{BigInt, Text};
 use diesel::{QueryableByName, RunQueryDsl, sql_query};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 
-use crate::connection::{AnyConnection, write_transaction};
+use crate::connection::{AnyConnection, Ended, write_transaction};
 use crate::error::{Retry, StoreError, one_line};
 
 const SQLITE: EmbeddedMigrations = embed_migrations!("../../migrations/sqlite");
@@ -120,7 +120,8 @@ pub(crate) fn run(connection: &mut AnyConnection) -> Result<Vec<String>, StoreEr
                     .run_pending_migrations(SQLITE)
                     .map(|versions| versions.iter().map(ToString::to_string).collect())
                     .map_err(failed)
-            });
+            })
+            .and_then(Ended::certain);
         }
     };
     versions.map_err(failed)

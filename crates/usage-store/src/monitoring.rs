@@ -108,21 +108,19 @@ impl Ledger {
         state: S,
         mut fold: impl FnMut(&mut S, RunTelemetry) + Send + 'static,
     ) -> Result<S, StoreError> {
-        self.run(move |connection| {
-            let mut state = state;
-            let mut after = None;
-            loop {
-                let page = ended_runs(connection, after)?;
-                after = page.last().map(|run| run.id);
-                if page.is_empty() {
-                    return Ok(state);
-                }
-                for run in page {
-                    fold(&mut state, run);
-                }
+        let mut state = state;
+        let mut after = None;
+        loop {
+            // A read for each page: one that is done again lets no run pass twice.
+            let page = self.run(move |connection| ended_runs(connection, after)).await?;
+            after = page.last().map(|run| run.id);
+            if page.is_empty() {
+                return Ok(state);
             }
-        })
-        .await
+            for run in page {
+                fold(&mut state, run);
+            }
+        }
     }
 
     /// How many events were restated, by account and endpoint. What an operator cleaned up or priced anew is no restatement.

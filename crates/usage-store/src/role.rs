@@ -4,7 +4,7 @@ use diesel::connection::SimpleConnection as _;
 use diesel::sql_types::{Bool, Text};
 use diesel::{PgConnection, QueryableByName, RunQueryDsl, sql_query};
 
-use crate::connection::{AnyConnection, write_transaction};
+use crate::connection::{AnyConnection, DatabaseKind};
 use crate::error::StoreError;
 use crate::ledger::Ledger;
 
@@ -22,18 +22,16 @@ impl Ledger {
     /// tables, by a right of its own or of everybody's; then nothing is changed.
     pub async fn grant_read_only(&self, role: &str) -> Result<bool, StoreError> {
         let role = role.to_owned();
-        self.run(move |connection| {
-            if matches!(connection, AnyConnection::Sqlite(_)) {
-                return Err(StoreError::Unsupported(
-                    "SQLite has no roles; open the file read-only instead, as in `file:usage.db?mode=ro`"
-                        .to_owned(),
-                ));
-            }
-            check_name(&role)?;
-            write_transaction(connection, |connection| match connection {
-                AnyConnection::Postgres(inner) => grant(inner, &role),
-                AnyConnection::Sqlite(_) => Ok(false),
-            })
+        if self.kind() == DatabaseKind::Sqlite {
+            return Err(StoreError::Unsupported(
+                "SQLite has no roles; open the file read-only instead, as in `file:usage.db?mode=ro`"
+                    .to_owned(),
+            ));
+        }
+        check_name(&role)?;
+        self.write(move |connection| match connection {
+            AnyConnection::Postgres(inner) => grant(inner, &role),
+            AnyConnection::Sqlite(_) => Ok(false),
         })
         .await
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use diesel::prelude::*;
 use secrecy::{ExposeSecret, SecretString};
 
-use crate::connection::{AnyConnection, retried_write_transaction};
+use crate::connection::AnyConnection;
 use crate::error::StoreError;
 use crate::keys::{self, KeyStatus, ProviderKey};
 use crate::ledger::Ledger;
@@ -35,22 +35,25 @@ impl Ledger {
         master: Arc<MasterKey>,
         after: i64,
     ) -> Result<Option<(i64, Resealed)>, StoreError> {
-        self.run(move |connection| {
-            let next: Option<i64> = provider_keys::table
-                .filter(provider_keys::id.gt(after))
-                .filter(provider_keys::master_key_id.ne(master.id()))
-                .order(provider_keys::id.asc())
-                .select(provider_keys::id)
-                .first(connection)
-                .optional()
-                .map_err(StoreError::query("reading the provider keys"))?;
-            let Some(id) = next else {
-                return Ok(None);
-            };
-            retried_write_transaction(connection, |connection| reseal(connection, &master, id))
-                .map(|resealed| Some((id, resealed)))
-        })
-        .await
+        let current = master.id().to_owned();
+        let next: Option<i64> = self
+            .run(move |connection| {
+                provider_keys::table
+                    .filter(provider_keys::id.gt(after))
+                    .filter(provider_keys::master_key_id.ne(&current))
+                    .order(provider_keys::id.asc())
+                    .select(provider_keys::id)
+                    .first(connection)
+                    .optional()
+                    .map_err(StoreError::query("reading the provider keys"))
+            })
+            .await?;
+        let Some(id) = next else {
+            return Ok(None);
+        };
+        self.write(move |connection| reseal(connection, &master, id))
+            .await
+            .map(|resealed| Some((id, resealed)))
     }
 
     /// Replaces the secret of a provider key; its number, label, account and history stay.

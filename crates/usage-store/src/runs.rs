@@ -187,7 +187,9 @@ impl Ledger {
     /// The runs with these numbers, oldest first.
     pub async fn runs_with_ids(&self, ids: Vec<i64>) -> Result<Vec<Run>, StoreError> {
         self.run(move |connection| {
-            let chosen = runs::table.filter(runs::id.eq_any(ids)).order(runs::id.asc());
+            let chosen = runs::table
+                .filter(runs::id.eq_any(ids.clone()))
+                .order(runs::id.asc());
             load(connection, chosen.into_boxed())
         })
         .await

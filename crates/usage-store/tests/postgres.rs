@@ -133,7 +133,9 @@ async fn a_way_to_the_server_that_takes_nothing_any_more_ends_the_statement() {
     let (way, server) = database.url().rsplit_once('@').unwrap();
     let (server, name) = server.split_once('/').unwrap();
     let address = silent_from(server, "nobody takes this");
-    let ledger = open(&format!("{way}@{address}/{name}?tcp_user_timeout=500"))
+    let url = format!("{way}@{address}/{name}?tcp_user_timeout=500");
+    let clock = Arc::new(ManualClock::new(parse_instant("2025-10-20T12:00:00Z").unwrap()));
+    let ledger = Ledger::open_retrying(&url, clock, OpenMode::SetUpIfEmpty, Duration::ZERO)
         .await
         .unwrap();
     let stored = ledger.add_account(account()).await.unwrap();

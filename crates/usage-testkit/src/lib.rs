@@ -5,6 +5,7 @@ mod command_lines;
 mod database;
 mod deploy_tools;
 mod focus_toolkit;
+mod proxy;
 mod python;
 mod server;
 
@@ -13,3 +14,4 @@ pub use command_lines::CommandLine;
 pub use database::PostgresDatabase;
 pub use deploy_tools::DeployTools;
 pub use focus_toolkit::FocusToolkit;
+pub use proxy::{Proxy, Then};

@@ -197,7 +197,7 @@ fn no_names_are_copied_where_none_may_be() {
         copied.contains(&"usage_events") && copied.contains(&"erased_names"),
         "{told}"
     );
-    let [migrations, leases, last] = rest[..] else {
+    let [migrations, leases, marks, last] = rest[..] else {
         panic!("{told}")
     };
     assert!(
@@ -205,6 +205,7 @@ fn no_names_are_copied_where_none_may_be() {
         "{told}"
     );
     assert!(leases.starts_with("leases: not copied, "), "{told}");
+    assert!(marks.starts_with("write_marks: not copied, "), "{told}");
     assert!(
         last.starts_with("[place]/work/ledger.db -> copy.db: ")
             && last.ends_with(&format!(

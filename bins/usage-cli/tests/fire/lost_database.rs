@@ -1,9 +1,8 @@
 //! A PostgreSQL server that goes away in the middle of a run.
 
-use usage_testkit::PostgresCluster;
+use usage_testkit::{PostgresCluster, Proxy, Then};
 
-use crate::fixture::{BACKFILL, DatabaseKind, Finished, Place, Provider, finished};
-use crate::proxy::{Proxy, Then};
+use crate::fixture::{BACKFILL, DAYS, DatabaseKind, Finished, Place, Provider, finish, finished};
 
 /// Enough rows in a chunk for COPY, so that it marks the transaction that writes them.
 const GROUPS: u32 = 250;
@@ -23,7 +22,7 @@ fn a_killed_server_leaves_whole_chunks_and_the_next_run_goes_on() {
     place.database_url = proxy.lead(&direct);
 
     proxy.when_client_sends(&SECOND_CHUNK, Then::HoldBefore);
-    let run = place.command(&BACKFILL).spawn().unwrap();
+    let run = impatient(&place).spawn().unwrap();
     proxy.wait_until_acted();
     cluster.kill_server();
     proxy.mend();
@@ -57,7 +56,7 @@ fn cut(then: Then, windows_left: i64) {
     let proxy = Proxy::to(address_of(&direct));
     place.database_url = proxy.lead(&direct);
     proxy.when_client_sends(&SECOND_CHUNK, then);
-    let cut = place.run(&BACKFILL);
+    let cut = finish(&mut impatient(&place));
     is_plain(&cut);
 
     place.database_url = direct;
@@ -87,7 +86,7 @@ fn six_cuts_between_the_first_byte_and_the_last_chunk_are_survived() {
                 let proxy = Proxy::to(address_of(&direct));
                 place.database_url = proxy.lead(&direct);
                 proxy.cut_after(bytes);
-                is_plain(&place.run(&BACKFILL));
+                is_plain(&finish(&mut impatient(&place)));
 
                 place.database_url = direct;
                 place.run(&BACKFILL).succeeds();
@@ -96,6 +95,98 @@ fn six_cuts_between_the_first_byte_and_the_last_chunk_are_survived() {
             });
         }
     });
+}
+
+/// Stopped for as long as it takes to be missed, and started again: the run goes on by itself, and does nothing twice.
+#[test]
+fn a_server_that_comes_back_is_waited_for_and_nothing_is_lost() {
+    let provider = Provider::with_groups(GROUPS);
+    let truth = provider.truth();
+    let cluster = PostgresCluster::start_durable().unwrap();
+    let mut place = Place::on(cluster.create_database(), &provider);
+    place.add_key().succeeds();
+    let direct = place.database_url.clone();
+    let proxy = Proxy::to(address_of(&direct));
+    place.database_url = proxy.lead(&direct);
+    provider.simulator.clear_requests();
+
+    proxy.when_client_sends(&SECOND_CHUNK, Then::HoldBefore);
+    let run = place.command(&BACKFILL).spawn().unwrap();
+    proxy.wait_until_acted();
+    cluster.kill_server();
+    proxy.mend();
+    proxy.wait_for_clients(5);
+    cluster.restart_server();
+    let survived = finished(run).succeeds();
+
+    assert!(
+        survived.stderr.contains("the database went away; waiting up to "),
+        "{survived:#?}"
+    );
+    place.database_url = direct;
+    place.holds(&truth);
+    assert_eq!(place.count("usage_revisions"), 0);
+    assert_eq!(place.run_statuses(), ["succeeded"]);
+    assert_eq!(
+        provider.simulator.requests().len(),
+        6,
+        "nothing was asked for twice"
+    );
+}
+
+#[test]
+fn an_answer_that_was_cut_off_is_not_waited_for_in_vain() {
+    for then in [Then::CutBefore, Then::CutBehind, Then::CutAtWork] {
+        let provider = Provider::with_groups(GROUPS);
+        let truth = provider.truth();
+        let mut place = Place::with_key(DatabaseKind::Postgres, &provider);
+        let direct = place.database_url.clone();
+        let proxy = Proxy::to(address_of(&direct));
+        place.database_url = proxy.lead(&direct);
+        let backfill = [&BACKFILL[..], &["--format", "json"]].concat();
+        proxy.when_client_sends(&SECOND_CHUNK, then);
+        let run = place.command(&backfill).spawn().unwrap();
+        proxy.wait_until_acted();
+        proxy.mend();
+        let report = finished(run).succeeds().json();
+        assert_eq!(
+            report["run"]["telemetry"]["storedEvents"], truth.rows,
+            "{report:#}"
+        );
+        assert_eq!(report["run"]["telemetry"]["windowsProcessed"], DAYS, "{report:#}");
+        assert_eq!(report["run"]["telemetry"]["unchangedEvents"], 0, "{report:#}");
+        place.database_url = direct;
+        place.holds(&truth);
+        assert_eq!(place.run_statuses(), ["succeeded"]);
+    }
+}
+
+#[test]
+fn a_server_that_stays_away_ends_the_run_in_one_line() {
+    let provider = Provider::with_groups(GROUPS);
+    let mut place = Place::with_key(DatabaseKind::Postgres, &provider);
+    let direct = place.database_url.clone();
+    let proxy = Proxy::to(address_of(&direct));
+    place.database_url = proxy.lead(&direct);
+    proxy.when_client_sends(&SECOND_CHUNK, Then::CutBefore);
+    let mut backfill = place.command(&BACKFILL);
+    let gone = finish(backfill.env("USAGE_DATABASE_RETRY_SECONDS", "1")).ends_with(2);
+    let errors = gone.fails_plainly();
+    assert_eq!(errors.len(), 1, "{gone:#?}");
+    assert!(
+        errors[0].starts_with("the database postgres://127.0.0.1:")
+            && errors[0].contains(" went away and did not come back within 1 s: ")
+            && errors[0].ends_with("; run the command again once it is back"),
+        "{gone:#?}"
+    );
+    assert_eq!(gone.stdout, "");
+}
+
+/// A backfill that waits for no database.
+fn impatient(place: &Place) -> std::process::Command {
+    let mut command = place.command(&BACKFILL);
+    command.env("USAGE_DATABASE_RETRY_SECONDS", "0");
+    command
 }
 
 #[track_caller]

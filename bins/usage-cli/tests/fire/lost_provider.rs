@@ -1,7 +1,8 @@
 //! A provider that goes away in the middle of a run.
 
+use usage_testkit::{Proxy, Then};
+
 use crate::fixture::{BACKFILL, DatabaseKind, Place, Provider};
-use crate::proxy::{Proxy, Then};
 
 /// The first chunk is read; the answer to the second is cut in its middle, and nobody listens after that.
 pub(crate) fn a_provider_that_goes_away_fails_its_windows_only(kind: DatabaseKind) {

@@ -8,7 +8,6 @@ mod lost_database;
 mod lost_provider;
 mod namespace;
 mod paused;
-mod proxy;
 mod secrets;
 #[path = "../shared/mod.rs"]
 mod shared;

@@ -1,9 +1,9 @@
 //! A process that is paused in the middle of its run for longer than its lease.
 
 use usage_core::{Endpoint, Window, parse_day};
+use usage_testkit::{Proxy, Then};
 
 use crate::fixture::{BACKFILL, DAYS, DatabaseKind, FIRST_DAY, Place, Provider, finished, signal};
-use crate::proxy::{Proxy, Then};
 
 /// It has stored some days, and has in hand what the provider said of the next before that was restated.
 pub(crate) fn a_process_paused_past_its_lease_cannot_write_what_it_read(kind: DatabaseKind) {

@@ -2,8 +2,9 @@
 
 use std::process::Child;
 
+use usage_testkit::Proxy;
+
 use crate::fixture::{BACKFILL, DatabaseKind, Finished, Place, Provider, finished};
-use crate::proxy::Proxy;
 
 /// How often each story is told, all of them at once.
 const TIMES: usize = 10;

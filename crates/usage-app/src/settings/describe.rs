@@ -50,6 +50,10 @@ pub fn describe(sources: &Sources) -> Vec<SettingLine> {
     let mut lines = vec![
         settings_file(sources),
         line(Variable::USAGE_DATABASE_URL, sources.database_url()),
+        line(
+            Variable::USAGE_DATABASE_RETRY_SECONDS,
+            sources.database_retry_seconds(),
+        ),
         master_key(sources),
         previous_master_key(sources),
         line(Variable::USAGE_OPENAI_BASE_URL, sources.openai_base_url()),

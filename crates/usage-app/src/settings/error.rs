@@ -116,6 +116,9 @@ pub enum InvalidValue {
     /// Not a form of what a webhook is sent.
     #[error("`{0}` is not a format of webhooks; write json or slack")]
     WebhookFormat(String),
+    /// Not a time to wait for a database.
+    #[error("`{0}` is not a time to wait for the database; write a whole number of seconds from 0 to 3600")]
+    DatabaseRetry(String),
     /// Not a time-out of a webhook.
     #[error("`{0}` is not a time-out of webhooks; write a whole number of seconds from 1 to 120")]
     WebhookTimeout(String),

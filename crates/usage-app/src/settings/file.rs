@@ -121,6 +121,7 @@ fn read_entry(
         Variable::USAGE_REQUESTS_PER_MINUTE,
         Variable::USAGE_REQUEST_TIMEOUT,
         Variable::USAGE_WEBHOOK_TIMEOUT,
+        Variable::USAGE_DATABASE_RETRY_SECONDS,
     ]
     .contains(&variable);
     let switch = variable == Variable::USAGE_NO_NAMES;
@@ -237,7 +238,7 @@ mod tests {
                        openai_base_url = \"http://127.0.0.1:1/v1\"\nopenai_array_encoding = \"comma\"\nanthropic_base_url = \"https://a.example\"\n\n\
                        requests_per_minute = 1_000\nrequest_timeout = 30\nprices_file = 'prices.toml'\nno_names = true\nbind = \"0.0.0.0:80\"\n\
                        webhook_url = ['https://a.example/1', 'https://b.example/2']\nwebhook_format = 'slack'\nwebhook_timeout = 5\n\
-                       ping_url = 'https://c.example/3'\n";
+                       ping_url = 'https://c.example/3'\ndatabase_retry_seconds = 90\n";
         let file = SettingsFile::parse(Path::new("usage.toml"), content).unwrap();
         let read: Vec<String> = Variable::ALL
             .into_iter()
@@ -250,6 +251,7 @@ mod tests {
             read,
             [
                 "USAGE_DATABASE_URL: postgres://db/usage (usage.toml:2)",
+                "USAGE_DATABASE_RETRY_SECONDS: 90 (usage.toml:18)",
                 "USAGE_MASTER_KEY_FILE: /run/key (usage.toml:3)",
                 "USAGE_PREVIOUS_MASTER_KEY_FILE: /run/old.key (usage.toml:4)",
                 "USAGE_OPENAI_BASE_URL: http://127.0.0.1:1/v1 (usage.toml:5)",

@@ -58,6 +58,8 @@ pub use webhook_format::WebhookFormat;
 pub struct Settings {
     /// The ledger.
     pub database_url: Setting<DatabaseUrl>,
+    /// How many seconds a PostgreSQL server that goes away is waited for; 0 is not at all.
+    pub database_retry_seconds: Setting<u32>,
     /// Where the key is that encrypts provider keys. Nothing is read before it is asked to load.
     pub master_key: Setting<MasterKeySource>,
     /// Where the master key is that was used before and still opens what it sealed, if someone named one.
@@ -100,6 +102,7 @@ impl Settings {
         sources.check_file()?;
         Ok(Self {
             database_url: sources.database_url()?,
+            database_retry_seconds: sources.database_retry_seconds()?,
             master_key: sources.master_key()?,
             previous_master_key: sources.previous_master_key()?,
             openai_base_url: sources.openai_base_url()?,

@@ -5,6 +5,7 @@ use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 
 use secrecy::SecretString;
+use usage_store::DATABASE_RETRY;
 
 use super::array_encoding::ArrayEncoding;
 use super::base_url::BaseUrl;
@@ -24,6 +25,7 @@ const DEFAULT_REQUESTS_PER_MINUTE: NonZeroU32 = NonZeroU32::new(50).unwrap();
 const MAX_REQUESTS_PER_MINUTE: u32 = 100_000;
 const DEFAULT_REQUEST_TIMEOUT: NonZeroU32 = NonZeroU32::new(300).unwrap();
 const MAX_REQUEST_TIMEOUT: u32 = 3_600;
+const MAX_DATABASE_RETRY: u32 = 3_600;
 const DEFAULT_WEBHOOK_TIMEOUT: NonZeroU32 = NonZeroU32::new(10).unwrap();
 const MAX_WEBHOOK_TIMEOUT: u32 = 120;
 
@@ -92,6 +94,17 @@ impl Sources {
             },
         };
         or_default(text, DatabaseUrl::default(), |text| Ok(text.parse()?))
+    }
+
+    pub(super) fn database_retry_seconds(&self) -> Result<Setting<u32>, SettingsError> {
+        let text = self.text(Variable::USAGE_DATABASE_RETRY_SECONDS)?;
+        let default = u32::try_from(DATABASE_RETRY.as_secs()).unwrap_or(MAX_DATABASE_RETRY);
+        or_default(text, default, |text| {
+            text.parse::<u32>()
+                .ok()
+                .filter(|seconds| *seconds <= MAX_DATABASE_RETRY)
+                .ok_or_else(|| InvalidValue::DatabaseRetry(text.to_owned()))
+        })
     }
 
     pub(super) fn master_key(&self) -> Result<Setting<MasterKeySource>, SettingsError> {

@@ -58,6 +58,7 @@ fn the_table_of_variables_states_the_true_defaults() {
     let lines = describe(&sources(directory.path(), &[]));
     let stated = [
         Variable::USAGE_DATABASE_URL,
+        Variable::USAGE_DATABASE_RETRY_SECONDS,
         Variable::USAGE_OPENAI_BASE_URL,
         Variable::USAGE_OPENAI_ARRAY_ENCODING,
         Variable::USAGE_ANTHROPIC_BASE_URL,
@@ -196,6 +197,11 @@ fn every_refusal_names_its_place() {
         (
             [("USAGE_WEBHOOK_TIMEOUT", "121")],
             "USAGE_WEBHOOK_TIMEOUT: `121` is not a time-out of webhooks; write a whole number of seconds from 1 to 120",
+        ),
+        (
+            [("USAGE_DATABASE_RETRY_SECONDS", "3601")],
+            "USAGE_DATABASE_RETRY_SECONDS: `3601` is not a time to wait for the database; write a whole number of seconds from \
+             0 to 3600",
         ),
         (
             [("USAGE_PING_URL", "hc-ping.example/hunter2")],
@@ -365,7 +371,7 @@ fn doctor_shows_a_settings_file_that_cannot_be_used() {
     insta::assert_snapshot!(shown(&sources(directory.path(), &[])));
     assert_eq!(
         refusal(directory.path(), &[]),
-        "usage.toml:1: there is no setting `colour`; the settings are database_url, master_key_file, \
+        "usage.toml:1: there is no setting `colour`; the settings are database_url, database_retry_seconds, master_key_file, \
          previous_master_key_file, openai_base_url, openai_array_encoding, anthropic_base_url, requests_per_minute, request_timeout, prices_file, no_names, bind, webhook_url, webhook_format, webhook_timeout, ping_url, budgets"
     );
 }

@@ -17,10 +17,11 @@ pub struct Variable {
 
 impl Variable {
     /// Every variable, in the order in which people meet them.
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 26] = [
         Self::USAGE_CONFIG,
         Self::USAGE_DATABASE_URL,
         Self::DATABASE_URL,
+        Self::USAGE_DATABASE_RETRY_SECONDS,
         Self::USAGE_MASTER_KEY_FILE,
         Self::USAGE_MASTER_KEY,
         Self::USAGE_PREVIOUS_MASTER_KEY_FILE,
@@ -69,6 +70,15 @@ impl Variable {
         file_key: None,
         meaning: "The ledger when USAGE_DATABASE_URL is not set",
         default: "not set",
+        secret: false,
+    };
+
+    /// How long a PostgreSQL server that goes away is waited for.
+    pub const USAGE_DATABASE_RETRY_SECONDS: Self = Self {
+        name: "USAGE_DATABASE_RETRY_SECONDS",
+        file_key: Some("database_retry_seconds"),
+        meaning: "Seconds that a PostgreSQL server which goes away is waited for (0 to 3600; 0: not at all)",
+        default: "60",
         secret: false,
     };
 

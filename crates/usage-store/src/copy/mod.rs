@@ -17,13 +17,13 @@ use std::sync::Arc;
 use diesel::{QueryableByName, RunQueryDsl as _, sql_query};
 
 use crate::connection::{self, AnyConnection, Manager};
-use crate::error::StoreError;
+use crate::error::{Retry, StoreError};
 use crate::ledger::{Ledger, OpenMode, blocking};
 use crate::migrate::{self, SchemaState};
 use catalogue::{Catalogue, Table};
 
 /// Tables that are not copied, and why.
-const LEFT_OUT: [(&str, &str); 2] = [
+const LEFT_OUT: [(&str, &str); 3] = [
     (
         "__diesel_schema_migrations",
         "setting up the target wrote its own",
@@ -31,6 +31,10 @@ const LEFT_OUT: [(&str, &str); 2] = [
     (
         "leases",
         "they say who writes the source now, by the clock of its database",
+    ),
+    (
+        "write_marks",
+        "they say which transactions of the source's server took effect",
     ),
 ];
 
@@ -100,7 +104,8 @@ pub type CopyProgress = Arc<dyn Fn(CopyStep<'_>) + Send + Sync>;
 
 impl Ledger {
     /// Copies the whole ledger, as it stands at one moment, into the database behind `target_url`, which is set up if it is
-    /// empty, and reads both again to compare every field. All of it is committed at once, or nothing.
+    /// empty, and reads both again to compare every field. All of it is committed at once, or nothing; it begins anew when
+    /// a connection was lost, which progress shows as a second [`CopyStep::Planned`].
     ///
     /// Fails with the errors of [`Ledger::open`] unless the schema of this ledger is current, and with
     /// [`StoreError::CopyTarget`] if the target is this ledger, has rows, cannot take a row, or holds another value
@@ -111,34 +116,55 @@ impl Ledger {
         progress: CopyProgress,
     ) -> Result<LedgerCopy, StoreError> {
         let source_name = self.name().to_owned();
-        self.run(move |source| is_current(source, source_name)).await?;
+        self.run(move |source| is_current(source, &source_name)).await?;
         let manager = Manager::new(target_url)?;
         let (source_name, target_name) = (self.name().to_owned(), manager.name());
-        self.run(move |source| {
+        self.once(move |source| {
             target::refuse_the_source(source, &source_name, &manager)?;
             target::make_private(&manager)
         })
         .await?;
-        let target = Self::open(target_url, self.clock(), OpenMode::SetUpIfEmpty)
-            .await
-            .map_err(|error| target_error(&target_name, &error))?;
+        let target = Self::open_retrying(
+            target_url,
+            self.clock(),
+            OpenMode::SetUpIfEmpty,
+            self.pool().retry(),
+        )
+        .await
+        .map_err(|error| target_error(&target_name, &error))?;
         let (source_ledger, target_ledger) = (self.clone(), target);
         blocking(move || {
-            let mut source = source_ledger.connection()?;
-            let mut target = target_ledger.connection()?;
-            let before = leases(&mut source)?;
-            let mut copy = connection::read_transaction(&mut source, |source| {
-                connection::write_transaction(&mut target, |target| {
-                    let copy = Copy {
-                        source_name: source_ledger.name(),
-                        target_name: target_ledger.name(),
-                        progress: &progress,
-                    };
-                    copy.run(source, target)
-                })
-            })?;
-            copy.source_was_written = leases(&mut source)? != before;
-            Ok(copy)
+            source_ledger.pool().read(|source| {
+                let before = leases(source)?;
+                let mut copy = connection::read_transaction(source, |source| {
+                    // The source is not read by the target's transaction: each side waits for its own server.
+                    let mut source_is_gone = false;
+                    let copied = target_ledger.pool().write(|target| {
+                        let copy = Copy {
+                            source_name: source_ledger.name(),
+                            target_name: target_ledger.name(),
+                            progress: &progress,
+                        };
+                        copy.run(source, target).map_err(|error| {
+                            source_is_gone = error.is_loss() && connection::is_gone(source);
+                            if source_is_gone {
+                                error.with_retry(Retry::Never)
+                            } else {
+                                error
+                            }
+                        })
+                    });
+                    copied.map_err(|error| {
+                        if source_is_gone {
+                            error.with_retry(Retry::Lost)
+                        } else {
+                            error
+                        }
+                    })
+                })?;
+                copy.source_was_written = leases(source)? != before;
+                Ok(copy)
+            })
         })
         .await
     }
@@ -161,7 +187,13 @@ impl Copy<'_> {
         let tables = there
             .choose(&here, &mut left_out)
             .map_err(|reason| self.refuse(reason))?;
-        target::lock(target, &tables).map_err(|error| target_error(self.target_name, &error))?;
+        target::lock(target, &tables).map_err(|error| {
+            if error.is_loss() {
+                error
+            } else {
+                target_error(self.target_name, &error)
+            }
+        })?;
         for table in &here.tables {
             if !is_left_out(&table.name) && count(target, &table.name)? > 0 {
                 return Err(self.refuse(format!(
@@ -251,13 +283,13 @@ fn is_left_out(table: &str) -> bool {
     LEFT_OUT.iter().any(|(name, _)| *name == table)
 }
 
-fn is_current(source: &mut AnyConnection, database: String) -> Result<(), StoreError> {
+fn is_current(source: &mut AnyConnection, database: &str) -> Result<(), StoreError> {
     match migrate::state(source)? {
         SchemaState::Current => Ok(()),
         SchemaState::Older(pending) => Err(StoreError::OlderSchema { pending }),
         SchemaState::Newer(version) => Err(StoreError::NewerSchema { version }),
         SchemaState::Empty | SchemaState::Foreign => Err(StoreError::NotALedger {
-            database,
+            database: database.to_owned(),
             reason: "there is nothing to copy".to_owned(),
         }),
     }

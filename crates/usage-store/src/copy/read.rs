@@ -31,8 +31,11 @@ pub(super) fn rows<'a>(connection: &'a mut AnyConnection, table: &Table) -> Resu
             ))
         }
         AnyConnection::Postgres(inner) => {
+            // The one of an earlier attempt, whose other side was lost, may still be open.
             inner
-                .batch_execute(&format!("DECLARE copied_rows NO SCROLL CURSOR FOR {statement}"))
+                .batch_execute(&format!(
+                    "CLOSE ALL; DECLARE copied_rows NO SCROLL CURSOR FOR {statement}"
+                ))
                 .map_err(failed)?;
             Ok(Box::new(Fetched {
                 connection: inner,

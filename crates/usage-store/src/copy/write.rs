@@ -10,7 +10,8 @@ use super::catalogue::{Kind, Table, quoted};
 use super::cells::{Cell, Cells};
 use super::{CopyProgress, CopyStep, Failure, read};
 use crate::connection::AnyConnection;
-use crate::error::one_line;
+use crate::error::{StoreError, one_line};
+use crate::outage;
 use crate::sql::InsertRows;
 
 /// Rows that are written at once, unless they are large.
@@ -31,6 +32,9 @@ pub(super) fn rows(
     let (mut batch, mut bytes) = (Vec::with_capacity(ROWS_A_BATCH), 0);
     let mut flush = |batch: &mut Vec<Cells>| {
         write(target, table, batch).map_err(|error| {
+            if outage::is_loss(&error) {
+                return Failure::Store(StoreError::query("writing rows")(error));
+            }
             let reason = one_line(&error.to_string());
             Failure::Target(format!(
                 "its {} does not take the source's rows: {reason}",

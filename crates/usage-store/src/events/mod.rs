@@ -159,8 +159,8 @@ impl Ledger {
                 .filter(usage_events::project_id.is_not_null())
                 .distinct()
                 .into_boxed();
-            if let AccountScope::Only(ids) = scope {
-                query = query.filter(usage_events::account_id.eq_any(ids));
+            if let AccountScope::Only(ids) = &scope {
+                query = query.filter(usage_events::account_id.eq_any(ids.clone()));
             }
             query
                 .load(connection)
@@ -171,7 +171,7 @@ impl Ledger {
 
     /// What was replaced or deleted, oldest first.
     pub async fn revisions(&self, scope: AccountScope) -> Result<Vec<StoredRevision>, StoreError> {
-        self.run(move |connection| load_revisions(connection, scope, None))
+        self.run(move |connection| load_revisions(connection, scope.clone(), None))
             .await
     }
 }

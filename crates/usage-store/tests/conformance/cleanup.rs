@@ -208,7 +208,7 @@ pub(crate) async fn without_the_lease_nothing_is_deleted(fixture: &Fixture) {
     every_sort(fixture).await;
     let found = look(fixture).await;
     let before = fixture.snapshot().await;
-    fixture.sql("UPDATE leases SET expires_at_ms = 1");
+    fixture.sql("UPDATE leases SET fencing = fencing + 1");
     let refused = fixture
         .ledger
         .delete_doubled_rows(std::slice::from_ref(&fixture.lease), CLEANUP, &found)

@@ -133,7 +133,7 @@ pub(crate) async fn an_import_leaves_read_windows_alone(fixture: &Fixture) {
 
 pub(crate) async fn an_import_without_the_lease_writes_nothing(fixture: &Fixture) {
     let run = runs(fixture).await;
-    fixture.sql("UPDATE leases SET expires_at_ms = 1");
+    fixture.sql("UPDATE leases SET fencing = fencing + 1");
     let refused = fixture
         .ledger
         .import_windows(

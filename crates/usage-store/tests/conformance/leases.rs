@@ -35,8 +35,25 @@ pub(crate) async fn a_lease_excludes_others_until_released(fixture: &Fixture) {
     );
 }
 
-pub(crate) async fn an_expired_lease_cannot_write(fixture: &Fixture) {
+/// Its expiry says when another may take it; until one does, its holder may go on.
+pub(crate) async fn an_expired_lease_that_nobody_took_still_writes(fixture: &Fixture) {
     fixture.sql("UPDATE leases SET expires_at_ms = 1");
+    assert_eq!(fixture.ledger.lease_holders().await.unwrap(), []);
+    let read = fixture.read(READ, vec![rows(day("2025-09-01"), [row("proj_a", "gpt-5", 10)])]);
+    assert_eq!(fixture.store(read).await.inserted, 1);
+    let holds = [(fixture.account.id, fixture.lease.holder.clone())];
+    assert_eq!(
+        fixture.ledger.lease_holders().await.unwrap(),
+        holds,
+        "writing renewed it"
+    );
+    fixture.sql("UPDATE leases SET expires_at_ms = 1");
+    fixture.ledger.renew_lease(&fixture.lease).await.unwrap();
+    assert_eq!(fixture.ledger.lease_holders().await.unwrap(), holds);
+}
+
+pub(crate) async fn a_lease_that_was_given_back_cannot_write(fixture: &Fixture) {
+    fixture.ledger.release_lease(&fixture.lease).await.unwrap();
     let read = fixture.read(READ, vec![rows(day("2025-09-01"), [row("proj_a", "gpt-5", 10)])]);
     let refused = fixture.ledger.replace_windows(&fixture.lease, read).await;
     assert!(lost_the_lease(&refused), "{refused:?}");

@@ -84,7 +84,9 @@ on_both_databases!(
         as an_index_of_another_definition_does_not_count,
     crate::manual::duplicates_are_healed_by_reading_again as duplicates_are_healed_by_reading_again,
     crate::leases::a_lease_excludes_others_until_released as a_lease_excludes_others_until_released,
-    crate::leases::an_expired_lease_cannot_write as an_expired_lease_cannot_write,
+    crate::leases::an_expired_lease_that_nobody_took_still_writes
+        as an_expired_lease_that_nobody_took_still_writes,
+    crate::leases::a_lease_that_was_given_back_cannot_write as a_lease_that_was_given_back_cannot_write,
     crate::leases::a_former_holder_cannot_write as a_former_holder_cannot_write,
     crate::leases::a_lease_lost_between_two_transactions_says_what_stands
         as a_lease_lost_between_two_transactions_says_what_stands,

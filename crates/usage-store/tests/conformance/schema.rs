@@ -118,6 +118,7 @@ pub(crate) async fn tables_hold_exactly_the_columns_the_program_knows(fixture: &
         "provider_keys",
         "runs",
         "usage_coverage",
+        "write_marks",
     ]
     .into_iter()
     .map(|table| format!("{table}: {}", columns(fixture, table).join(", ")))

@@ -1,12 +1,20 @@
-//! A network in the way: passes bytes between the binary and a server until it is told to hold or to cut them.
+#![expect(clippy::unwrap_used, reason = "a test without a network of its own fails")]
 
 use std::io::{Read as _, Write as _};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
-/// A TCP proxy on a free port of 127.0.0.1, gone with the value.
-pub(crate) struct Proxy {
+/// For as long as a loaded machine may need.
+const LONGEST_WAIT: Duration = Duration::from_mins(2);
+
+/// A network in the way: a TCP proxy on a free port of 127.0.0.1, gone with the value, which passes bytes until it is told to
+/// hold or to cut them.
+///
+/// Its methods panic where the system has no port or no thread for it.
+#[derive(Debug)]
+pub struct Proxy {
     address: SocketAddr,
     shared: Arc<Shared>,
 }
@@ -20,7 +28,7 @@ enum From {
 
 /// What happens when the last of the awaited texts has been seen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Then {
+pub enum Then {
     /// What carries the text is held, and everything behind it.
     HoldBefore,
     /// It is passed on, and everything that comes back is held.
@@ -29,8 +37,11 @@ pub(crate) enum Then {
     CutBefore,
     /// It is passed on, and connections are cut before anything comes back.
     CutBehind,
+    /// It is passed on, and connections are cut at once, while the server is at work on it.
+    CutAtWork,
 }
 
+#[derive(Debug)]
 struct Shared {
     upstream: SocketAddr,
     state: Mutex<State>,
@@ -38,22 +49,26 @@ struct Shared {
     closed: AtomicBool,
 }
 
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct State {
     /// Texts that must pass from the client, one after the other, and what then happens.
     awaited: Vec<Vec<u8>>,
     then: Option<Then>,
     seen: bool,
+    /// How often a client has come.
+    arrivals: u64,
     /// How many bytes may still come from the server.
     budget: Option<usize>,
     held: bool,
     cut: bool,
+    /// Whether to cut as soon as what is in hand was passed on.
+    cut_next: bool,
     connections: Vec<TcpStream>,
 }
 
 impl Proxy {
     /// A proxy that passes everything.
-    pub(crate) fn to(upstream: SocketAddr) -> Self {
+    pub fn to(upstream: SocketAddr) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let address = listener.local_addr().unwrap();
         let shared = Arc::new(Shared {
@@ -77,14 +92,14 @@ impl Proxy {
     }
 
     /// The URL with this proxy's address in place of the server's.
-    pub(crate) fn lead(&self, url: &str) -> String {
+    pub fn lead(&self, url: &str) -> String {
         let server = self.shared.upstream.to_string();
         assert!(url.contains(&server), "{url} does not lead to {server}");
         url.replace(&server, &self.address.to_string())
     }
 
     /// Acts when the client has sent these texts, one after the other, each in a write of its own.
-    pub(crate) fn when_client_sends(&self, texts: &[&str], then: Then) {
+    pub fn when_client_sends(&self, texts: &[&str], then: Then) {
         let mut state = self.shared.state();
         state.awaited = texts.iter().rev().map(|text| text.as_bytes().to_vec()).collect();
         state.then = Some(then);
@@ -92,17 +107,17 @@ impl Proxy {
     }
 
     /// Cuts every connection after so many more bytes from the server.
-    pub(crate) fn cut_after(&self, bytes: usize) {
+    pub fn cut_after(&self, bytes: usize) {
         self.shared.state().budget = Some(bytes);
     }
 
     /// Holds what the server sends from now on.
-    pub(crate) fn hold(&self) {
+    pub fn hold(&self) {
         self.shared.state().held = true;
     }
 
     /// Passes everything again, held bytes first.
-    pub(crate) fn mend(&self) {
+    pub fn mend(&self) {
         let mut state = self.shared.state();
         (state.held, state.cut, state.budget, state.then) = (false, false, None, None);
         state.awaited.clear();
@@ -111,11 +126,38 @@ impl Proxy {
     }
 
     /// Returns when the awaited texts have been seen, or the connections have been cut.
-    pub(crate) fn wait_until_acted(&self) {
-        crate::fixture::eventually("the proxy acts", || {
-            let state = self.shared.state();
-            state.seen || state.cut
+    ///
+    /// # Panics
+    ///
+    /// When that does not happen within two minutes.
+    #[track_caller]
+    pub fn wait_until_acted(&self) {
+        self.wait_until("the proxy acts", |state| match state.then {
+            Some(Then::CutBefore | Then::CutBehind | Then::CutAtWork) | None => state.cut,
+            Some(Then::HoldBefore | Then::HoldBehind) => state.seen,
         });
+    }
+
+    /// Returns when so many more clients have come, whether or not they could be led to the server.
+    ///
+    /// # Panics
+    ///
+    /// When that does not happen within two minutes.
+    #[track_caller]
+    pub fn wait_for_clients(&self, more: u64) {
+        let expected = self.shared.state().arrivals + more;
+        self.wait_until("clients come", |state| state.arrivals >= expected);
+    }
+
+    #[track_caller]
+    fn wait_until(&self, what: &str, is_so: impl Fn(&State) -> bool) {
+        let (state, waited) = self
+            .shared
+            .changed
+            .wait_timeout_while(self.shared.state(), LONGEST_WAIT, |state| !is_so(state))
+            .unwrap_or_else(PoisonError::into_inner);
+        drop(state);
+        assert!(!waited.timed_out(), "it never comes to this: {what}");
     }
 }
 
@@ -131,10 +173,12 @@ impl Drop for Proxy {
 
 impl Shared {
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap()
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn connect(self: &Arc<Self>, client: &TcpStream) {
+        self.state().arrivals += 1;
+        self.changed.notify_all();
         let Ok(server) = TcpStream::connect(self.upstream) else {
             return;
         };
@@ -165,6 +209,11 @@ impl Shared {
             if to.write_all(&buffer[..passed]).is_err() {
                 break;
             }
+            if side == From::Client && std::mem::take(&mut self.state().cut_next) {
+                self.state().close_all();
+                self.changed.notify_all();
+                break;
+            }
             if passed < length {
                 // The proxy may have been mended since it was judged, and must not be cut again.
                 self.state().shut_down();
@@ -185,22 +234,24 @@ impl Shared {
                     state.awaited.pop();
                     if state.awaited.is_empty() {
                         state.seen = true;
+                        self.changed.notify_all();
                         match state.then {
                             Some(Then::HoldBefore | Then::HoldBehind) => state.held = true,
                             Some(Then::CutBefore) => state.close_all(),
                             Some(Then::CutBehind) => state.budget = Some(0),
+                            Some(Then::CutAtWork) => state.cut_next = true,
                             None => {}
                         }
                     }
                 }
                 let holds = |state: &State| state.held && state.then == Some(Then::HoldBefore);
                 while holds(&state) {
-                    state = self.changed.wait(state).unwrap();
+                    state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
                 }
             }
             From::Server => {
                 while state.held {
-                    state = self.changed.wait(state).unwrap();
+                    state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
                 }
             }
         }
@@ -213,6 +264,7 @@ impl Shared {
         let passed = budget.min(bytes.len());
         state.budget = Some(budget - passed);
         state.cut |= passed < bytes.len();
+        self.changed.notify_all();
         Some(passed)
     }
 }
