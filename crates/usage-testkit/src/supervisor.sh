@@ -21,10 +21,15 @@ runs() {
 # Ends the server and every process of it with the signal that none can catch, and returns when they are gone.
 kill_server() {
     server=$(head -n 1 "$data/postmaster.pid") || return 1
-    processes="$server $(cat "/proc/$server/task/$server/children" 2>/dev/null)"
-    # shellcheck disable=SC2086
-    kill -KILL $processes || return 1
+    # A stopped server starts no process any more.
+    kill -STOP "$server" || return 1
+    processes=$(cat "/proc/$server/task/$server/children" 2>/dev/null)
+    kill -KILL "$server" || return 1
     for process in $processes; do
+        # It may have ended by itself meanwhile.
+        kill -KILL "$process" 2>/dev/null
+    done
+    for process in $server $processes; do
         while runs "$process"; do sleep 0.02; done
     done
     # A dead server whose number is still taken would keep the next one from starting.

@@ -244,6 +244,10 @@ fn a_database_that_goes_away_is_told() {
         status == 503 && body.contains("\"not ready: database: ")
     });
     assert_eq!(served.ask("GET", "/healthz", None).0, 200);
+    server.restart_server();
+    eventually("the database is found again", || {
+        served.ask("GET", "/readyz", None).0 == 200
+    });
     served.ends();
 }
 

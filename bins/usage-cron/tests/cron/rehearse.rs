@@ -68,7 +68,7 @@ pub(crate) fn a_rehearsal_outlives_its_process_and_passes(kind: DatabaseKind) {
     );
     assert_eq!(stage.place.database.count("runs WHERE status = 'interrupted'"), 1);
     assert_eq!(stage.place.database.count("runs WHERE status = 'succeeded'"), 3);
-    let revisions: u64 = stage.sum(passes, |run| run["kept"].as_u64().unwrap());
+    let revisions = revisions(passes, |run| run["kept"].as_u64().unwrap());
     assert!(revisions > 0, "nothing was restated: {report:#}");
     assert_eq!(
         revisions.cast_signed(),
@@ -248,13 +248,13 @@ impl Stage {
     fn folder(&self) -> PathBuf {
         self.place.folder.path().join("work/audit/cron-dry-run")
     }
+}
 
-    fn sum(&self, passes: &[Value], of: impl Fn(&Value) -> u64) -> u64 {
-        let runs = passes
-            .iter()
-            .flat_map(|pass| pass["outcome"]["ran"]["revisions"].as_array().unwrap());
-        runs.map(of).sum()
-    }
+fn revisions(passes: &[Value], of: impl Fn(&Value) -> u64) -> u64 {
+    let runs = passes
+        .iter()
+        .flat_map(|pass| pass["outcome"]["ran"]["revisions"].as_array().unwrap());
+    runs.map(of).sum()
 }
 
 /// A clock that shows two in the morning now: restatements come at one, and a pass that is still at work then finds exports

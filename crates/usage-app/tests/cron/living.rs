@@ -45,7 +45,7 @@ pub(crate) async fn passes_follow_a_living_organisation_and_its_exports_prove_th
     let export = |time: &str| {
         living
             .write_exports(parse_instant(time).unwrap(), &exports)
-            .unwrap()
+            .unwrap();
     };
     let revisions = |report: &PassReport| report.telemetry.counters.revisions;
 
