@@ -232,7 +232,7 @@ pub(crate) fn what_is_not_in_order_is_told(kind: DatabaseKind) {
 #[test]
 fn a_database_that_goes_away_is_told() {
     let provider = provider();
-    let server = PostgresCluster::start().unwrap();
+    let server = PostgresCluster::start_durable().unwrap();
     let place = Place::on(&provider, &["org-cron"], |_| {
         Database::Postgres(server.create_database())
     });
