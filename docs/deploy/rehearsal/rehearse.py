@@ -48,7 +48,8 @@ def main():
     # By then the simulator serves and the key is added.
     begin = time.time() + PREPARATION
     origin = clock_origin(options, begin)
-    with simulator(options, origin) as (url, requests):
+    faults = [*FAULTS, *([FAULT_THAT_STAYS] if options.fault_that_stays else [])]
+    with simulator(options, origin, faults) as (url, requests):
         environment = environment_of(options, url)
         run(options, environment, "usage", "keys", "add", "--provider", "openai", "--organization", ORGANIZATION, stdin=KEY)
         time.sleep(max(0.0, begin - time.time()))
@@ -90,12 +91,11 @@ def clock_origin(options, begin):
 
 
 @contextlib.contextmanager
-def simulator(options, origin):
+def simulator(options, origin, faults):
     exports = options.folder / "exports"
     shutil.rmtree(exports, ignore_errors=True)
     requests = options.folder / "requests.jsonl"
     requests.unlink(missing_ok=True)
-    faults = [*FAULTS, *([FAULT_THAT_STAYS] if options.fault_that_stays else [])]
     command = [
         str(options.binaries / "usage-simulator"),
         *("serve", "--living", "--every-endpoint", "--models", "2", "--organization", ORGANIZATION, "--key", KEY),
@@ -191,7 +191,7 @@ def break_database(options):
     count = int(broken.stdout)
     if count == 0:
         raise Failure("the cron had no connection to break")
-    say(f"broke {count} connections to the database in the middle of the second pass")
+    say(f"broke {count} database connection{'s'[: count != 1]} in the middle of the second pass")
 
 
 def wait_until(process, what, reached):
