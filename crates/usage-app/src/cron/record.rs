@@ -86,7 +86,7 @@ impl ParityResult {
             (self.restated_since, "restated since the export"),
         ] {
             if count > 0 {
-                words.push_str(&format!(", {} {what}", thousands(count)));
+                words.extend([", ", &thousands(count), " ", what]);
             }
         }
         words

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Keeps the real schedule for a month on a clock 86,400 times as fast, a day a second, and looks at what grows.
+"""Keeps the real schedule for months on a clock 86,400 times as fast, a day a second, and looks at what grows.
 
 `usage-cron serve --schedule "0 2 * * *"` beside a simulator whose organisation goes on using and restates its last three
 days. After each pass the ledger's rows are counted and the process's memory is read. In the end the ledger must have grown by
@@ -49,10 +49,10 @@ def arguments():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--binaries", type=Path, default="target/release", help="the folder with the programs")
     parser.add_argument("--folder", type=Path, required=True, help="where to work")
-    parser.add_argument("--days", type=int, default=31, help="for how many days of the faster clock")
+    parser.add_argument("--days", type=int, default=150, help="for how many days of the faster clock")
     parser.add_argument("--clock-scale", type=int, default=DAY, help="how many times as fast")
     parser.add_argument("--day", type=datetime.date.fromisoformat, help="the UTC day of the first pass, far in the future")
-    parser.add_argument("--groups-per-day", type=int, default=40, help="how much the organisation uses")
+    parser.add_argument("--groups-per-day", type=int, default=8, help="how much the organisation uses")
     parser.add_argument("--output", type=Path, help="where to write the record [default: standard output]")
     options = parser.parse_args()
     options.database = "sqlite:usage.db"
@@ -143,9 +143,9 @@ def report(options, passes):
         [str(options.binaries / "usage-cron"), "--version"], stdout=subprocess.PIPE, text=True, check=True
     ).stdout.strip()
     lines = [
-        "# A month of the real schedule",
+        f"# {len(passes)} days of the real schedule",
         "",
-        "Written by [docs/deploy/rehearsal/month.py](../../docs/deploy/rehearsal/month.py), which really did what it says here, on",
+        "Written by [docs/deploy/rehearsal/months.py](../../docs/deploy/rehearsal/months.py), which really did what it says here, on",
         f"{datetime.datetime.now(datetime.UTC).date()} with {version}. **The clock was scaled**: {options.clock_scale:,} times as fast.",
         "",
         f'`usage-cron serve --schedule "0 2 * * *"` ran {len(passes)} passes, due {first["due"]} to {last["due"]}, over every endpoint of an',
@@ -153,7 +153,7 @@ def report(options, passes):
         "next one due was taken; the provider neither throttled nor failed, since waits are real on any clock.",
         "",
         "* After each pass the ledger had as many rows of usage, costs, revisions and runs as the runs tell: nothing else was kept.",
-        f"* Tables that do not grow with time: {growth(grown)}.",
+        f"* Other tables: {growth(grown)}.",
         f"* Requests a pass after the first: {min(requests)} to {max(requests)}.",
         f"* Resident memory: the greatest in the last third of the passes is {ratio:.2f} of the greatest in the first third.",
         "",
@@ -181,9 +181,9 @@ def report(options, passes):
 
 def growth(grown):
     if not grown:
-        return "every other one has as many rows after the last pass as after the first"
+        return "each has as many rows after the last pass as after the first"
     words = [f"`{name}` has {after:,} rows after the last pass, {before:,} after the first" for name, (before, after) in grown.items()]
-    return "; ".join(words) + "; every other one has as many as before"
+    return "; ".join(words) + "; each of the rest has as many as before"
 
 
 if __name__ == "__main__":
