@@ -2,6 +2,8 @@
 
 mod cached;
 mod connections;
+#[cfg_attr(not(test), expect(dead_code, unused_imports, reason = "no route leads to it yet"))]
+mod dashboard;
 mod layers;
 mod limits;
 mod operations;
