@@ -2,7 +2,10 @@
 
 mod cached;
 mod connections;
-#[cfg_attr(not(test), expect(dead_code, unused_imports, reason = "no route leads to it yet"))]
+#[cfg_attr(
+    not(test),
+    expect(dead_code, unused_imports, reason = "no route leads to it yet")
+)]
 mod dashboard;
 mod layers;
 mod limits;

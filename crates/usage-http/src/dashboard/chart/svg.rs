@@ -93,7 +93,8 @@ fn gaps(f: &mut fmt::Formatter<'_>, chart: &DailyChart, slots: &Slots) -> fmt::R
         if matches!(day.state, DayState::NotRead | DayState::PartlyRead) {
             write!(
                 f,
-                "<rect class=\"gap\" x=\"{}\" width=\"{}\" y=\"{ABOVE}\" height=\"{}\"/>",
+                "<rect class=\"gap {}\" x=\"{}\" width=\"{}\" y=\"{ABOVE}\" height=\"{}\"/>",
+                day.state.as_str(),
                 slots.bar(place),
                 slots.bar_width(),
                 HEIGHT / 100

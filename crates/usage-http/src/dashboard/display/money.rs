@@ -114,7 +114,8 @@ fn rounded(amount: NanoUsd, unit: i128, places: usize) -> String {
     let units = whole + i128::from(up);
     let scale = 10_i128.pow(u32::try_from(places).unwrap_or(0));
     if units == 0 && magnitude > 0 {
-        return format!("{sign}<$0.{:0>places$}", 1);
+        let than = if nanos < 0 { ">" } else { "<" };
+        return format!("{than}{sign}$0.{:0>places$}", 1);
     }
     format!("{sign}${}.{:0>places$}", grouped(units / scale), units % scale)
 }
@@ -137,7 +138,7 @@ mod tests {
             ("1234567.891", "$1,234,567.89"),
             ("-25", "−$25.00"),
             ("0.004", "<$0.01"),
-            ("-0.004", "−<$0.01"),
+            ("-0.004", ">−$0.01"),
             ("0.999999999", "$1.00"),
         ] {
             assert_eq!(Dollars::of(usd(amount)).short(), short, "{amount}");
