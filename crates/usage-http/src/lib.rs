@@ -2,10 +2,6 @@
 
 mod cached;
 mod connections;
-#[cfg_attr(
-    not(test),
-    expect(dead_code, unused_imports, reason = "no route leads to it yet")
-)]
 mod dashboard;
 mod layers;
 mod limits;
@@ -17,7 +13,8 @@ mod secret;
 mod server;
 mod stream;
 
+pub use dashboard::{BudgetState, DashboardOperations, KeyToAdd, Refused};
 pub use limits::Limits;
 pub use operations::{JsonText, OperationFailed, Operations, Readiness, ReadinessCheck};
 pub use secret::is_usable_cron_secret;
-pub use server::{Listen, ListenError, ServeOptions, Server};
+pub use server::{Dashboard, Listen, ListenError, ServeOptions, Server};

@@ -369,7 +369,6 @@ fn explore(events: usize, refused: Option<&str>) -> Explore {
     let event = |_| EventRow {
         start: at("2025-09-03T00:00:00Z"),
         end: at("2025-09-04T00:00:00Z"),
-        width: "1d".to_owned(),
         endpoint: "completions".to_owned(),
         model: Named::new(None, Some("gpt-5-2025-08-07")),
         project: Named::new(Some("proj_made_up_1"), Some("<b>Search & ranking</b>")),
@@ -532,8 +531,6 @@ fn run_page() -> RunPage {
             severity: Badge::new(Standing::Bad, "error"),
             code: "CONTROL_TOTAL".to_owned(),
             message: "the rows of <b>Search</b> do not sum to the total".to_owned(),
-            place: "completions, 3 Sep 2025".to_owned(),
-            link: Some(Html::link("/explore?from=2025-09-03&to=2025-09-03", "In Explore")),
         }],
         artefacts: vec![Fact::new("plan", Html::code("backfill-7.json"))],
     }
@@ -570,6 +567,7 @@ fn parity(any: bool) -> Parity {
     };
     Parity {
         chrome: chrome("Parity", Section::Parity, true),
+        accounts: vec![],
         latest: any.then(report),
     }
 }

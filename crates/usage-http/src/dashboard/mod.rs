@@ -6,4 +6,14 @@ mod chrome;
 mod display;
 #[cfg(test)]
 mod gallery;
+mod operations;
 mod pages;
+mod query;
+mod server;
+mod session;
+mod views;
+mod visitor;
+
+pub use operations::{BudgetState, DashboardOperations, KeyToAdd, Refused};
+pub(crate) use server::{DashboardState, router};
+pub(crate) use session::Sessions;

@@ -66,7 +66,6 @@ pub(crate) struct Total {
 pub(crate) struct EventRow {
     pub(crate) start: At,
     pub(crate) end: At,
-    pub(crate) width: String,
     pub(crate) endpoint: String,
     pub(crate) model: Named,
     pub(crate) project: Named,

@@ -11,6 +11,8 @@ use crate::dashboard::display::{At, Count, Dollars, Fact, Html, Percent};
 #[template(path = "parity.html")]
 pub(crate) struct Parity {
     pub(crate) chrome: Chrome,
+    /// Each account's.
+    pub(crate) accounts: Vec<Link>,
     pub(crate) latest: Option<ParityReport>,
 }
 

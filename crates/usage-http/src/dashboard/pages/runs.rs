@@ -50,8 +50,4 @@ pub(crate) struct IssueRow {
     pub(crate) severity: Badge,
     pub(crate) code: String,
     pub(crate) message: String,
-    /// Where: endpoint, window.
-    pub(crate) place: String,
-    /// A link to the windows it is about, if it names any.
-    pub(crate) link: Option<Html>,
 }
