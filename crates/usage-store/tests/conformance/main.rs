@@ -1,10 +1,12 @@
 //! One suite that every database must pass: the same stories on SQLite and on a real PostgreSQL.
 #![expect(clippy::unwrap_used, reason = "a test panics where it fails")]
 
+mod access;
 mod backup;
 mod cleanup;
 mod copy;
 mod costs;
+mod data_version;
 mod erasure;
 mod fixture;
 mod imports;
@@ -109,6 +111,11 @@ on_both_databases!(
     crate::schema::tables_hold_exactly_the_columns_the_program_knows
         as tables_hold_exactly_the_columns_the_program_knows,
     crate::schema::the_bucket_index_is_the_identity as the_bucket_index_is_the_identity,
+    crate::access::a_token_is_found_by_its_secret_alone as a_token_is_found_by_its_secret_alone,
+    crate::access::a_token_tells_whose_rows_it_may_see as a_token_tells_whose_rows_it_may_see,
+    crate::access::a_revoked_token_is_told_as_revoked as a_revoked_token_is_told_as_revoked,
+    crate::access::a_use_is_noted_once_a_minute as a_use_is_noted_once_a_minute,
+    crate::data_version::every_change_of_data_is_another_version as every_change_of_data_is_another_version,
     crate::erasure::an_erased_user_does_not_come_back as an_erased_user_does_not_come_back,
     crate::erasure::a_user_is_known_by_usage_alone_or_not_at_all
         as a_user_is_known_by_usage_alone_or_not_at_all,
