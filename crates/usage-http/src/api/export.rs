@@ -18,6 +18,7 @@ use usage_store::{
 };
 
 use super::ApiState;
+use super::coverage::windows;
 use super::document::ScopedProblems;
 use super::error::ApiError;
 use super::parameters::{Known, Parameters, documented_parameters, filter_parameters};
@@ -272,13 +273,12 @@ async fn quiet(
     let query = CoverageQuery {
         scope,
         endpoint: Some(endpoint),
-        windows: None,
+        windows: Some(windows(Width::Day, filter.start, filter.end)?),
     };
     let coverage = state.ledger.coverage(query).await?;
     let days = coverage
         .into_iter()
         .map(|covered| covered.window)
-        .filter(|window| window.width() == Width::Day)
         .filter(|window| filter.start.is_none_or(|start| start <= window.start()))
         .filter(|window| filter.end.is_none_or(|end| window.start() < end));
     Ok(days.collect())

@@ -69,14 +69,6 @@ impl Dollars {
             None => "unpriced",
         }
     }
-
-    /// To the last digit, as plain text.
-    pub(crate) fn exact(&self) -> String {
-        match &self.exact {
-            Some(exact) => signed(exact),
-            None => "unpriced".to_owned(),
-        }
-    }
 }
 
 impl fmt::Display for Dollars {
