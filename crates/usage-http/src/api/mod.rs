@@ -27,8 +27,9 @@ use usage_store::{ApiToken, Ledger};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+pub(crate) use self::document::OpenProblems;
 pub(crate) use self::error::ApiError;
-use self::prices::PriceCache;
+pub(crate) use self::prices::PriceCache;
 use crate::access::RateLimit;
 use crate::dashboard::{DashboardOperations, Sessions};
 

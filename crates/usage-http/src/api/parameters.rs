@@ -222,7 +222,8 @@ impl Parameters {
 
     /// The value of a parameter.
     pub(crate) fn get(&self, name: &str) -> Option<&str> {
-        self.all(name).next()
+        let named = self.0.iter().find(|(known, _)| known == name);
+        named.map(|(_, value)| value.as_str())
     }
 
     /// Every value of a parameter.

@@ -161,16 +161,17 @@ struct TokensSchema;
 
 impl PartialSchema for TokensSchema {
     fn schema() -> RefOr<Schema> {
-        let mut modalities = ObjectBuilder::new();
-        for name in ["text", "audio", "image"] {
-            modalities = modalities.property(name, integer(true)).required(name);
-        }
+        let modalities = || {
+            ["text", "audio", "image"]
+                .into_iter()
+                .fold(ObjectBuilder::new(), |object, name| object.property(name, integer(true)).required(name))
+        };
         let mut object = ObjectBuilder::new();
         for name in ["uncached", "cachedRead", "cacheWrite", "output"] {
             object = object.property(name, integer(true)).required(name);
         }
         for name in ["uncachedByModality", "cachedReadByModality", "outputByModality"] {
-            object = object.property(name, modalities.clone()).required(name);
+            object = object.property(name, modalities()).required(name);
         }
         object.into()
     }
