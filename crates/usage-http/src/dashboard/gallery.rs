@@ -1,6 +1,5 @@
 //! Every page with made-up numbers: what holds for each of them, whatever it shows.
 
-use askama::Template;
 use chrono::NaiveDate;
 use usage_core::{NanoUsd, parse_day, parse_instant};
 

@@ -10,7 +10,7 @@ mod times;
 pub(crate) use change::Change;
 pub(crate) use html::{Fact, Html};
 pub(crate) use money::Dollars;
-pub(crate) use names::{Named, or_none};
+pub(crate) use names::Named;
 pub(crate) use numbers::{Count, Percent, compact, grouped};
 pub(crate) use times::{At, Day, ago, day_text, lasted};
 

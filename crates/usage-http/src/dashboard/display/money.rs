@@ -71,6 +71,7 @@ impl Dollars {
     }
 
     /// To the last digit, as plain text.
+    #[cfg(test)]
     pub(crate) fn exact(&self) -> String {
         match &self.exact {
             Some(exact) => signed(exact),

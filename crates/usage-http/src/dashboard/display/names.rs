@@ -52,14 +52,6 @@ impl fmt::Display for Named {
 
 impl HtmlSafe for Named {}
 
-/// A text, or a dash where there is none.
-pub(crate) fn or_none(text: Option<&str>) -> Named {
-    Named {
-        id: None,
-        name: text.map(str::to_owned),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -4,7 +4,7 @@ use askama::Template;
 
 use super::parts::{Badge, Pages};
 use crate::dashboard::chrome::Chrome;
-use crate::dashboard::display::{At, Count, Fact, Html};
+use crate::dashboard::display::{At, Count, Fact};
 
 /// The list of runs.
 #[derive(Template)]

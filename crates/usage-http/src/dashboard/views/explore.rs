@@ -211,9 +211,11 @@ async fn filters(
         });
         filters.push(filter("account", "Account", options.collect(), 0));
     }
-    let providers = [Provider::OpenAi, Provider::Anthropic]
-        .map(|provider| option("provider", provider.as_str(), provider.to_string(), None));
-    filters.push(filter("provider", "Provider", providers.into(), 0));
+    if Provider::ALL.len() > 1 {
+        let providers =
+            Provider::ALL.map(|provider| option("provider", provider.as_str(), provider.to_string(), None));
+        filters.push(filter("provider", "Provider", providers.into(), 0));
+    }
     let in_range = || UsageFilter {
         start: Some(days.start()),
         end: Some(days.end()),
