@@ -69,6 +69,15 @@ impl Dollars {
             None => "unpriced",
         }
     }
+
+    /// To the last digit, as plain text.
+    #[cfg(test)]
+    pub(crate) fn exact(&self) -> String {
+        match &self.exact {
+            Some(exact) => signed(exact),
+            None => "unpriced".to_owned(),
+        }
+    }
 }
 
 impl fmt::Display for Dollars {
