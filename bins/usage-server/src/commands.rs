@@ -31,7 +31,7 @@ async fn serve(arguments: Arguments) -> Result<Exit, AppError> {
 fn tell(listening: Listening) -> Result<(), AppError> {
     print(&format_args!("http://{}/\n", listening.address))?;
     match listening.first_token {
-        None => Ok(()),
+        None => print(&"Sign in with an API token of this ledger.\n"),
         Some(token) => print(&format_args!(
             "Sign in with this token of the role admin. It is valid until it is revoked, and is not shown again:\n{}\n",
             token.expose_secret()

@@ -1,6 +1,7 @@
 //! Usage events by any filter, and the same as files.
 
 use axum::extract::State;
+use axum::http::StatusCode;
 use axum::response::Response;
 use usage_core::{Dimension, Endpoint, Metric, ModalitySplit, Provider, TokenSplit, format_instant};
 use usage_store::{
@@ -19,7 +20,7 @@ use crate::dashboard::pages::{
 };
 use crate::dashboard::query::{DIMENSIONS, DayRange, NONE, Query};
 use crate::dashboard::server::DashboardState;
-use crate::dashboard::visitor::{Failed, Visitor, page, see};
+use crate::dashboard::visitor::{Failed, Visitor, page, see, with_status};
 
 const PATH: &str = "/explore";
 /// How many events a page has.
@@ -31,13 +32,21 @@ pub(crate) async fn explore(State(state): State<DashboardState>, visitor: Visito
     if visitor.query.has_empty() {
         return see(&visitor.query.clone().without_empty().href(PATH));
     }
-    let made = make(&state, &visitor).await.map(|made| page(&made));
+    let made = make(&state, &visitor).await.map(|made| {
+        let status = if made.refused.is_some() {
+            StatusCode::BAD_REQUEST
+        } else {
+            StatusCode::OK
+        };
+        with_status(status, page(&made))
+    });
     visitor.answer(made)
 }
 
 async fn make(state: &DashboardState, visitor: &Visitor) -> Result<Explore, Failed> {
     let scope = visitor.scope()?;
     let query = &visitor.query;
+    must_see(state, scope, query).await?;
     let today = state.clock.now().date_naive();
     let asked = Asked::read(query, scope, today);
     let days = match &asked {
@@ -139,6 +148,23 @@ async fn make(state: &DashboardState, visitor: &Visitor) -> Result<Explore, Fail
     made.downloads = downloads(query, days);
     made.events = events.events.iter().map(|event| row(event, &names)).collect();
     Ok(made)
+}
+
+/// Fails if an account is asked for that the visitor does not see: one of others is as if it was not there.
+async fn must_see(state: &DashboardState, scope: &AccountScope, query: &Query) -> Result<(), Failed> {
+    let mut wanted = query
+        .all("account")
+        .filter_map(|text| text.parse::<i64>().ok())
+        .peekable();
+    if wanted.peek().is_none() {
+        return Ok(());
+    }
+    let seen = state.ledger.accounts(scope.clone()).await?;
+    if wanted.all(|id| seen.iter().any(|account| account.id == id)) {
+        Ok(())
+    } else {
+        Err(Failed::NotFound)
+    }
 }
 
 /// What the query asks for.

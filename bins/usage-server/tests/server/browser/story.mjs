@@ -1,0 +1,251 @@
+// What people do with the dashboard, told to a real browser. Whatever is not as it should be ends the story.
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { join } from "node:path";
+
+const { URL: url, TOKEN: token, KEY: key, MODULES: modules, SCREENSHOTS: screenshots } = process.env;
+const require = createRequire(join(modules, "from-here.js"));
+const { chromium } = require("playwright-core");
+const axe = readFileSync(require.resolve("axe-core/axe.min.js"), "utf8");
+
+const PAGES = {
+  overview: "/",
+  explore: "/explore",
+  restatements: "/restatements?from=2025-01-01",
+  runs: "/runs",
+  run: "/runs/1",
+  "failed-run": "/runs/2",
+  parity: "/parity",
+  reconciliation: "/reconciliation",
+  budgets: "/budgets",
+  keys: "/keys",
+  rotate: "/keys/1/rotate",
+  remove: "/keys/1/remove",
+  tokens: "/tokens",
+  missing: "/keys/99/remove",
+};
+const DESKTOP = { width: 1280, height: 900 };
+const PHONE = { width: 390, height: 844 };
+
+const executablePath = process.env.CHROMIUM ?? "/usr/bin/chromium";
+// Inside a container there is no sandbox to be had; the browser sees this machine's own pages only.
+const browser = await chromium.launch({ executablePath, args: ["--no-sandbox", "--disable-gpu"] });
+
+try {
+  for (const [title, step] of Object.entries({
+    somebodySignsIn,
+    somebodyLooksForWhoSpentIt,
+    theyTakeItAway,
+    theySeeWhyARunFailed,
+    theyAddAKey,
+    theyDoItWithoutAScript,
+    theyDoItWithTheKeyboard,
+    everyPageIsReadable,
+  })) {
+    await step();
+    console.log(`done: ${title}`);
+  }
+} finally {
+  await browser.close();
+}
+console.log("the story is told to its end");
+
+async function visitor(options = {}) {
+  const context = await browser.newContext({ viewport: DESKTOP, baseURL: url, ...options });
+  const page = await context.newPage();
+  // What the policy of a page forbids, and what its script trips over, is told to the console.
+  page.on("pageerror", (error) => assert.fail(`${page.url()}: ${error}`));
+  page.on("console", (message) => {
+    if (message.type() !== "error" || /status of 4\d\d/.test(message.text())) return;
+    assert.fail(`${page.url()}: ${message.text()}`);
+  });
+  page.on("request", (request) => assert.ok(request.url().startsWith(url), `elsewhere: ${request.url()}`));
+  return page;
+}
+
+async function signedIn(options = {}) {
+  const page = await visitor(options);
+  await page.goto("/");
+  await page.fill("#token", token);
+  await page.click("main button");
+  await page.waitForURL("/");
+  return page;
+}
+
+async function somebodySignsIn() {
+  const page = await visitor();
+  await page.goto("/explore?order=oldest");
+  assert.match(page.url(), /\/sign-in\?back=/);
+  await isAccessible(page);
+  await page.fill("#token", "usage_not-a-token");
+  await page.click("main button");
+  await page.getByText("This token is unknown, expired or revoked.").waitFor();
+  await page.screenshot({ path: join(screenshots, "sign-in.png"), fullPage: true });
+  await page.fill("#token", token);
+  await page.click("main button");
+  await page.waitForURL("/explore?order=oldest");
+  await page.getByRole("button", { name: "Sign out" }).click();
+  await page.waitForURL("/sign-in");
+  await page.goto("/");
+  assert.match(page.url(), /\/sign-in/);
+  await page.context().close();
+}
+
+async function somebodyLooksForWhoSpentIt() {
+  const page = await signedIn();
+  await page.getByText("days covered").waitFor();
+  await page.getByText(/parity proved .*, 0 differences/).waitFor();
+  await page.getByText("bill reconciled to $0.00").waitFor();
+  for (const card of ["Estimated spend", "Tokens", "Requests", "Cached share"]) {
+    await page.getByRole("heading", { name: card, exact: true }).waitFor();
+  }
+  // Another choice loads the chart of it.
+  await page.selectOption("select[name=by]", "model");
+  await page.waitForURL(/by=model/);
+  await page.selectOption("select[name=measure]", "tokens");
+  await page.waitForURL(/measure=tokens/);
+  assert.ok((await page.locator(".legend li").count()) > 1);
+  // What a day says beside the pointer is what the table behind the chart has.
+  await page.locator(".hits rect").nth(20).hover();
+  await page.locator(".tip").waitFor();
+  // From a sum to its events, and on to one of them.
+  const top = page.locator("table.ranked").first().locator("td a").first();
+  const sum = digits(await top.textContent());
+  await top.click();
+  await page.waitForURL(/\/explore\?.*projectId=/);
+  const heads = page.locator(".list-head");
+  assert.ok((await heads.textContent()).replaceAll(",", "").includes(sum), `${sum} in Explore`);
+  await page.locator("details.row summary").first().click();
+  assert.equal(await page.locator("details.row").first().getAttribute("open"), "");
+  await page.locator(".more-row").first().getByText("Window", { exact: false }).first().waitFor();
+  // A filter narrows, stands in the address, and a reload keeps it.
+  const all = await page.locator("table.events > tbody").count();
+  await page.locator("details.pick", { hasText: "Model" }).locator("summary").click();
+  await page.locator("details.pick[open] input[type=checkbox]").first().check();
+  await page.getByRole("button", { name: "Apply" }).click();
+  await page.waitForURL(/model=/);
+  await page.reload();
+  assert.ok(await page.locator("table.events > tbody").count());
+  assert.ok(all > 0);
+  await page.getByRole("link", { name: "Next page" }).click();
+  await page.waitForURL(/after=/);
+  await page.context().close();
+}
+
+async function theyTakeItAway() {
+  const page = await signedIn();
+  await page.goto("/explore?order=oldest");
+  const head = await page.locator(".list-head").textContent();
+  const began = page.waitForEvent("download");
+  await page.getByRole("link", { name: "JSON lines" }).click();
+  const text = readFileSync(await (await began).path(), "utf8");
+  const events = text.trimEnd().split("\n").map((line) => JSON.parse(line));
+  const tokens = events.reduce((sum, event) => sum + BigInt(event.inputTokens) + BigInt(event.outputTokens), 0n);
+  const shown = head.replaceAll(",", "");
+  assert.ok(shown.includes(String(tokens)), `${tokens} tokens in the file: ${head}`);
+  assert.ok(shown.includes(String(events.length)), `${events.length} events in the file: ${head}`);
+  await page.context().close();
+}
+
+async function theySeeWhyARunFailed() {
+  const page = await signedIn();
+  await page.goto("/runs");
+  await page.locator("tr", { hasText: "failed" }).getByRole("link").click();
+  await page.waitForURL(/\/runs\/\d+/);
+  await page.getByRole("heading", { name: "Issues" }).waitFor();
+  assert.ok(await page.locator("tbody .state.bad", { hasText: "error" }).count());
+  await page.context().close();
+}
+
+async function theyAddAKey() {
+  const page = await signedIn();
+  await page.goto("/keys");
+  const add = async (secret) => {
+    await page.fill("#organization", "org-with-usage");
+    await page.fill("#label", "<b>a second key</b>");
+    await page.fill("#secret", secret);
+    await page.getByRole("button", { name: "Check and add" }).click();
+  };
+  await add("sk-admin-test-nobody-knows-it");
+  await page.locator(".notice.bad").waitFor();
+  assert.equal(await page.inputValue("#organization"), "org-with-usage");
+  assert.equal(await page.inputValue("#secret"), "", "a secret never comes back");
+  const rows = await page.locator("table tbody tr").count();
+  await add(key);
+  await page.waitForURL("/keys?done=key-added");
+  await page.getByRole("status").waitFor();
+  assert.equal(await page.locator("table tbody tr").count(), rows + 1);
+  assert.ok(!(await page.content()).includes(key));
+  // Taking it away again takes a page that says what stays.
+  await page.locator("tr", { hasText: "a second key" }).getByRole("link", { name: "Remove" }).click();
+  await page.getByText("The history stays").waitFor();
+  await page.getByRole("button", { name: "Remove the key" }).click();
+  await page.waitForURL("/keys?done=key-removed");
+  assert.equal(await page.locator("table tbody tr").count(), rows);
+  await page.context().close();
+}
+
+async function theyDoItWithoutAScript() {
+  const page = await signedIn({ javaScriptEnabled: false });
+  await page.selectOption("select[name=by]", "model");
+  await page.getByRole("button", { name: "Show", exact: true }).click();
+  await page.waitForURL(/by=model/);
+  await page.getByText("The numbers of this chart").click();
+  await page.locator("details.numbers table").waitFor();
+  await page.getByRole("button", { name: "Dark" }).click();
+  await page.waitForURL(/by=model/);
+  assert.equal(await page.locator("html").getAttribute("data-theme"), "dark");
+  await page.goto("/explore");
+  await page.locator("details.pick", { hasText: "Model" }).locator("summary").click();
+  await page.locator("details.pick[open] input[type=checkbox]").first().check();
+  await page.getByRole("button", { name: "Apply" }).click();
+  await page.waitForURL(/model=/);
+  await page.getByRole("button", { name: "Sign out" }).click();
+  await page.waitForURL("/sign-in");
+  await page.context().close();
+}
+
+async function theyDoItWithTheKeyboard() {
+  const page = await signedIn();
+  await page.keyboard.press("Tab");
+  assert.equal(await page.evaluate(() => document.activeElement.className), "skip");
+  await page.keyboard.press("Enter");
+  assert.equal(await page.evaluate(() => location.hash), "#main");
+  await page.goto("/explore");
+  const pick = page.locator("details.pick summary").first();
+  await pick.focus();
+  await page.keyboard.press("Enter");
+  await page.locator("details.pick[open]").waitFor();
+  await page.keyboard.press("Escape");
+  assert.equal(await page.locator("details.pick[open]").count(), 0);
+  await page.context().close();
+}
+
+async function everyPageIsReadable() {
+  for (const colorScheme of ["light", "dark"]) {
+    for (const [size, viewport] of Object.entries({ desktop: DESKTOP, phone: PHONE })) {
+      const page = await signedIn({ colorScheme, viewport });
+      for (const [name, path] of Object.entries(PAGES)) {
+        await page.goto(path);
+        await page.screenshot({ path: join(screenshots, `${name}-${size}-${colorScheme}.png`), fullPage: true });
+        await isAccessible(page);
+        const wider = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+        assert.ok(wider <= 0, `${name} is ${wider} px wider than a ${size}`);
+      }
+      await page.context().close();
+    }
+  }
+}
+
+async function isAccessible(page) {
+  // Through the protocol of the browser, since the page's own policy lets no other script in.
+  const { violations } = await page.evaluate(`${axe}; axe.run(document)`);
+  const serious = violations.filter(({ impact }) => impact === "serious" || impact === "critical");
+  const told = serious.map(({ id, nodes }) => `${id}: ${nodes.map((node) => node.html).join(" | ")}`);
+  assert.deepEqual(told, [], page.url());
+}
+
+function digits(text) {
+  return text.replace(/ tokens of.*/s, "").replace(/[^0-9]/g, "");
+}

@@ -1,0 +1,15 @@
+//! The real binary as a process, with a real ledger read from a provider served over real HTTP: its routes over raw sockets,
+//! and its pages in a real browser.
+#![expect(clippy::unwrap_used, reason = "a helper that cannot go on fails its test")]
+
+mod arguments;
+mod browser;
+mod dashboard;
+#[expect(
+    dead_code,
+    reason = "shared with the tests of other binaries, which need more of it"
+)]
+#[path = "../../../usage-cli/tests/shared/mod.rs"]
+mod shared;
+mod visitor;
+mod world;

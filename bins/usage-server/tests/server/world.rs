@@ -1,0 +1,261 @@
+//! A place in which the real binary serves a real ledger.
+
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdout, Command};
+use std::thread::JoinHandle;
+
+use chrono::{Days, NaiveDate};
+use tempfile::TempDir;
+use usage_app::App;
+use usage_app::commands::backfill::{BackfillOptions, backfill};
+use usage_app::commands::keys::{self, AddKeyOptions};
+use usage_app::commands::parity::{ParityOptions, parity};
+use usage_app::commands::reconcile::{ReconcileOptions, reconcile};
+use usage_app::cron::LoggedProgress;
+use usage_app::settings::{Environment, Flags, Settings, Sources};
+use usage_core::{Account, Clock as _, Decimal, Endpoint, ProjectFilter, SystemClock, WindowRange};
+use usage_simulator::{AdminKey, Generate, Organization, Simulator};
+
+use crate::shared::{self, KEY, Provider, new_folder, signal};
+
+/// The organisation that has usage; it is account 1 of the ledger.
+pub(crate) const ORGANIZATION: &str = "org-with-usage";
+/// Another one, whose key the provider refuses; it is account 2.
+const REFUSED: &str = "org-refused";
+/// An admin key that the provider does not know.
+const UNKNOWN_KEY: &str = "sk-admin-test-unknown-to-it";
+/// Days with usage, until yesterday.
+const DAYS: u32 = 40;
+/// How many of them were never read.
+const UNREAD: u64 = 12;
+
+/// A folder, a provider and, in most tests, a ledger read from it.
+pub(crate) struct World {
+    folder: TempDir,
+    provider: Provider,
+}
+
+impl World {
+    /// Without a ledger.
+    pub(crate) fn empty() -> Self {
+        let generate = Generate {
+            organization: ORGANIZATION.to_owned(),
+            first_day: first_day(),
+            days: DAYS,
+            groups_per_day: 24,
+            models: 2,
+            bursts: 1,
+            ..Generate::default()
+        };
+        let provider = Provider::start(
+            Simulator::builder()
+                .organization(Organization::generate(&generate))
+                .key(AdminKey::owner(KEY)),
+        );
+        Self {
+            folder: new_folder(),
+            provider,
+        }
+    }
+
+    /// With a ledger of two accounts: one whose last four weeks were read, held against its export and its bill, and one whose
+    /// run failed.
+    pub(crate) fn with_usage() -> Self {
+        let world = Self::empty();
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        runtime.block_on(world.fill());
+        world
+    }
+
+    async fn fill(&self) {
+        let app = self.app();
+        for (organization, secret) in [(ORGANIZATION, KEY), (REFUSED, UNKNOWN_KEY)] {
+            let options = AddKeyOptions {
+                account: account(organization),
+                label: Some(format!("key of {organization}")),
+                filter: ProjectFilter::ALL,
+                secret: secret.to_owned().into(),
+                check: secret == KEY,
+            };
+            keys::add(&app, options).await.unwrap();
+        }
+        let today = today();
+        let read = WindowRange::days(first_day() + Days::new(UNREAD), today).unwrap();
+        for organization in [ORGANIZATION, REFUSED] {
+            let options = BackfillOptions {
+                windows: read,
+                endpoints: vec![Endpoint::Completions, Endpoint::Costs],
+                accounts: vec![account(organization)],
+                chunk_windows: None,
+                label: Some(format!("four weeks of {organization}")),
+                plan_only: false,
+                force: false,
+                accept_retractions: false,
+                artifact: None,
+                group_by: None,
+            };
+            let (_stop, stopped) = tokio::sync::watch::channel(false);
+            backfill(&app, options, &LoggedProgress, stopped).await.unwrap();
+        }
+        let yesterday = today.pred_opt().unwrap();
+        let proved = WindowRange::days(first_day() + Days::new(UNREAD), yesterday).unwrap();
+        let export = self.work().join("completions_usage.csv");
+        let text = self
+            .provider
+            .simulator
+            .inspect(|organization| organization.completions_csv(proved));
+        std::fs::write(&export, text).unwrap();
+        let options = ParityOptions {
+            files: vec![export],
+            account: Some(account(ORGANIZATION)),
+            audit_dir: self.work().join("audit"),
+            ..ParityOptions::default()
+        };
+        parity(&app, options).await.unwrap();
+        let options = ReconcileOptions {
+            first_day: proved.start().date_naive(),
+            last_day: yesterday,
+            invoice: None,
+            account: Some(account(ORGANIZATION)),
+            max_variance: Decimal::default(),
+            label: None,
+            output: None,
+            audit_dir: self.work().join("audit"),
+        };
+        reconcile(&app, options).await.unwrap();
+    }
+
+    fn app(&self) -> App {
+        let variables = [
+            ("USAGE_DATABASE_URL", self.database_url()),
+            ("USAGE_OPENAI_BASE_URL", self.provider.simulator.base_url()),
+            ("USAGE_REQUESTS_PER_MINUTE", "100000".to_owned()),
+            (
+                "XDG_CONFIG_HOME",
+                self.folder.path().join("home/config").display().to_string(),
+            ),
+        ];
+        let sources = Sources::gather(
+            Flags::default(),
+            Environment::from_iter(variables),
+            self.folder.path(),
+        );
+        App::new(Settings::resolve(&sources).unwrap())
+    }
+
+    fn database_url(&self) -> String {
+        format!("sqlite:{}", self.work().join("ledger.db").display())
+    }
+
+    /// The folder in which the binary runs.
+    pub(crate) fn work(&self) -> PathBuf {
+        self.folder.path().join("work")
+    }
+
+    pub(crate) fn has_ledger(&self) -> bool {
+        self.work().join("ledger.db").exists()
+    }
+
+    /// The command line, in an environment that holds nothing of this process's.
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_usage-server"));
+        command.args(arguments);
+        let base_url = self.provider.simulator.base_url();
+        shared::settle(&mut command, self.folder.path(), &self.database_url(), &base_url);
+        command
+    }
+
+    /// Starts the server, and returns once it listens.
+    pub(crate) fn serve(&self) -> Served {
+        Served::start(self.command(&["--bind", "127.0.0.1:0"]))
+    }
+}
+
+/// The first day of usage, some days before the first that was read.
+fn first_day() -> NaiveDate {
+    today() - Days::new(DAYS.into())
+}
+
+fn today() -> NaiveDate {
+    SystemClock.now().date_naive()
+}
+
+fn account(organization: &str) -> Account {
+    Account::new(usage_core::Provider::OpenAi, organization).unwrap()
+}
+
+/// A process that serves, and what it has said.
+pub(crate) struct Served {
+    child: Child,
+    pub(crate) address: SocketAddr,
+    /// The token that the first start prints.
+    pub(crate) token: Option<String>,
+    log: Option<JoinHandle<String>>,
+}
+
+impl Served {
+    fn start(mut command: Command) -> Self {
+        let mut child = command.spawn().unwrap();
+        let mut errors = child.stderr.take().unwrap();
+        // Read on, or the process would wait for its log to be read.
+        let log = std::thread::spawn(move || {
+            let mut text = String::new();
+            errors.read_to_string(&mut text).unwrap();
+            text
+        });
+        let out = child.stdout.take().unwrap();
+        let (address, token) = said(BufReader::new(out), || log.is_finished());
+        Self {
+            child,
+            address,
+            token,
+            log: Some(log),
+        }
+    }
+
+    /// Asks it to end, which it does in order, and returns its log, which holds no secret.
+    pub(crate) fn ends(mut self) -> String {
+        signal(&self.child, "TERM");
+        let status = self.child.wait().unwrap();
+        let log = self.log.take().unwrap().join().unwrap();
+        assert!(status.success(), "{status}: {log}");
+        assert!(!log.contains("usage_session") && !log.contains(KEY), "{log}");
+        if let Some(token) = &self.token {
+            assert!(!log.contains(token.as_str()), "{log}");
+        }
+        log
+    }
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        // A test that fails leaves no process behind.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The address, and the token if the next lines tell one.
+fn said(mut out: BufReader<ChildStdout>, has_ended: impl Fn() -> bool) -> (SocketAddr, Option<String>) {
+    let mut line = |what: &str| {
+        let mut line = String::new();
+        let read = out.read_line(&mut line).unwrap();
+        assert!(read > 0, "no {what}; ended: {}", has_ended());
+        line.trim_end().to_owned()
+    };
+    let url = line("address");
+    let address = url.strip_prefix("http://").unwrap().trim_end_matches('/');
+    let address = address.parse().unwrap();
+    let next = line("word on tokens");
+    let token = next.starts_with("Sign in with this token").then(|| line("token"));
+    (address, token)
+}
+
+/// The folder for what tests leave for people to look at.
+pub(crate) fn for_people(name: &str) -> PathBuf {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    std::fs::create_dir_all(&folder).unwrap();
+    folder
+}
