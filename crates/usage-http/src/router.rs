@@ -37,7 +37,12 @@ pub(crate) struct ServerState {
 }
 
 /// Every route.
-pub(crate) fn router(state: ServerState, dashboard: Option<DashboardState>, api: Option<ApiState>, limits: &Limits) -> Router {
+pub(crate) fn router(
+    state: ServerState,
+    dashboard: Option<DashboardState>,
+    api: Option<ApiState>,
+    limits: &Limits,
+) -> Router {
     let in_time = Router::new()
         .merge(routes::health::router())
         .merge(routes::metrics::router())
