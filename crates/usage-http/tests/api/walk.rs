@@ -3,6 +3,7 @@
 use serde_json::Value;
 use usage_store::{AccountScope, TokenRole};
 
+use crate::wire;
 use crate::world::World;
 
 /// A call of the document.
@@ -13,7 +14,7 @@ struct Call {
 }
 
 async fn calls(world: &World) -> Vec<Call> {
-    let answer = world.get("/api/openapi.json", "").await;
+    let answer = wire::get(world.address, "/api/openapi.json").await;
     assert_eq!(answer.status, 200);
     let document = answer.json();
     assert!(
@@ -56,7 +57,7 @@ impl Call {
         }
     }
 
-    async fn ask(&self, world: &World, id: i64, query: &str, token: &str) -> crate::wire::Answer {
+    async fn ask(&self, world: &World, id: i64, query: &str, token: &str) -> wire::Answer {
         let path = self.path.replace("{id}", &id.to_string()) + query;
         match self.method.as_str() {
             "POST" | "PATCH" => world.send(&self.method, &path, token, "{}").await,
