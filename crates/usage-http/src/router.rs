@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Bytes;
-use axum::http::header::{CACHE_CONTROL, X_CONTENT_TYPE_OPTIONS};
+use axum::http::header::{
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
+};
 use axum::http::{HeaderValue, StatusCode};
 use axum::middleware::{from_fn, from_fn_with_state};
 use tokio_util::task::TaskTracker;
@@ -37,7 +39,12 @@ pub(crate) struct ServerState {
 }
 
 /// Every route.
-pub(crate) fn router(state: ServerState, dashboard: Option<DashboardState>, api: Option<ApiState>, limits: &Limits) -> Router {
+pub(crate) fn router(
+    state: ServerState,
+    dashboard: Option<DashboardState>,
+    api: Option<ApiState>,
+    limits: &Limits,
+) -> Router {
     let in_time = Router::new()
         .merge(routes::health::router())
         .merge(routes::metrics::router())
@@ -65,6 +72,14 @@ fn guarded(routes: Router, limits: &Limits) -> Router {
         .layer(SetResponseHeaderLayer::if_not_present(
             CACHE_CONTROL,
             HeaderValue::from_static("no-store"),
+        ))
+        .layer(SetResponseHeaderLayer::if_not_present(
+            CONTENT_SECURITY_POLICY,
+            HeaderValue::from_static("default-src 'self'; frame-ancestors 'none'"),
+        ))
+        .layer(SetResponseHeaderLayer::if_not_present(
+            REFERRER_POLICY,
+            HeaderValue::from_static("same-origin"),
         ))
         .layer(SetResponseHeaderLayer::overriding(
             X_CONTENT_TYPE_OPTIONS,

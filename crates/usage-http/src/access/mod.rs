@@ -152,7 +152,15 @@ mod tests {
         for header in ["Bearer usage_x", "bearer usage_x", "BEARER  usage_x "] {
             assert_eq!(read(&[header]), "usage_x", "{header}");
         }
-        for header in ["", "Bearer", "Bearer ", "Basic usage_x", "usage_x", "ä", "Bearerä usage_x"] {
+        for header in [
+            "",
+            "Bearer",
+            "Bearer ",
+            "Basic usage_x",
+            "usage_x",
+            "ä",
+            "Bearerä usage_x",
+        ] {
             assert_eq!(read(&[header]), "garbled", "{header}");
         }
         assert_eq!(read(&["Bearer usage_x", "Bearer usage_x"]), "garbled");

@@ -31,7 +31,11 @@ pub(super) fn json<T: DeserializeOwned>(headers: &HeaderMap, body: &Bytes) -> Re
             }
             _ => "the body is not JSON",
         };
-        ApiError::bad_request(format!("{what} (line {}, column {})", error.line(), error.column()))
+        ApiError::bad_request(format!(
+            "{what} (line {}, column {})",
+            error.line(),
+            error.column()
+        ))
     })
 }
 

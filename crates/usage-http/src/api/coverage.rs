@@ -183,7 +183,10 @@ pub(super) async fn list(
     let more = found.len() > limit;
     found.truncate(limit);
     let body = CoveragePageBody {
-        windows: found.iter().map(|(_, covered)| CoverageBody::new(covered)).collect(),
+        windows: found
+            .iter()
+            .map(|(_, covered)| CoverageBody::new(covered))
+            .collect(),
         next_cursor: found.last().filter(|_| more).map(|(place, _)| place.to_string()),
     };
     Ok(etag.on(json(StatusCode::OK, &body)?))
@@ -208,15 +211,15 @@ pub(super) fn windows(
         }
     }
     let bounds = |at: Option<DateTime<Utc>>, otherwise: i64| {
-        at.map_or(otherwise, |at| at.timestamp())
-            .clamp(EVER[0], EVER[1])
+        at.map_or(otherwise, |at| at.timestamp()).clamp(EVER[0], EVER[1])
     };
     let first = bounds(start, EVER[0]).div_euclid(seconds) * seconds;
     let last = (bounds(end, EVER[1]) + seconds - 1).div_euclid(seconds) * seconds;
     let instant = |at: i64| DateTime::from_timestamp(at, 0).unwrap_or_default();
     // A range beyond every ledger is a range without windows, and one window more does no harm.
     let last = last.max(first + seconds);
-    WindowRange::new(instant(first), instant(last), width).map_err(|error| ApiError::bad_request(error.to_string()))
+    WindowRange::new(instant(first), instant(last), width)
+        .map_err(|error| ApiError::bad_request(error.to_string()))
 }
 
 /// Where a window stands in the list.
@@ -258,7 +261,11 @@ impl PartialOrd for Place {
 
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}.{}.{}.{}", self.account, self.endpoint, self.start, self.filter)
+        write!(
+            f,
+            "{}.{}.{}.{}",
+            self.account, self.endpoint, self.start, self.filter
+        )
     }
 }
 

@@ -9,7 +9,9 @@ use axum::response::IntoResponse as _;
 use axum::routing::get;
 use serde::Serialize;
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
-use utoipa::openapi::{ContentBuilder, InfoBuilder, OpenApi, OpenApiBuilder, Ref, RefOr, Response, ResponseBuilder};
+use utoipa::openapi::{
+    ContentBuilder, InfoBuilder, OpenApi, OpenApiBuilder, Ref, RefOr, Response, ResponseBuilder,
+};
 use utoipa::{IntoResponses, ToSchema};
 
 use crate::routes;
@@ -32,12 +34,46 @@ pub(super) fn head() -> OpenApi {
         .build();
     let components = document.components.get_or_insert_default();
     components.add_security_scheme("token", SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer)));
-    components.add_security_scheme("cronSecret", SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer)));
-    components
-        .schemas
-        .insert(ProblemDocument::name().into_owned(), <ProblemDocument as utoipa::PartialSchema>::schema());
+    components.add_security_scheme(
+        "cronSecret",
+        SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer)),
+    );
+    components.schemas.insert(
+        ProblemDocument::name().into_owned(),
+        <ProblemDocument as utoipa::PartialSchema>::schema(),
+    );
     document.merge(routes::document());
     document
+}
+
+/// The document with a name for each call, which generated clients call it by: its method and its path.
+pub(super) fn with_names(mut document: OpenApi) -> OpenApi {
+    for (path, item) in &mut document.paths.paths {
+        let name: String = path
+            .split(['/', '-', '.', '{', '}'])
+            .filter(|part| !part.is_empty())
+            .map(capitalized)
+            .collect();
+        for (method, operation) in [
+            ("get", &mut item.get),
+            ("post", &mut item.post),
+            ("patch", &mut item.patch),
+            ("delete", &mut item.delete),
+        ] {
+            if let Some(operation) = operation {
+                operation.operation_id = Some(format!("{method}{name}"));
+            }
+        }
+    }
+    document
+}
+
+fn capitalized(word: &str) -> String {
+    let mut word = word.to_owned();
+    if let Some(initial) = word.get_mut(..1) {
+        initial.make_ascii_uppercase();
+    }
+    word
 }
 
 /// The route that tells of all others, to everybody: it holds no data.

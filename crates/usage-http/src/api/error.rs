@@ -17,7 +17,9 @@ pub(crate) struct ApiError {
 impl ApiError {
     /// Something was asked for, or sent, that makes no sense; with what is wrong and what to do.
     pub(crate) fn bad_request(wrong: impl Into<String>) -> Self {
-        Problem::new(StatusCode::BAD_REQUEST).with_detail(wrong.into()).into()
+        Problem::new(StatusCode::BAD_REQUEST)
+            .with_detail(wrong.into())
+            .into()
     }
 
     /// There is no such thing, or none that the caller may see: nobody can tell which.
@@ -29,7 +31,9 @@ impl ApiError {
 
     /// It cannot be done as things stand; with what is wrong.
     pub(crate) fn conflict(wrong: impl Into<String>) -> Self {
-        Problem::new(StatusCode::CONFLICT).with_detail(wrong.into()).into()
+        Problem::new(StatusCode::CONFLICT)
+            .with_detail(wrong.into())
+            .into()
     }
 
     /// It is the server's fault, and the log says why.

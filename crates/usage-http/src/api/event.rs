@@ -42,7 +42,9 @@ pub(super) struct EventSchema;
 impl PartialSchema for EventSchema {
     fn schema() -> RefOr<Schema> {
         let mut object = ObjectBuilder::new()
-            .description(Some("One usage event: an account, a surface, a window and a set of dimensions."))
+            .description(Some(
+                "One usage event: an account, a surface, a window and a set of dimensions.",
+            ))
             .property("accountId", integer(false))
             .required("accountId");
         for name in ["provider", "account", "endpoint"] {

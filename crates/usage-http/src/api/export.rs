@@ -113,14 +113,12 @@ pub(super) async fn export(
     };
     // What fails before the first byte is told with its status; what fails later ends the connection.
     let first = export.next().await?;
-    let rest = stream::try_unfold(export, async |mut export| {
-        match export.next().await {
-            Ok(Some(bytes)) => Ok(Some((bytes, export))),
-            Ok(None) => Ok(None),
-            Err(error) => {
-                tracing::error!("an export ends early: {error:?}");
-                Err(io::Error::other("the export could not be read to its end"))
-            }
+    let rest = stream::try_unfold(export, async |mut export| match export.next().await {
+        Ok(Some(bytes)) => Ok(Some((bytes, export))),
+        Ok(None) => Ok(None),
+        Err(error) => {
+            tracing::error!("an export ends early: {error:?}");
+            Err(io::Error::other("the export could not be read to its end"))
         }
     });
     let begin = stream::iter(first.map(Ok::<_, io::Error>));
@@ -183,13 +181,21 @@ impl Export {
         match &mut self.lines {
             Lines::Csv => {
                 for stored in &page.events {
-                    csv_line(&mut bytes, &stored.event, &prices.of(&stored.event, price(stored)));
+                    csv_line(
+                        &mut bytes,
+                        &stored.event,
+                        &prices.of(&stored.event, price(stored)),
+                    );
                 }
             }
             Lines::Json => {
                 for stored in &page.events {
-                    json_line(&mut bytes, &stored.event, &prices.of(&stored.event, price(stored)))
-                        .map_err(|error| ApiError::broken(&error))?;
+                    json_line(
+                        &mut bytes,
+                        &stored.event,
+                        &prices.of(&stored.event, price(stored)),
+                    )
+                    .map_err(|error| ApiError::broken(&error))?;
                 }
             }
             Lines::Provider(lines) => bytes = lines.write(page.events, page.next)?,

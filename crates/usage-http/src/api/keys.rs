@@ -107,7 +107,9 @@ pub(super) async fn list(
     let scope = parameters.scope(&state.ledger, &caller).await?;
     let accounts = state.ledger.accounts(scope).await?;
     let keys = state.ledger.keys().await?.into_iter();
-    let keys = keys.filter(|key| accounts.contains(&key.account)).map(KeyBody::new);
+    let keys = keys
+        .filter(|key| accounts.contains(&key.account))
+        .map(KeyBody::new);
     json(StatusCode::OK, &KeysBody { keys: keys.collect() })
 }
 
@@ -166,7 +168,11 @@ pub(super) async fn add(
     Parameters::parse(query.as_deref(), &[])?;
     let new = read(body::json(&headers, &sent)?)?;
     let id = state.operations.add_key(new).await.map_err(unprocessable)?;
-    tracing::info!(key = id, token = caller.token_id(), "a provider key was added through the API");
+    tracing::info!(
+        key = id,
+        token = caller.token_id(),
+        "a provider key was added through the API"
+    );
     let key = state.ledger.key(id).await?;
     let mut response = json(StatusCode::CREATED, &KeyBody::new(key))?;
     if let Ok(location) = HeaderValue::from_str(&format!("/api/keys/{id}")) {
@@ -258,7 +264,9 @@ pub(super) async fn change(
     let key = find(&state, &caller, &id).await?;
     let change: KeyChange = body::json(&headers, &sent)?;
     if change.label.is_none() && change.secret.is_none() {
-        return Err(ApiError::bad_request("name `label` or `secret`; there is nothing to change"));
+        return Err(ApiError::bad_request(
+            "name `label` or `secret`; there is nothing to change",
+        ));
     }
     // Both are looked at before either is changed.
     let label = match &change.label {
@@ -272,7 +280,11 @@ pub(super) async fn change(
     if let Some(label) = label {
         state.ledger.set_key_label(key.id, label).await?;
     }
-    tracing::info!(key = key.id, token = caller.token_id(), "a provider key was changed through the API");
+    tracing::info!(
+        key = key.id,
+        token = caller.token_id(),
+        "a provider key was changed through the API"
+    );
     json(StatusCode::OK, &KeyBody::new(state.ledger.key(key.id).await?))
 }
 
@@ -295,7 +307,11 @@ pub(super) async fn remove(
     Parameters::parse(query.as_deref(), &[])?;
     let key = find(&state, &caller, &id).await?;
     state.ledger.remove_key(key.id).await?;
-    tracing::info!(key = key.id, token = caller.token_id(), "a provider key was removed through the API");
+    tracing::info!(
+        key = key.id,
+        token = caller.token_id(),
+        "a provider key was removed through the API"
+    );
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 

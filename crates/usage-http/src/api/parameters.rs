@@ -35,7 +35,10 @@ enum Kind {
     Text,
     /// A day or an instant, which is read later.
     Time,
-    Number { least: i64, most: i64 },
+    Number {
+        least: i64,
+        most: i64,
+    },
     OneOf(Vec<String>),
 }
 
@@ -104,7 +107,9 @@ impl Known {
     fn check(&self, value: &str) -> Result<(), String> {
         let name = &self.name;
         match &self.kind {
-            Kind::Text | Kind::Time if value.contains('\0') => Err(format!("{name}: it has a character of no text")),
+            Kind::Text | Kind::Time if value.contains('\0') => {
+                Err(format!("{name}: it has a character of no text"))
+            }
             Kind::Text | Kind::Time => Ok(()),
             Kind::Number { least, most } => {
                 // Only digits: neither ` 5` nor `+5` is what a program means to write.
@@ -146,7 +151,11 @@ pub(crate) fn account_parameter() -> Known {
         least: 1,
         most: i64::MAX,
     };
-    Known::repeatable("account", number, "Number of an account, as `/api/accounts` has it.")
+    Known::repeatable(
+        "account",
+        number,
+        "Number of an account, as `/api/accounts` has it.",
+    )
 }
 
 /// `from` and `to`.
@@ -263,7 +272,10 @@ impl Parameters {
             return Ok(None);
         };
         let instant = match parse_day(text) {
-            Ok(day) => day.and_time(NaiveTime::MIN).and_utc().checked_add_signed(after_begin),
+            Ok(day) => day
+                .and_time(NaiveTime::MIN)
+                .and_utc()
+                .checked_add_signed(after_begin),
             Err(_) => parse_instant(text).ok(),
         };
         let wrong = || {
@@ -322,7 +334,11 @@ fn unknown(name: &str, known: &[Known]) -> String {
         let comma = if names.is_empty() { "" } else { ", " };
         let _ = write!(names, "{comma}{}", known.name);
     }
-    let name: String = name.chars().take(50).filter(|character| !character.is_control()).collect();
+    let name: String = name
+        .chars()
+        .take(50)
+        .filter(|character| !character.is_control())
+        .collect();
     if names.is_empty() {
         return format!("`{name}` is no parameter of this resource, which has none");
     }
@@ -390,7 +406,10 @@ mod tests {
         assert_eq!(range("").unwrap(), [None, None]);
         assert_eq!(
             range("from=2025-09-01&to=2025-09-30").unwrap(),
-            [Some("2025-09-01T00:00:00Z".to_owned()), Some("2025-10-01T00:00:00Z".to_owned())],
+            [
+                Some("2025-09-01T00:00:00Z".to_owned()),
+                Some("2025-10-01T00:00:00Z".to_owned())
+            ],
             "a day at the end is included"
         );
         assert_eq!(

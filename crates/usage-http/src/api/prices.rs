@@ -15,7 +15,11 @@ pub(crate) struct PriceCache {
 
 impl PriceCache {
     /// Prices that know those of these events.
-    pub(super) async fn of(&self, ledger: &Ledger, events: &[StoredEvent]) -> Result<Arc<KeptPrices>, ApiError> {
+    pub(super) async fn of(
+        &self,
+        ledger: &Ledger,
+        events: &[StoredEvent],
+    ) -> Result<Arc<KeptPrices>, ApiError> {
         let latest = self.latest.read().unwrap_or_else(PoisonError::into_inner).clone();
         let mut named = events.iter().filter_map(|event| event.price.as_ref());
         if named.all(|price| latest.knows(price.price_ref)) {

@@ -105,7 +105,10 @@ fn body(account: StoredAccount, report: Option<String>) -> Result<ReportBody, Ap
         .map(|text| serde_json::from_str(&text))
         .transpose()
         .map_err(|error| ApiError::broken(&error))?;
-    if let Some(files) = report.as_mut().and_then(|report| report.get_mut("inspectedCsvFiles")) {
+    if let Some(files) = report
+        .as_mut()
+        .and_then(|report| report.get_mut("inspectedCsvFiles"))
+    {
         without_folders(files);
     }
     Ok(ReportBody {
@@ -120,7 +123,11 @@ fn body(account: StoredAccount, report: Option<String>) -> Result<ReportBody, Ap
 fn without_folders(value: &mut Value) {
     match value {
         Value::String(path) => {
-            if let Some(name) = path.rsplit(['/', '\\']).next().filter(|name| name.len() < path.len()) {
+            if let Some(name) = path
+                .rsplit(['/', '\\'])
+                .next()
+                .filter(|name| name.len() < path.len())
+            {
                 *path = name.to_owned();
             }
         }
@@ -135,8 +142,15 @@ mod tests {
 
     #[test]
     fn names_of_files_stay_and_folders_go() {
-        let mut files = serde_json::json!(["/srv/exports/completions.csv", "C:\\exports\\images.csv", "plain.csv"]);
+        let mut files = serde_json::json!([
+            "/srv/exports/completions.csv",
+            "C:\\exports\\images.csv",
+            "plain.csv"
+        ]);
         without_folders(&mut files);
-        assert_eq!(files, serde_json::json!(["completions.csv", "images.csv", "plain.csv"]));
+        assert_eq!(
+            files,
+            serde_json::json!(["completions.csv", "images.csv", "plain.csv"])
+        );
     }
 }

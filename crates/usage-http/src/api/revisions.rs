@@ -103,7 +103,11 @@ pub(super) async fn list(
             limit: parameters.limit(),
         })
         .await?;
-    let events: Vec<_> = page.revisions.iter().map(|revision| revision.before.clone()).collect();
+    let events: Vec<_> = page
+        .revisions
+        .iter()
+        .map(|revision| revision.before.clone())
+        .collect();
     let prices = state.prices.of(&state.ledger, &events).await?;
     let fields: Vec<_> = events
         .iter()
@@ -112,12 +116,16 @@ pub(super) async fn list(
             prices.of(&stored.event, price)
         })
         .collect();
-    let revisions = page.revisions.iter().zip(&fields).map(|(revision, price)| RevisionBody {
-        kind: revision.kind.as_str(),
-        replaced_at: format_instant(revision.replaced_at),
-        replaced_by_run_id: revision.replaced_by_run,
-        before: EventBody::new(&revision.before, price),
-    });
+    let revisions = page
+        .revisions
+        .iter()
+        .zip(&fields)
+        .map(|(revision, price)| RevisionBody {
+            kind: revision.kind.as_str(),
+            replaced_at: format_instant(revision.replaced_at),
+            replaced_by_run_id: revision.replaced_by_run,
+            before: EventBody::new(&revision.before, price),
+        });
     let body = RevisionsBody {
         revisions: revisions.collect(),
         next_cursor: page.next.map(|next| next.to_string()),

@@ -33,7 +33,11 @@ fn known() -> Vec<Known> {
     let mut by: Vec<&str> = vec![ACCOUNT, ENDPOINT];
     by.extend(names.iter().map(String::as_str));
     let mut known = filter_parameters();
-    known.push(Known::words("by", &by, "What sums are told apart by; everything is one sum unless given."));
+    known.push(Known::words(
+        "by",
+        &by,
+        "What sums are told apart by; everything is one sum unless given.",
+    ));
     known.push(Known::word(
         "period",
         &["day", "week", "month"],
@@ -120,9 +124,10 @@ struct GroupSchema;
 
 impl PartialSchema for GroupSchema {
     fn schema() -> RefOr<Schema> {
-        let mut object = ObjectBuilder::new()
-            .property(ACCOUNT, integer(false))
-            .property(ENDPOINT, ObjectBuilder::new().schema_type(utoipa::openapi::Type::String));
+        let mut object = ObjectBuilder::new().property(ACCOUNT, integer(false)).property(
+            ENDPOINT,
+            ObjectBuilder::new().schema_type(utoipa::openapi::Type::String),
+        );
         for dimension in Dimension::USAGE {
             object = object.property(dimension_name(dimension), dimension_value(dimension));
         }
@@ -164,7 +169,9 @@ impl PartialSchema for TokensSchema {
         let modalities = || {
             ["text", "audio", "image"]
                 .into_iter()
-                .fold(ObjectBuilder::new(), |object, name| object.property(name, integer(true)).required(name))
+                .fold(ObjectBuilder::new(), |object, name| {
+                    object.property(name, integer(true)).required(name)
+                })
         };
         let mut object = ObjectBuilder::new();
         for name in ["uncached", "cachedRead", "cacheWrite", "output"] {
@@ -212,7 +219,9 @@ pub(super) async fn summary(
         ACCOUNT => Some(SummaryBy::Account),
         ENDPOINT => Some(SummaryBy::Endpoint),
         text => {
-            let known = Dimension::USAGE.into_iter().find(|known| dimension_name(*known) == text);
+            let known = Dimension::USAGE
+                .into_iter()
+                .find(|known| dimension_name(*known) == text);
             known.map(SummaryBy::Dimension)
         }
     });

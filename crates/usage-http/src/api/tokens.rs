@@ -145,21 +145,24 @@ pub(super) async fn add(
     Parameters::parse(query.as_deref(), &[])?;
     let new: NewToken = body::json(&headers, &sent)?;
     let name = body::name("name", Some(&new.name))?;
-    let name = name.ok_or_else(|| ApiError::bad_request("name: write one, so that people know the token again"))?;
+    let name =
+        name.ok_or_else(|| ApiError::bad_request("name: write one, so that people know the token again"))?;
     let role: TokenRole = new
         .role
         .parse()
         .map_err(|_| ApiError::bad_request("role: use reader, operator or admin"))?;
     let expires_at = new.expires_at.as_deref().map(parse_instant).transpose();
-    let expires_at =
-        expires_at.map_err(|_| ApiError::bad_request("expiresAt: write an instant such as 2027-01-01T00:00:00Z"))?;
+    let expires_at = expires_at
+        .map_err(|_| ApiError::bad_request("expiresAt: write an instant such as 2027-01-01T00:00:00Z"))?;
     if expires_at.is_some_and(|end| end <= state.clock.now()) {
         return Err(ApiError::bad_request("expiresAt: it is over already"));
     }
     let scope = match new.accounts {
         None => AccountScope::All,
         Some(ids) if ids.is_empty() => {
-            return Err(ApiError::bad_request("accounts: name one, or leave the field out for every account"));
+            return Err(ApiError::bad_request(
+                "accounts: name one, or leave the field out for every account",
+            ));
         }
         Some(ids) => AccountScope::Only(ids),
     };
@@ -172,7 +175,11 @@ pub(super) async fn add(
             expires_at,
         })
         .await?;
-    tracing::info!(added = token.id, token = caller.token_id(), "an API token was added through the API");
+    tracing::info!(
+        added = token.id,
+        token = caller.token_id(),
+        "an API token was added through the API"
+    );
     let added = AddedToken {
         token: TokenBody::new(token, &state),
         secret: secret.expose_secret().to_owned(),
@@ -200,6 +207,10 @@ pub(super) async fn revoke(
     Parameters::parse(query.as_deref(), &[])?;
     let id: i64 = id.parse().map_err(|_| ApiError::not_found("API token"))?;
     state.ledger.revoke_api_token(id).await?;
-    tracing::info!(revoked = id, token = caller.token_id(), "an API token was revoked through the API");
+    tracing::info!(
+        revoked = id,
+        token = caller.token_id(),
+        "an API token was revoked through the API"
+    );
     Ok(StatusCode::NO_CONTENT.into_response())
 }

@@ -151,11 +151,17 @@ pub(super) async fn start(
     Parameters::parse(query.as_deref(), &[])?;
     let RunRequest { days_back } = body::json(&headers, &sent)?;
     if !(1..=30).contains(&days_back) {
-        return Err(ApiError::bad_request("daysBack: write a whole number from 1 to 30"));
+        return Err(ApiError::bad_request(
+            "daysBack: write a whole number from 1 to 30",
+        ));
     }
     let started = state.operations.start_run(caller.scope(), days_back).await;
     let run_id = started.map_err(|refused| ApiError::conflict(refused.to_string()))?;
-    tracing::info!(run = run_id, token = caller.token_id(), "a run was started through the API");
+    tracing::info!(
+        run = run_id,
+        token = caller.token_id(),
+        "a run was started through the API"
+    );
     let mut response = json(StatusCode::ACCEPTED, &StartedRun { run_id })?;
     if let Ok(location) = HeaderValue::from_str(&format!("/api/runs/{run_id}")) {
         response.headers_mut().insert(LOCATION, location);

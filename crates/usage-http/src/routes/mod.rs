@@ -15,7 +15,14 @@ pub(crate) fn document() -> utoipa::openapi::OpenApi {
 }
 
 #[derive(utoipa::OpenApi)]
-#[openapi(paths(cron::run, cron::run_by_post, health::alive, health::ready, metrics::metrics, document_itself))]
+#[openapi(paths(
+    cron::run,
+    cron::run_by_post,
+    health::alive,
+    health::ready,
+    metrics::metrics,
+    document_itself
+))]
 struct Document;
 
 /// This document.

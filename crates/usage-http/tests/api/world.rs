@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -20,7 +21,8 @@ use usage_http::{
 use usage_pricing::{Catalogue, Usage};
 use usage_store::{
     AccountScope, KeyStatus, LeaseAttempt, Ledger, MasterKey, NewApiToken, NewProviderKey, NewRun, OpenMode,
-    PriceRecord, Replacement, RowPrice, RowPricer, RowToPrice, RunStatus, StoredAccount, TokenRole, WindowRows,
+    PriceRecord, Replacement, RowPrice, RowPricer, RowToPrice, RunStatus, StoredAccount, TokenRole,
+    WindowRows,
 };
 
 use crate::wire::{self, Answer};
@@ -37,6 +39,7 @@ pub(crate) struct World {
     pub(crate) first: StoredAccount,
     pub(crate) second: StoredAccount,
     pub(crate) asked: Arc<Asked>,
+    restated: AtomicI64,
     _folder: TempDir,
     _stop: watch::Sender<bool>,
 }
@@ -52,7 +55,9 @@ impl World {
         let folder = tempfile::tempdir().unwrap();
         let url = format!("sqlite:{}", folder.path().join("ledger.db").display());
         let clock = Arc::new(ManualClock::new(parse_instant(NOW).unwrap()));
-        let ledger = Ledger::open(&url, clock.clone(), OpenMode::SetUpIfEmpty).await.unwrap();
+        let ledger = Ledger::open(&url, clock.clone(), OpenMode::SetUpIfEmpty)
+            .await
+            .unwrap();
         let ledger = ledger.with_pricer(Arc::new(Prices(Catalogue::bundled().unwrap())));
         let account = |organization| Account::new(Provider::OpenAi, organization).unwrap();
         let first = ledger.add_account(account("org-first")).await.unwrap();
@@ -93,6 +98,7 @@ impl World {
             first,
             second,
             asked,
+            restated: AtomicI64::new(0),
             _folder: folder,
             _stop: stop,
         }
@@ -143,12 +149,23 @@ impl World {
             secret: SecretString::from("sk-admin-stored-and-not-real-0001"),
             status: KeyStatus::Active,
         };
-        self.ledger.add_key(self.asked.master.clone(), new).await.unwrap().id
+        self.ledger
+            .add_key(self.asked.master.clone(), new)
+            .await
+            .unwrap()
+            .id
     }
 
     /// Reads the account's first day again with other numbers.
     pub(crate) async fn restate(&self, account: &StoredAccount) {
-        store(&self.ledger, account, "2025-10-10T12:00:00Z", vec![window("2025-09-01", 1_001)]).await;
+        let input = 1_001 + self.restated.fetch_add(1, Ordering::SeqCst);
+        store(
+            &self.ledger,
+            account,
+            "2025-10-10T12:00:00Z",
+            vec![window("2025-09-01", input)],
+        )
+        .await;
     }
 }
 
@@ -157,7 +174,9 @@ fn secret_bytes() -> secrecy::SecretBox<[u8; 32]> {
 }
 
 async fn fill(ledger: &Ledger, account: &StoredAccount, days: u32) {
-    let windows = (1..=days).map(|day| window(&format!("2025-09-{day:02}"), 1_000)).collect();
+    let windows = (1..=days)
+        .map(|day| window(&format!("2025-09-{day:02}"), 1_000))
+        .collect();
     store(ledger, account, "2025-10-06T12:00:00Z", windows).await;
 }
 
@@ -173,7 +192,9 @@ async fn store(ledger: &Ledger, account: &StoredAccount, at: &str, windows: Vec<
         notes: "{}".to_owned(),
     };
     let run_id = ledger.start_run(run).await.unwrap();
-    let lease = ledger.acquire_lease(account.id, "the story", Duration::from_mins(10), None).await;
+    let lease = ledger
+        .acquire_lease(account.id, "the story", Duration::from_mins(10), None)
+        .await;
     let LeaseAttempt::Acquired(lease) = lease.unwrap() else {
         panic!("somebody holds the lease");
     };
@@ -197,7 +218,15 @@ async fn store(ledger: &Ledger, account: &StoredAccount, at: &str, windows: Vec<
     }
     ledger.release_lease(&lease).await.unwrap();
     let issues = "[]".to_owned();
-    ledger.finish_run(run_id, RunStatus::Succeeded, "{\"storedEvents\":3}".to_owned(), issues).await.unwrap();
+    ledger
+        .finish_run(
+            run_id,
+            RunStatus::Succeeded,
+            "{\"storedEvents\":3}".to_owned(),
+            issues,
+        )
+        .await
+        .unwrap();
 }
 
 /// A day of three events: two of models with a price, one of which looks like a formula, and one without.
@@ -258,7 +287,9 @@ impl DashboardOperations for Asked {
 
     async fn start_run(&self, _scope: &AccountScope, days_back: u16) -> Result<i64, Refused> {
         if *self.is_held.lock().unwrap() {
-            return Err(Refused::new("another process reads this account; try again when it is done"));
+            return Err(Refused::new(
+                "another process reads this account; try again when it is done",
+            ));
         }
         *self.days_back.lock().unwrap() = Some(days_back);
         let now = parse_instant(NOW).unwrap();
@@ -271,7 +302,10 @@ impl DashboardOperations for Asked {
             plan: "{}".to_owned(),
             notes: "{}".to_owned(),
         };
-        self.ledger.start_run(run).await.map_err(|error| Refused::new(error.to_string()))
+        self.ledger
+            .start_run(run)
+            .await
+            .map_err(|error| Refused::new(error.to_string()))
     }
 
     async fn add_key(&self, key: KeyToAdd) -> Result<i64, Refused> {
@@ -284,7 +318,9 @@ impl DashboardOperations for Asked {
             status: KeyStatus::Active,
         };
         let added = self.ledger.add_key(self.master.clone(), new).await;
-        added.map(|key| key.id).map_err(|error| Refused::new(error.to_string()))
+        added
+            .map(|key| key.id)
+            .map_err(|error| Refused::new(error.to_string()))
     }
 
     async fn check_key(&self, id: i64) -> Result<String, Refused> {
@@ -295,7 +331,10 @@ impl DashboardOperations for Asked {
 
     async fn rotate_key(&self, id: i64, secret: SecretString) -> Result<(), Refused> {
         refuse(&secret)?;
-        let rotated = self.ledger.rotate_key(self.master.clone(), id, secret, KeyStatus::Active).await;
+        let rotated = self
+            .ledger
+            .rotate_key(self.master.clone(), id, secret, KeyStatus::Active)
+            .await;
         rotated.map(drop).map_err(|error| Refused::new(error.to_string()))
     }
 }

@@ -4,11 +4,12 @@ use std::net::SocketAddr;
 use std::process::Command;
 use std::time::Duration;
 
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use usage_http::{Limits, Listen, ListenError, Server};
 
 use crate::fake::{Fake, Running};
-use crate::wire::{answer, get, is_served, request, rest, send};
+use crate::wire::{answer, get, request, rest, send};
 
 #[tokio::test]
 async fn beyond_loopback_nobody_is_listened_to_without_a_proxy() {
@@ -167,4 +168,17 @@ async fn told_to_stop_it_closes_what_is_idle_and_lets_nobody_in() {
     assert_eq!((told.status, told.text()), (200, "# a metric\n"));
     server.ends().await;
     TcpStream::connect(address).await.unwrap_err();
+}
+
+/// Sends a request on a connection that stays open, and reads the head of its answer, which must be that of `/healthz`.
+async fn is_served(stream: &mut TcpStream) {
+    stream
+        .write_all(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        .await
+        .unwrap();
+    let mut bytes = Vec::new();
+    while !bytes.ends_with(br#"{"status":"ok"}"#) {
+        assert_ne!(stream.read_buf(&mut bytes).await.unwrap(), 0, "closed");
+    }
+    assert!(bytes.starts_with(b"HTTP/1.1 200 OK"));
 }

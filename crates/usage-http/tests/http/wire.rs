@@ -94,16 +94,3 @@ pub(crate) async fn ask(address: SocketAddr, method: &str, path: &str, headers: 
 pub(crate) async fn get(address: SocketAddr, path: &str) -> Answer {
     ask(address, "GET", path, "").await
 }
-
-/// Sends a request on a connection that stays open, and reads the head of its answer, which must be that of `/healthz`.
-pub(crate) async fn is_served(stream: &mut TcpStream) {
-    stream
-        .write_all(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
-        .await
-        .unwrap();
-    let mut bytes = Vec::new();
-    while !bytes.ends_with(br#"{"status":"ok"}"#) {
-        assert_ne!(stream.read_buf(&mut bytes).await.unwrap(), 0, "closed");
-    }
-    assert!(bytes.starts_with(b"HTTP/1.1 200 OK"));
-}

@@ -68,9 +68,8 @@ impl KeptPrices {
 
 impl Kept {
     fn new(price_id: &str, catalogue_version: &str, record: &str) -> Self {
-        let price = usage_pricing::PriceRecord::from_json(record).map_err(|error| {
-            format!("the price {price_id} of {catalogue_version} cannot be read: {error}")
-        });
+        let price = usage_pricing::PriceRecord::from_json(record)
+            .map_err(|error| format!("the price {price_id} of {catalogue_version} cannot be read: {error}"));
         Self {
             price_id: price_id.to_owned(),
             catalogue_version: catalogue_version.to_owned(),
@@ -125,12 +124,7 @@ mod tests {
             grouped_by: DimensionSet::EMPTY.with(Dimension::Model),
         });
         let mut prices = KeptPrices::default();
-        prices.add(
-            1,
-            &priced.price.price_id,
-            "list-1",
-            &priced.price.to_json(),
-        );
+        prices.add(1, &priced.price.price_id, "list-1", &priced.price.to_json());
         (prices, (priced.cost.ok().map(|cost| cost.rounded), 1))
     }
 

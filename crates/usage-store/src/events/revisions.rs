@@ -69,7 +69,7 @@ impl RevisionKind {
         Self::ALL
             .into_iter()
             .find(|kind| kind.as_str() == text)
-        .ok_or_else(|| StoreError::corrupt("revision kind", text))
+            .ok_or_else(|| StoreError::corrupt("revision kind", text))
     }
 }
 
@@ -178,17 +178,19 @@ fn page(connection: &mut AnyConnection, asked: &RevisionPageQuery) -> Result<Rev
         let start = after.row.window_start.timestamp();
         let key = after.row.key.as_bytes().to_vec();
         query = query.filter(
-            usage_revisions::replaced_at.lt(at).or(usage_revisions::replaced_at.eq(at).and(
-                usage_revisions::window_start
-                    .lt(start)
-                    .or(usage_revisions::window_start.eq(start).and(
-                        usage_revisions::dedupe_key
-                            .lt(key.clone())
-                            .or(usage_revisions::dedupe_key
-                                .eq(key)
-                                .and(usage_revisions::revision.lt(after.revision))),
-                    )),
-            )),
+            usage_revisions::replaced_at
+                .lt(at)
+                .or(usage_revisions::replaced_at.eq(at).and(
+                    usage_revisions::window_start
+                        .lt(start)
+                        .or(usage_revisions::window_start.eq(start).and(
+                            usage_revisions::dedupe_key
+                                .lt(key.clone())
+                                .or(usage_revisions::dedupe_key
+                                    .eq(key)
+                                    .and(usage_revisions::revision.lt(after.revision))),
+                        )),
+                )),
         );
     }
     let mut rows: Vec<(String, i64, i64, RevisedEvent)> = query
@@ -286,7 +288,13 @@ mod tests {
         };
         let text = position.to_string();
         assert_eq!(text.parse(), Ok(position));
-        for wrong in ["", "1_2_3", &text[1..text.len() - 2], &format!("{text}_4"), "x_y_z"] {
+        for wrong in [
+            "",
+            "1_2_3",
+            &text[1..text.len() - 2],
+            &format!("{text}_4"),
+            "x_y_z",
+        ] {
             assert_eq!(wrong.parse::<RevisionPosition>(), Err(UnknownPosition), "{wrong}");
         }
     }

@@ -39,7 +39,7 @@ pub(super) async fn write_lines(
                 match lines {
                     Lines::Json => {
                         json_line(&mut bytes, &stored.event, &price).map_err(|error| stream(error.into()))?;
-                    },
+                    }
                     Lines::Csv => csv_line(&mut bytes, &stored.event, &price),
                 }
                 events += 1;
