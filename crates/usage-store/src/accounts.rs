@@ -4,6 +4,7 @@ use diesel::prelude::*;
 use usage_core::{Account, Provider};
 
 use crate::connection::AnyConnection;
+use crate::data_version;
 use crate::error::StoreError;
 use crate::ledger::Ledger;
 use crate::schema::accounts;
@@ -59,9 +60,10 @@ pub(crate) fn find_or_insert(
         .first(connection)
         .optional()
         .map_err(StoreError::query("looking for an account"))?;
-    let id = match found {
-        Some(id) => id,
-        None => diesel::insert_into(accounts::table)
+    let id = if let Some(id) = found {
+        id
+    } else {
+        let id = diesel::insert_into(accounts::table)
             .values((
                 accounts::provider.eq(account.provider().as_str()),
                 accounts::organization.eq(account.organization()),
@@ -69,7 +71,9 @@ pub(crate) fn find_or_insert(
             ))
             .returning(accounts::id)
             .get_result(connection)
-            .map_err(StoreError::query("adding an account"))?,
+            .map_err(StoreError::query("adding an account"))?;
+        data_version::bump(connection, id)?;
+        id
     };
     Ok(StoredAccount {
         id,

@@ -8,6 +8,7 @@ use usage_core::{Directory, DirectoryKind};
 
 use crate::accounts::AccountScope;
 use crate::connection::AnyConnection;
+use crate::data_version;
 use crate::erasure;
 use crate::error::StoreError;
 use crate::events::instant;
@@ -119,7 +120,7 @@ impl Ledger {
                 .execute(connection)
                 .map_err(StoreError::query("storing names"))?;
             }
-            Ok(())
+            data_version::bump(connection, account_id)
         })
         .await
     }

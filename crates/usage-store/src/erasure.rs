@@ -12,6 +12,7 @@ use usage_core::{Account, DirectoryKind};
 
 use crate::accounts::{self, AccountScope};
 use crate::connection::AnyConnection;
+use crate::data_version;
 use crate::error::StoreError;
 use crate::events::instant;
 use crate::ledger::Ledger;
@@ -110,6 +111,11 @@ impl Ledger {
                     .map_err(StoreError::query("erasing names"))?;
                 if erased > 0 {
                     remember_traces(connection, now)?;
+                    let mut owners = accounts::load(connection, &AccountScope::All)?;
+                    owners.sort_by_key(|owner| owner.id);
+                    for owner in owners {
+                        data_version::bump(connection, owner.id)?;
+                    }
                 }
                 Ok(erased)
             })
@@ -233,6 +239,9 @@ fn erase(connection: &mut AnyConnection, user_id: &str, now: i64) -> Result<Vec<
             ))
             .execute(connection)
             .map_err(StoreError::query("remembering an erasure"))?;
+    }
+    for account in &known {
+        data_version::bump(connection, *account)?;
     }
     accounts::load(connection, &AccountScope::Only(known.into_iter().collect()))?
         .into_iter()

@@ -15,6 +15,7 @@ use crate::accounts::{AccountScope, StoredAccount};
 use crate::bucket_index::{self, WritePath};
 use crate::connection::AnyConnection;
 use crate::coverage::{self, CoverageQuery, parse_endpoint, parse_window};
+use crate::data_version;
 use crate::error::StoreError;
 use crate::events::{RevisionKind, parse_key};
 use crate::lease::{self, Lease};
@@ -266,6 +267,7 @@ impl Import {
         new.sort_by_key(|row| (row.window_start, row.key));
         let priced = self.priced(connection, new)?;
         write::insert(connection, self.stamp, &priced)?;
+        data_version::bump(connection, self.lease.account_id)?;
         lease::extend(connection, &self.lease)?;
         Ok(imported)
     }

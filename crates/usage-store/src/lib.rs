@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod access;
 mod accounts;
 mod backup;
 mod bucket_index;
@@ -9,6 +10,7 @@ mod connection;
 mod copy;
 mod costs;
 mod coverage;
+mod data_version;
 mod directory;
 mod erasure;
 mod error;
@@ -34,9 +36,14 @@ mod runs;
 mod schema;
 mod spending;
 mod sql;
+mod statement;
+mod summary;
 mod unpriced;
+mod usage_filter;
+mod usage_page;
 mod vault;
 
+pub use access::{ApiToken, NewApiToken, TokenRole, UnknownTokenRole};
 pub use accounts::{AccountScope, StoredAccount};
 pub use backup::BackupCounts;
 pub use bucket_index::WritePath;
@@ -46,6 +53,7 @@ pub use connection::DatabaseKind;
 pub use copy::{CopiedTable, CopyProgress, CopyStep, LedgerCopy};
 pub use costs::{CostChange, CostPage, CostQuery, CostReplacement, CostRevision, CostWindowRows, StoredCost};
 pub use coverage::{Coverage, CoverageQuery};
+pub use data_version::DataVersion;
 pub use directory::KnownName;
 pub use erasure::{ErasedIn, ErasedUser, NamesLeft, Traces};
 pub use error::StoreError;
@@ -67,5 +75,8 @@ pub use role::PUBLIC_VIEWS;
 pub use rotate::Resealed;
 pub use runs::{NewRun, Run, RunStatus};
 pub use spending::{Spending, SpendingQuery};
+pub use summary::{Period, SummaryBy, SummaryQuery, SummaryRow, UsageSums};
 pub use unpriced::UnpricedUsage;
+pub use usage_filter::UsageFilter;
+pub use usage_page::{UnknownPosition, UsageOrder, UsagePage, UsagePageQuery, UsagePosition};
 pub use vault::{MasterKey, mask_secret};

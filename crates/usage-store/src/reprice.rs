@@ -9,6 +9,7 @@ use usage_core::{DedupeKey, Dimension, DimensionSet, Endpoint, Window, WindowRan
 use crate::accounts::{AccountScope, StoredAccount};
 use crate::connection::AnyConnection;
 use crate::coverage::{self, Coverage, CoverageQuery, parse_window};
+use crate::data_version;
 use crate::error::StoreError;
 use crate::events::{EventQuery, RevisionKind, StoredEvent, each_page};
 use crate::lease::{self, Lease};
@@ -216,6 +217,7 @@ impl Day {
             self.write(connection, &changed)?;
         }
         if !self.reprice.dry_run {
+            data_version::bump(connection, self.lease.account_id)?;
             lease::extend(connection, &self.lease)?;
         }
         Ok(repriced)

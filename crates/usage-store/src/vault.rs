@@ -109,7 +109,14 @@ impl fmt::Debug for MasterKey {
 /// assert_eq!(usage_store::mask_secret("hunter2"), "…");
 /// ```
 pub fn mask_secret(secret: &str) -> String {
-    const PREFIXES: [&str; 5] = ["sk-admin-", "sk-ant-admin01-", "sk-ant-", "sk-proj-", "sk-"];
+    const PREFIXES: [&str; 6] = [
+        "sk-admin-",
+        "sk-ant-admin01-",
+        "sk-ant-",
+        "sk-proj-",
+        "sk-",
+        "usage_",
+    ];
     const SHOWN: usize = 4;
     let prefix = PREFIXES
         .into_iter()

@@ -39,6 +39,7 @@ async fn a_member_reads_the_views_and_nothing_else() {
         assert_eq!(select(&database, "alice", view), "ok");
     }
     for table in [
+        "api_tokens",
         "provider_keys",
         "usage_events",
         "usage_revisions",

@@ -14,6 +14,7 @@ use usage_core::{Account, DedupeKey, Endpoint, Metrics, Width, Window};
 use crate::accounts::{AccountScope, StoredAccount};
 use crate::bucket_index::{self, WritePath};
 use crate::connection::AnyConnection;
+use crate::data_version;
 use crate::error::StoreError;
 use crate::events::{EventTotals, RevisionKind, StoredEvent};
 use crate::lease::{self, Lease};
@@ -199,6 +200,7 @@ fn delete(
         }
     }
     for lease in leases {
+        data_version::bump(connection, lease.account_id)?;
         lease::extend(connection, lease)?;
     }
     Ok(cleaned)

@@ -13,6 +13,7 @@ use super::rows::{AddedCost, COLUMNS, PreparedCost, StampedCost};
 use crate::bucket_index::WritePath;
 use crate::connection::AnyConnection;
 use crate::coverage::{self, Coverage};
+use crate::data_version;
 use crate::error::StoreError;
 use crate::events::{RevisionKind, parse_key};
 use crate::lease::{self, Lease};
@@ -182,6 +183,9 @@ impl Batch {
             covered.extend(coverage);
         }
         coverage::save(connection, &covered)?;
+        if !covered.is_empty() {
+            data_version::bump(connection, self.read.lease.account_id)?;
+        }
         lease::extend(connection, &self.read.lease)?;
         Ok(outcomes)
     }

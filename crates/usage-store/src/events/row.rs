@@ -14,7 +14,7 @@ use crate::schema::{usage_events, usage_revisions};
 /// Declares a struct with a field for each column of an event, for one of the two tables that have them.
 macro_rules! event_row {
     ($name:ident, $table:ident) => {
-        #[derive(Queryable, Selectable)]
+        #[derive(Queryable, QueryableByName, Selectable)]
         #[diesel(table_name = $table)]
         pub(crate) struct $name {
             account_id: i64,
@@ -136,6 +136,16 @@ macro_rules! event_row {
             }
         }
     };
+}
+
+impl EventRow {
+    pub(crate) const fn window_start(&self) -> i64 {
+        self.window_start
+    }
+
+    pub(crate) fn dedupe_key(&self) -> &[u8] {
+        &self.dedupe_key
+    }
 }
 
 event_row!(EventRow, usage_events);

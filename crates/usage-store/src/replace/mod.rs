@@ -21,6 +21,7 @@ use usage_core::{DimensionSet, Issue, Scope, UsageRow, Window, WindowState};
 use crate::bucket_index::{self, WritePath};
 use crate::connection::AnyConnection;
 use crate::coverage::{self, Coverage};
+use crate::data_version;
 use crate::error::StoreError;
 use crate::lease::{self, Lease};
 use crate::ledger::{self, Ledger};
@@ -293,6 +294,9 @@ impl Batch {
             write::retract(connection, change)?;
         }
         coverage::save(connection, &covered)?;
+        if !covered.is_empty() {
+            data_version::bump(connection, read.lease.account_id)?;
+        }
         lease::extend(connection, &read.lease)?;
         Ok(outcomes)
     }

@@ -1,10 +1,12 @@
 //! One suite that every database must pass: the same stories on SQLite and on a real PostgreSQL.
 #![expect(clippy::unwrap_used, reason = "a test panics where it fails")]
 
+mod access;
 mod backup;
 mod cleanup;
 mod copy;
 mod costs;
+mod data_version;
 mod erasure;
 mod fixture;
 mod imports;
@@ -21,6 +23,7 @@ mod restatement;
 mod rotate;
 mod schema;
 mod spending;
+mod usage;
 mod views;
 
 /// Runs each story on both databases, each with a database of its own.
@@ -109,6 +112,11 @@ on_both_databases!(
     crate::schema::tables_hold_exactly_the_columns_the_program_knows
         as tables_hold_exactly_the_columns_the_program_knows,
     crate::schema::the_bucket_index_is_the_identity as the_bucket_index_is_the_identity,
+    crate::access::a_token_is_found_by_its_secret_alone as a_token_is_found_by_its_secret_alone,
+    crate::access::a_token_tells_whose_rows_it_may_see as a_token_tells_whose_rows_it_may_see,
+    crate::access::a_revoked_token_is_told_as_revoked as a_revoked_token_is_told_as_revoked,
+    crate::access::a_use_is_noted_once_a_minute as a_use_is_noted_once_a_minute,
+    crate::data_version::every_change_of_data_is_another_version as every_change_of_data_is_another_version,
     crate::erasure::an_erased_user_does_not_come_back as an_erased_user_does_not_come_back,
     crate::erasure::a_user_is_known_by_usage_alone_or_not_at_all
         as a_user_is_known_by_usage_alone_or_not_at_all,
@@ -180,6 +188,12 @@ on_both_databases!(
     crate::spending::a_day_of_two_widths_is_spent_once as a_day_of_two_widths_is_spent_once,
     crate::spending::what_is_spent_stays_in_its_account_scope as what_is_spent_stays_in_its_account_scope,
     crate::spending::a_sum_beyond_64_bits_is_an_error as a_sum_beyond_64_bits_is_an_error,
+    crate::usage::pages_hold_what_the_filter_names_in_both_orders
+        as pages_hold_what_the_filter_names_in_both_orders,
+    crate::usage::sums_are_those_of_the_events as sums_are_those_of_the_events,
+    crate::usage::sums_come_by_period_and_then_by_values as sums_come_by_period_and_then_by_values,
+    crate::usage::what_usage_does_not_have_is_refused as what_usage_does_not_have_is_refused,
+    crate::usage::a_sum_of_tokens_beyond_64_bits_is_an_error as a_sum_of_tokens_beyond_64_bits_is_an_error,
     crate::incidents::the_table_of_incidents_goes_and_comes_back
         as the_table_of_incidents_goes_and_comes_back,
 );

@@ -107,8 +107,10 @@ pub(crate) async fn tables_hold_exactly_the_columns_the_program_knows(fixture: &
 
     let all: Vec<String> = [
         "accounts",
+        "api_tokens",
         "cost_events",
         "cost_revisions",
+        "data_versions",
         "directory_names",
         "erased_names",
         "erasure_traces",

@@ -10,8 +10,8 @@ use usage_core::{
 };
 use usage_store::{
     AccountScope, CostReplacement, CostWindowRows, IMPORT_RUN, KeyStatus, LeaseAttempt, MasterKey,
-    NewIncident, NewProviderKey, PriceRecord, Reprice, Repriced, RowPrice, RowPricer, RowToPrice, RunStatus,
-    WindowRows,
+    NewApiToken, NewIncident, NewProviderKey, PriceRecord, Reprice, Repriced, RowPrice, RowPricer,
+    RowToPrice, RunStatus, TokenRole, WindowRows,
 };
 use usage_testkit::Then;
 
@@ -66,6 +66,9 @@ every_write_survives!(
     another_secret,
     another_master_key,
     a_removed_key,
+    a_new_token,
+    the_use_of_a_token,
+    a_revoked_token,
 );
 
 async fn compare(name: &str, then: Then) {
@@ -424,4 +427,42 @@ async fn another_master_key(world: &World, then: Option<Then>) -> String {
 async fn a_removed_key(world: &World, then: Option<Then>) -> String {
     let id = stored_key(world).await;
     format!("{:?}", done(world, then, world.ledger.remove_key(id)).await)
+}
+
+fn token() -> NewApiToken {
+    NewApiToken {
+        name: "reporting".to_owned(),
+        role: TokenRole::Reader,
+        scope: AccountScope::All,
+        expires_at: None,
+    }
+}
+
+/// The secret that was told is the one that stands.
+async fn a_new_token(world: &World, then: Option<Then>) -> String {
+    let (added, secret) = done(world, then, world.ledger.add_api_token(token()))
+        .await
+        .unwrap();
+    assert_eq!(
+        world.direct.find_api_token(&secret).await.unwrap().as_ref(),
+        Some(&added)
+    );
+    added.name
+}
+
+async fn the_use_of_a_token(world: &World, then: Option<Then>) -> String {
+    let (added, _) = world.direct.add_api_token(token()).await.unwrap();
+    let note = world
+        .ledger
+        .note_api_token_used(added.id, parse_instant(NOW).unwrap());
+    done(world, then, note).await.unwrap();
+    format!("{:?}", world.direct.api_tokens().await.unwrap()[0].last_used_at)
+}
+
+async fn a_revoked_token(world: &World, then: Option<Then>) -> String {
+    let (added, _) = world.direct.add_api_token(token()).await.unwrap();
+    format!(
+        "{:?}",
+        done(world, then, world.ledger.revoke_api_token(added.id)).await
+    )
 }

@@ -1,0 +1,2 @@
+DROP TABLE data_versions;
+DROP TABLE api_tokens;
