@@ -45,6 +45,7 @@ impl Progress for TerminalProgress {
                     bar.set_length(windows as u64);
                 }
             }
+            Step::Begun { .. } => {}
             Step::WaitingForLease {
                 account,
                 holder,

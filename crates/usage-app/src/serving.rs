@@ -1,5 +1,9 @@
 //! Serving: the schedule of passes and, where an address is given, the HTTP routes beside it.
 
+mod dashboard;
+mod ledger;
+mod reports;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,6 +17,7 @@ use usage_http::{
 };
 use usage_store::{Ledger, ProviderKey, SchemaState};
 
+pub use self::ledger::{Listening, ServeLedger, serve_ledger};
 use crate::cron::{PassOptions, Passes, ServeOptions, Surroundings, serve_schedule};
 use crate::error::AppError;
 use crate::monitoring::{self, MetricsOptions};
@@ -105,6 +110,7 @@ pub async fn serve(app: App, serve: Serve, stop: watch::Receiver<bool>) -> Resul
         cron_secret: app.settings.cron_secret.clone().map(|secret| secret.value),
         clock: app.clock.clone(),
         limits: Limits::default(),
+        dashboard: None,
     };
     let served = async { tokio::join!(schedule, server.serve(operations, options, ended)).0 };
     let mut stop = stop.clone();

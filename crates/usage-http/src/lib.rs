@@ -2,6 +2,7 @@
 
 mod cached;
 mod connections;
+mod dashboard;
 mod layers;
 mod limits;
 mod operations;
@@ -12,7 +13,8 @@ mod secret;
 mod server;
 mod stream;
 
+pub use dashboard::{BudgetState, DashboardOperations, KeyToAdd, Refused};
 pub use limits::Limits;
 pub use operations::{JsonText, OperationFailed, Operations, Readiness, ReadinessCheck};
 pub use secret::is_usable_cron_secret;
-pub use server::{Listen, ListenError, ServeOptions, Server};
+pub use server::{Dashboard, Listen, ListenError, ServeOptions, Server};

@@ -15,6 +15,7 @@ use tower_http::timeout::TimeoutLayer;
 use usage_core::Clock;
 
 use crate::cached::Cached;
+use crate::dashboard::{self, DashboardState};
 use crate::layers::{body, panics, problems, requests};
 use crate::limits::Limits;
 use crate::operations::{Operations, Readiness};
@@ -35,17 +36,19 @@ pub(crate) struct ServerState {
 }
 
 /// Every route.
-pub(crate) fn router(state: ServerState, limits: &Limits) -> Router {
+pub(crate) fn router(state: ServerState, dashboard: Option<DashboardState>, limits: &Limits) -> Router {
     let in_time = Router::new()
         .merge(routes::health::router())
         .merge(routes::metrics::router())
+        .with_state(state.clone())
+        .merge(dashboard.map_or_else(Router::new, dashboard::router))
         .layer(TimeoutLayer::with_status_code(
             StatusCode::SERVICE_UNAVAILABLE,
             limits.answer,
         ));
     // A pass takes as long as its own deadline lets it.
-    let in_their_own_time = routes::cron::router();
-    let routes = in_time.merge(in_their_own_time).with_state(state);
+    let in_their_own_time = routes::cron::router().with_state(state);
+    let routes = in_time.merge(in_their_own_time);
     guarded(routes, limits)
 }
 

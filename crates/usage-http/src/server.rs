@@ -9,9 +9,11 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio_util::task::TaskTracker;
 use usage_core::Clock;
+use usage_store::Ledger;
 
 use crate::cached::Cached;
 use crate::connections;
+use crate::dashboard::{DashboardOperations, DashboardState, Sessions};
 use crate::limits::Limits;
 use crate::operations::Operations;
 use crate::router::{ServerState, router};
@@ -57,6 +59,17 @@ pub struct ServeOptions {
     pub clock: Arc<dyn Clock>,
     /// How much a client may ask for, and how long it may take.
     pub limits: Limits,
+    /// What the dashboard is made of; without it there is none.
+    pub dashboard: Option<Dashboard>,
+}
+
+/// What the dashboard is made of.
+#[derive(Clone)]
+pub struct Dashboard {
+    /// The ledger that it shows.
+    pub ledger: Ledger,
+    /// What it asks for and cannot do itself.
+    pub operations: Arc<dyn DashboardOperations>,
 }
 
 /// A server that listens. Whoever connects waits until it serves.
@@ -64,6 +77,7 @@ pub struct ServeOptions {
 pub struct Server {
     listener: TcpListener,
     address: SocketAddr,
+    behind_proxy: bool,
 }
 
 impl Server {
@@ -80,7 +94,11 @@ impl Server {
         let refused = |source| ListenError::Bind { address, source };
         let listener = TcpListener::bind(address).await.map_err(refused)?;
         let address = listener.local_addr().map_err(refused)?;
-        Ok(Self { listener, address })
+        Ok(Self {
+            listener,
+            address,
+            behind_proxy: listen.behind_proxy,
+        })
     }
 
     /// Where it listens, with the port it was given.
@@ -100,8 +118,10 @@ impl Server {
             cron_secret,
             clock,
             limits,
+            dashboard,
         } = options;
         let tasks = TaskTracker::new();
+        let dashboard = dashboard.and_then(|dashboard| self.dashboard(dashboard, &clock, &tasks));
         let state = ServerState {
             operations,
             cron_secret: cron_secret.as_ref().and_then(CronSecret::new),
@@ -115,9 +135,35 @@ impl Server {
             cron_route = state.cron_secret.is_some(),
             "listening"
         );
-        connections::serve(self.listener, router(state, &limits), &limits, &tasks, stop).await;
+        connections::serve(
+            self.listener,
+            router(state, dashboard, &limits),
+            &limits,
+            &tasks,
+            stop,
+        )
+        .await;
         tasks.close();
         tasks.wait().await;
         tracing::info!(address = %self.address, "no longer listening");
+    }
+
+    /// The dashboard, unless the system gives no random bytes for its sessions.
+    fn dashboard(
+        &self,
+        dashboard: Dashboard,
+        clock: &Arc<dyn Clock>,
+        tasks: &TaskTracker,
+    ) -> Option<DashboardState> {
+        let sessions = Sessions::new(self.behind_proxy).inspect_err(|error| {
+            tracing::error!("there is no dashboard, since the system gives no random bytes: {error}")
+        });
+        Some(DashboardState {
+            ledger: dashboard.ledger,
+            operations: dashboard.operations,
+            sessions: sessions.ok()?,
+            clock: clock.clone(),
+            tasks: tasks.clone(),
+        })
     }
 }

@@ -104,6 +104,7 @@ async fn work_off(
             notes: to_json(&backfill.notes),
         })
         .await?;
+    backfill.progress.step(Step::Begun { run_id });
     let mut work = Work {
         backfill,
         plan,

@@ -19,6 +19,11 @@ pub enum Step<'a> {
         /// Windows it will read.
         windows: usize,
     },
+    /// The run is on record.
+    Begun {
+        /// Its number in the ledger.
+        run_id: i64,
+    },
     /// Another process reads the account; the run waits for it.
     WaitingForLease {
         /// Whose lease.

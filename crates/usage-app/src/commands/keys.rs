@@ -271,6 +271,11 @@ impl fmt::Display for KeyList {
 }
 
 impl KeyReport {
+    /// The key's number in the ledger.
+    pub fn key_id(&self) -> i64 {
+        self.key.id
+    }
+
     /// 1 when no endpoint, or not the directory, may be read, or when erased names may still be in the database's file.
     /// Organisations lack endpoints, and keys are restricted to some, without anything being wrong.
     pub fn exit(&self) -> Exit {

@@ -13,6 +13,7 @@ impl Progress for LoggedProgress {
             Step::Planned { requests, windows } => {
                 tracing::info!(requests, windows, "planned");
             }
+            Step::Begun { run_id } => tracing::info!(run_id, "on record"),
             Step::WaitingForLease {
                 account,
                 holder,

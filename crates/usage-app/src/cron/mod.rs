@@ -16,7 +16,7 @@ mod serve;
 
 pub use logged::LoggedProgress;
 pub use pass::{PassOptions, run_pass};
-pub use passes::{PassEnd, Passes, Surroundings, run_surrounded_pass};
+pub use passes::{PassEnd, Passes, Surroundings, Turn, run_surrounded_pass};
 pub use record::{ParityResult, PassMark, ReconciliationResult};
 pub use report::{AccountOutcome, AccountReport, PassReport, PassTelemetry, Skipped};
 pub use schedule::{Schedule, ScheduleError};

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use tokio::sync::{Mutex, watch};
+use tokio::sync::{Mutex, OwnedMutexGuard, watch};
 use tokio::time::Instant;
 
 use super::{LoggedProgress, PassOptions, PassReport, run_pass};
@@ -81,8 +81,13 @@ pub struct Passes {
     surroundings: Surroundings,
     stop: watch::Receiver<bool>,
     ended: AtomicU64,
-    turn: Mutex<Option<Latest>>,
+    turn: Arc<Mutex<Option<Latest>>>,
 }
+
+/// As long as it lives, no pass of the process begins.
+pub struct Turn(
+    #[expect(dead_code, reason = "it is held, and never looked at")] OwnedMutexGuard<Option<Latest>>,
+);
 
 /// The pass that ended last.
 struct Latest {
@@ -105,7 +110,7 @@ impl Passes {
             surroundings,
             stop,
             ended: AtomicU64::new(0),
-            turn: Mutex::new(None),
+            turn: Arc::new(Mutex::new(None)),
         }
     }
 
@@ -126,6 +131,16 @@ impl Passes {
             return latest.end.clone();
         }
         self.run(&mut latest, None).await
+    }
+
+    /// A turn for another run of this process, unless a pass, or another such run, is under way. Passes wait for its end.
+    pub fn turn(&self) -> Option<Turn> {
+        self.turn.clone().try_lock_owned().ok().map(Turn)
+    }
+
+    /// Returns once no pass, and no other run that took a turn, is under way.
+    pub async fn ended(&self) {
+        drop(self.turn.lock().await);
     }
 
     async fn run(&self, latest: &mut Option<Latest>, due: Option<DateTime<Utc>>) -> PassEnd {

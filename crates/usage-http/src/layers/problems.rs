@@ -2,16 +2,16 @@
 
 use axum::body::Body;
 use axum::extract::Request;
+use axum::http::StatusCode;
 use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
-use axum::http::{HeaderValue, StatusCode};
 use axum::middleware::Next;
 use axum::response::Response;
 
 use super::requests::RequestId;
 use crate::problem::Problem;
 
-/// Writes problems down, and makes one of every error that has no body of its own in JSON: what axum, or a layer, answers by
-/// itself.
+/// Writes problems down, and makes one of every error that has no body of its own, in JSON or for people: what axum, or a
+/// layer, answers by itself.
 pub(crate) async fn write_down(request: Request, next: Next) -> Response {
     let id = request.extensions().get::<RequestId>().cloned();
     let mut response = next.run(request).await;
@@ -19,7 +19,7 @@ pub(crate) async fn write_down(request: Request, next: Next) -> Response {
     let problem = response.extensions_mut().remove::<Problem>();
     let problem = match problem {
         Some(problem) => problem,
-        None if is_error(status) && !is_json(&response) => bare(status),
+        None if is_error(status) && !has_body_of_its_own(&response) => bare(status),
         None => return response,
     };
     let problem = match id {
@@ -38,8 +38,11 @@ fn is_error(status: StatusCode) -> bool {
     status.is_client_error() || status.is_server_error()
 }
 
-fn is_json(response: &Response) -> bool {
-    response.headers().get(CONTENT_TYPE) == Some(&HeaderValue::from_static("application/json"))
+fn has_body_of_its_own(response: &Response) -> bool {
+    let media_type = response.headers().get(CONTENT_TYPE);
+    media_type.is_some_and(|media_type| {
+        media_type == "application/json" || media_type == "text/html; charset=utf-8"
+    })
 }
 
 /// An error of which only the status is known.

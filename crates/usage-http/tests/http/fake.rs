@@ -142,6 +142,7 @@ impl Running {
             cron_secret: secret.map(|secret| secret.to_owned().into()),
             clock: Arc::new(ManualClock::new(parse_instant("2025-10-10T02:00:00Z").unwrap())),
             limits,
+            dashboard: None,
         };
         let (stop, stopped) = watch::channel(false);
         let served = tokio::spawn(server.serve(fake.clone(), options, stopped));

@@ -1,0 +1,224 @@
+//! What the dashboard asks for: reports, budgets, runs, and what provider keys need a provider for.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use async_trait::async_trait;
+use chrono::Days;
+use secrecy::SecretString;
+use tokio::sync::{oneshot, watch};
+use usage_core::{Account, Endpoint, WindowRange};
+use usage_http::{BudgetState, DashboardOperations, KeyToAdd, OperationFailed, Refused};
+use usage_ingest::{Progress, Step};
+use usage_store::{AccountScope, Ledger, StoreError, StoredAccount};
+
+use super::reports::{self, Kind};
+use crate::alerting::{self, BudgetStatus};
+use crate::commands::backfill::{BackfillOptions, backfill};
+use crate::commands::keys::{self, AddKeyOptions, RotateKeyOptions};
+use crate::cron::{LoggedProgress, Passes};
+use crate::error::AppError;
+use crate::text::hide_secrets;
+use crate::wiring::App;
+
+/// The label of runs that somebody starts over HTTP.
+const RUN_LABEL: &str = "started over HTTP";
+
+/// What the dashboard asks for.
+pub(super) struct ForDashboard {
+    pub(super) app: App,
+    pub(super) ledger: Ledger,
+    /// Runs take turns with them: to a lease, this process is one holder.
+    pub(super) passes: Arc<Passes>,
+    /// Where reports lie.
+    pub(super) audit_dir: PathBuf,
+    pub(super) stop: watch::Receiver<bool>,
+}
+
+#[async_trait]
+impl DashboardOperations for ForDashboard {
+    async fn latest_parity(&self, account: &StoredAccount) -> Result<Option<String>, OperationFailed> {
+        self.latest(Kind::Parity, account).await
+    }
+
+    async fn latest_reconciliation(
+        &self,
+        account: &StoredAccount,
+    ) -> Result<Option<String>, OperationFailed> {
+        self.latest(Kind::Reconciliation, account).await
+    }
+
+    async fn budgets(&self, scope: &AccountScope) -> Result<Vec<BudgetState>, OperationFailed> {
+        let failed = |error: AppError| OperationFailed::new(error.to_string());
+        let accounts = self.ledger.accounts(scope.clone()).await;
+        let accounts = accounts.map_err(|error| failed(error.into()))?;
+        let statuses = alerting::budgets(&self.app, &self.ledger).await.map_err(failed)?;
+        let is_seen = |status: &BudgetStatus| match (scope, &status.account) {
+            (AccountScope::All, _) => true,
+            (AccountScope::Only(_), None) => false,
+            (AccountScope::Only(_), Some(of)) => accounts.iter().any(|seen| seen.account == *of),
+        };
+        Ok(statuses.into_iter().filter(is_seen).map(budget_state).collect())
+    }
+
+    async fn start_run(&self, scope: &AccountScope, days_back: u16) -> Result<i64, Refused> {
+        let accounts = self.accounts_to_read(scope).await?;
+        let today = self.app.clock.now().date_naive();
+        let first = today.checked_sub_days(Days::new(days_back.into()));
+        let windows = WindowRange::days(first.unwrap_or(today), today);
+        let options = BackfillOptions {
+            windows: windows.map_err(|error| Refused::new(error.to_string()))?,
+            endpoints: Endpoint::ALL.to_vec(),
+            accounts,
+            chunk_windows: None,
+            label: Some(RUN_LABEL.to_owned()),
+            plan_only: false,
+            force: true,
+            accept_retractions: false,
+            artifact: None,
+            group_by: None,
+        };
+        let Some(turn) = self.passes.turn() else {
+            return Err(Refused::new(
+                "a run is under way already; start another once it has ended",
+            ));
+        };
+        let (begun, number) = oneshot::channel();
+        let begun = Begun(Arc::new(Mutex::new(Some(begun))));
+        let (app, stop) = (self.app.clone(), self.stop.clone());
+        // A task of its own: the run goes on after the answer. Whoever ends the server waits for its turn.
+        tokio::spawn(async move {
+            if let Err(error) = backfill(&app, options, &begun, stop).await {
+                tracing::error!("a run that was started over HTTP ended early: {error}");
+                begun.tell(Err(refusal(error)));
+            }
+            drop(turn);
+        });
+        number.await.unwrap_or_else(|_| {
+            Err(Refused::new(
+                "the run ended before it began; the server's log says why",
+            ))
+        })
+    }
+
+    async fn add_key(&self, key: KeyToAdd) -> Result<i64, Refused> {
+        let options = AddKeyOptions {
+            account: key.account,
+            label: key.label,
+            filter: key.filter,
+            secret: key.secret,
+            check: true,
+        };
+        let report = keys::add(&self.app, options).await.map_err(refusal)?;
+        Ok(report.key_id())
+    }
+
+    async fn check_key(&self, id: i64) -> Result<String, Refused> {
+        match keys::check(&self.app, &id.to_string()).await {
+            Ok(_) => Ok("the provider accepts the key".to_owned()),
+            // That is an answer, too, and it is kept.
+            Err(AppError::KeyRefused(why)) => Ok(hide_secrets(&why)),
+            Err(error) => Err(refusal(error)),
+        }
+    }
+
+    async fn rotate_key(&self, id: i64, secret: SecretString) -> Result<(), Refused> {
+        let options = RotateKeyOptions {
+            id: id.to_string(),
+            secret,
+            check: true,
+        };
+        keys::rotate(&self.app, options).await.map(drop).map_err(refusal)
+    }
+}
+
+impl ForDashboard {
+    async fn latest(&self, kind: Kind, account: &StoredAccount) -> Result<Option<String>, OperationFailed> {
+        let (audit_dir, account) = (self.audit_dir.clone(), account.account.clone());
+        let read = tokio::task::spawn_blocking(move || reports::latest(&audit_dir, kind, &account)).await;
+        read.map_err(|error| OperationFailed::new(error.to_string()))?
+            .map_err(OperationFailed::new)
+    }
+
+    /// The accounts of the scope that have a key; none stands for every one.
+    async fn accounts_to_read(&self, scope: &AccountScope) -> Result<Vec<Account>, Refused> {
+        let AccountScope::Only(ids) = scope else {
+            return Ok(Vec::new());
+        };
+        let keys = self.ledger.keys().await.map_err(|error| refusal(error.into()))?;
+        let mut accounts: Vec<Account> = usage_ingest::choose_keys(&keys)
+            .into_iter()
+            .filter(|chosen| ids.contains(&chosen.key.account.id))
+            .map(|chosen| chosen.key.account.account.clone())
+            .collect();
+        accounts.sort_unstable();
+        accounts.dedup();
+        if accounts.is_empty() {
+            return Err(Refused::new(
+                "none of the accounts that your token sees has a usable provider key",
+            ));
+        }
+        Ok(accounts)
+    }
+}
+
+/// Logs a run, and tells its number as soon as it has one.
+struct Begun(Arc<Mutex<Option<oneshot::Sender<Result<i64, Refused>>>>>);
+
+impl Begun {
+    fn tell(&self, begun: Result<i64, Refused>) {
+        let sender = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(sender) = sender {
+            // Whoever asked may have gone.
+            let _ = sender.send(begun);
+        }
+    }
+}
+
+impl Progress for Begun {
+    fn step(&self, step: Step<'_>) {
+        if let Step::Begun { run_id } = step {
+            self.tell(Ok(run_id));
+        }
+        LoggedProgress.step(step);
+    }
+}
+
+/// What whoever asked may read of it. What only an operator of the server can mend goes into its log.
+fn refusal(error: AppError) -> Refused {
+    match error {
+        AppError::Store(
+            error @ (StoreError::AlreadyExists(_)
+            | StoreError::NotFound { .. }
+            | StoreError::WrongMasterKey { .. }),
+        ) => Refused::new(error.to_string()),
+        AppError::Store(_)
+        | AppError::MasterKey(_)
+        | AppError::Prices(_)
+        | AppError::PricesFile { .. }
+        | AppError::BaseUrl { .. }
+        | AppError::Client(_) => {
+            tracing::error!("what was asked for over HTTP could not be done: {error}");
+            Refused::new("the server cannot do it now; its log says why")
+        }
+        error => Refused::new(hide_secrets(&error.to_string())),
+    }
+}
+
+fn budget_state(status: BudgetStatus) -> BudgetState {
+    BudgetState {
+        name: status.name,
+        account: status.account,
+        project_id: status.project_id,
+        period: status.period.as_str(),
+        first_day: status.first_day,
+        last_day: status.last_day,
+        amount: status.amount_usd,
+        spent: status.spent_usd,
+        warn_at_percent: status.warn_at_percent,
+        is_warned: status.state >= alerting::BudgetState::Warn,
+        is_passed: status.state == alerting::BudgetState::Passed,
+        unpriced_events: status.unpriced_events,
+        unread_days: status.unread_days,
+    }
+}

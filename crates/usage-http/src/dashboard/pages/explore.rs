@@ -1,0 +1,106 @@
+//! Every usage event of the ledger, as far as the filters let it through.
+
+use askama::Template;
+
+use super::parts::{Choice, Link, Pages, RangeChoice};
+use crate::dashboard::chrome::Chrome;
+use crate::dashboard::display::{At, Count, Dollars, Fact, Named};
+
+/// The table of windows.
+#[derive(Template)]
+#[template(path = "explore.html")]
+pub(crate) struct Explore {
+    pub(crate) chrome: Chrome,
+    pub(crate) range: RangeChoice,
+    pub(crate) filters: Vec<Filter>,
+    /// Where the page is without any filter, if it has one.
+    pub(crate) without_filters: Option<String>,
+    /// What is wrong with the filters, in a sentence; then nothing else is shown.
+    pub(crate) refused: Option<String>,
+    /// Sums over everything that the filters let through, not only over this page.
+    pub(crate) totals: Vec<Total>,
+    pub(crate) orders: Vec<Link>,
+    pub(crate) events: Vec<EventRow>,
+    pub(crate) pages: Pages,
+    /// The same rows as files: every page of them.
+    pub(crate) downloads: Vec<Link>,
+    /// Days of the range that nobody read, in words; then an empty table is no proof of no usage.
+    pub(crate) unread: Option<String>,
+}
+
+/// The values of one dimension, to choose from.
+pub(crate) struct Filter {
+    /// The name of the parameter.
+    pub(crate) name: String,
+    /// What people call it.
+    pub(crate) label: String,
+    pub(crate) options: Vec<FilterOption>,
+    /// How many values there are that are not offered.
+    pub(crate) more: usize,
+}
+
+/// One value.
+pub(crate) struct FilterOption {
+    pub(crate) choice: Choice,
+    /// The provider's id, where the label is a name.
+    pub(crate) id: Option<String>,
+}
+
+impl Filter {
+    /// How many are chosen.
+    pub(crate) fn chosen(&self) -> usize {
+        self.options
+            .iter()
+            .filter(|option| option.choice.is_chosen)
+            .count()
+    }
+}
+
+/// One sum.
+pub(crate) struct Total {
+    pub(crate) fact: Fact,
+    pub(crate) is_estimate: bool,
+}
+
+/// One usage event.
+pub(crate) struct EventRow {
+    pub(crate) start: At,
+    pub(crate) end: At,
+    pub(crate) endpoint: String,
+    pub(crate) model: Named,
+    pub(crate) project: Named,
+    pub(crate) key: Named,
+    pub(crate) user: Named,
+    pub(crate) tier: String,
+    pub(crate) requests: Count,
+    pub(crate) uncached: SplitCell,
+    pub(crate) cached: SplitCell,
+    pub(crate) cache_write: SplitCell,
+    pub(crate) output: SplitCell,
+    pub(crate) cost: Dollars,
+    /// Every dimension, and when it was stored.
+    pub(crate) identity: Vec<Fact>,
+    /// Every metric that the provider reported.
+    pub(crate) metrics: Vec<Fact>,
+    /// What it costs and by which price.
+    pub(crate) pricing: Vec<Fact>,
+}
+
+/// One class of tokens.
+pub(crate) struct SplitCell {
+    pub(crate) tokens: Count,
+    /// Of which how much is not text, in a few words; empty if nothing is.
+    pub(crate) modalities: String,
+}
+
+impl EventRow {
+    /// The classes of tokens, in the order of the columns.
+    pub(crate) fn split(&self) -> [&SplitCell; 4] {
+        [&self.uncached, &self.cached, &self.cache_write, &self.output]
+    }
+
+    /// Everything that is known about it, in three lists.
+    pub(crate) fn facts(&self) -> [&[Fact]; 3] {
+        [&self.identity, &self.metrics, &self.pricing]
+    }
+}

@@ -1,0 +1,152 @@
+//! What the ledger was held against: the provider's export, and its bill.
+
+use askama::Template;
+
+use super::parts::{Badge, Link};
+use crate::dashboard::chrome::Chrome;
+use crate::dashboard::display::{At, Count, Dollars, Fact, Html, Percent};
+
+/// The latest comparison with the provider's export.
+#[derive(Template)]
+#[template(path = "parity.html")]
+pub(crate) struct Parity {
+    pub(crate) chrome: Chrome,
+    /// Each account's.
+    pub(crate) accounts: Vec<Link>,
+    pub(crate) latest: Option<ParityReport>,
+}
+
+/// One comparison.
+pub(crate) struct ParityReport {
+    pub(crate) verdict: Badge,
+    pub(crate) at: At,
+    /// How long ago, in words.
+    pub(crate) ago: String,
+    pub(crate) label: Option<String>,
+    /// What the verdict means, in a sentence.
+    pub(crate) meaning: String,
+    pub(crate) scope: Vec<Fact>,
+    pub(crate) counts: Vec<Fact>,
+    /// Both sides, metric by metric.
+    pub(crate) totals: Vec<BothSides>,
+    /// Groups that differ or are on one side only.
+    pub(crate) lists: Vec<DifferenceList>,
+}
+
+/// One metric on both sides.
+pub(crate) struct BothSides {
+    pub(crate) metric: String,
+    pub(crate) export: Count,
+    pub(crate) ledger: Count,
+    pub(crate) difference: Count,
+}
+
+/// Groups that have something in common.
+pub(crate) struct DifferenceList {
+    pub(crate) id: &'static str,
+    pub(crate) title: &'static str,
+    /// What it means and what to do, in a sentence.
+    pub(crate) meaning: &'static str,
+    pub(crate) count: u64,
+    pub(crate) rows: Vec<DifferenceRow>,
+}
+
+/// One group.
+pub(crate) struct DifferenceRow {
+    pub(crate) window: Html,
+    pub(crate) group: Vec<Fact>,
+    pub(crate) metrics: Vec<BothSides>,
+    /// Where its windows are in Explore.
+    pub(crate) href: String,
+}
+
+/// The latest comparison with the provider's bill.
+#[derive(Template)]
+#[template(path = "reconciliation.html")]
+pub(crate) struct Reconciliation {
+    pub(crate) chrome: Chrome,
+    /// Each account's.
+    pub(crate) accounts: Vec<Link>,
+    pub(crate) latest: Option<ReconciliationReport>,
+}
+
+/// One comparison.
+pub(crate) struct ReconciliationReport {
+    pub(crate) verdict: Badge,
+    pub(crate) at: At,
+    pub(crate) ago: String,
+    pub(crate) meaning: String,
+    pub(crate) scope: Vec<Fact>,
+    /// From what the prices say to what was charged, step by step.
+    pub(crate) bridge: Vec<BridgeStep>,
+    pub(crate) variance: Vec<Fact>,
+    pub(crate) classes: Vec<ClassRow>,
+    pub(crate) findings: Vec<FindingRow>,
+}
+
+/// One step.
+pub(crate) struct BridgeStep {
+    pub(crate) label: &'static str,
+    pub(crate) amount: Dollars,
+    pub(crate) is_sum: bool,
+}
+
+/// Groups of one class.
+pub(crate) struct ClassRow {
+    pub(crate) label: &'static str,
+    pub(crate) groups: Count,
+    pub(crate) priced: Dollars,
+    pub(crate) charged: Dollars,
+    pub(crate) difference: Dollars,
+}
+
+/// A model whose prices and charges differ.
+pub(crate) struct FindingRow {
+    pub(crate) model: String,
+    pub(crate) unit: String,
+    pub(crate) days: String,
+    pub(crate) priced: Dollars,
+    pub(crate) charged: Dollars,
+    pub(crate) difference: Dollars,
+    pub(crate) list_rate: String,
+    pub(crate) implied_rate: String,
+    pub(crate) notes: String,
+}
+
+/// How each budget stands.
+#[derive(Template)]
+#[template(path = "budgets.html")]
+pub(crate) struct Budgets {
+    pub(crate) chrome: Chrome,
+    pub(crate) rows: Vec<BudgetRow>,
+}
+
+/// One budget.
+pub(crate) struct BudgetRow {
+    pub(crate) name: String,
+    pub(crate) state: Badge,
+    /// Whose usage counts, in words.
+    pub(crate) of: String,
+    pub(crate) period: String,
+    pub(crate) spent: Dollars,
+    /// Whether more was spent than is known, and why; empty if not.
+    pub(crate) at_least: String,
+    pub(crate) amount: Dollars,
+    pub(crate) share: Percent,
+    pub(crate) warn_at: Option<u8>,
+}
+
+impl BudgetRow {
+    /// The width of its bar.
+    pub(crate) fn width(&self) -> String {
+        let tenths = self.share.tenths().unwrap_or(0).clamp(0, 1_000);
+        format!("{}.{}%", tenths / 10, tenths % 10)
+    }
+}
+
+impl DifferenceList {
+    /// How many there are beyond those shown.
+    pub(crate) fn more(&self) -> u64 {
+        self.count.saturating_sub(self.rows.len() as u64)
+    }
+}

@@ -1,0 +1,42 @@
+//! What the provider changed after the fact.
+
+use askama::Template;
+
+use super::parts::{Badge, Link, Pages, RangeChoice};
+use crate::dashboard::chrome::Chrome;
+use crate::dashboard::display::{At, Fact, Html, Named};
+
+/// The list of restatements.
+#[derive(Template)]
+#[template(path = "restatements.html")]
+pub(crate) struct Restatements {
+    pub(crate) chrome: Chrome,
+    pub(crate) range: RangeChoice,
+    /// Which kinds are shown.
+    pub(crate) kinds: Vec<Link>,
+    pub(crate) totals: Vec<Fact>,
+    pub(crate) rows: Vec<RestatementRow>,
+    pub(crate) pages: Pages,
+}
+
+/// One change to one group.
+pub(crate) struct RestatementRow {
+    pub(crate) at: At,
+    pub(crate) kind: Badge,
+    pub(crate) window: At,
+    pub(crate) endpoint: String,
+    pub(crate) project: Named,
+    pub(crate) model: Named,
+    /// From what to what, metric by metric.
+    pub(crate) changes: Vec<MetricChange>,
+    pub(crate) run: Html,
+}
+
+/// One metric, before and after.
+pub(crate) struct MetricChange {
+    pub(crate) label: String,
+    pub(crate) before: Html,
+    pub(crate) after: Html,
+    /// The difference, with its sign.
+    pub(crate) difference: String,
+}

@@ -1,0 +1,78 @@
+//! The routes of the dashboard.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::routing::{get, post};
+use tokio_util::task::TaskTracker;
+use usage_core::Clock;
+use usage_store::{ApiToken, Ledger};
+
+use super::assets::asset;
+use super::operations::DashboardOperations;
+use super::session::Sessions;
+use super::views::{access, budgets, explore, overview, proofs, restatements, runs};
+
+/// What the pages are made of.
+#[derive(Clone)]
+pub(crate) struct DashboardState {
+    pub(crate) ledger: Ledger,
+    pub(crate) operations: Arc<dyn DashboardOperations>,
+    pub(crate) sessions: Sessions,
+    pub(crate) clock: Arc<dyn Clock>,
+    /// What goes on after an answer.
+    pub(crate) tasks: TaskTracker,
+}
+
+impl DashboardState {
+    /// The token of this number, if the ledger can be asked and has it; that it was used is noted meanwhile.
+    pub(crate) async fn token(&self, id: i64) -> Option<ApiToken> {
+        let tokens = self.ledger.api_tokens().await.inspect_err(|error| {
+            tracing::error!("nobody is let in, since the tokens could not be read: {error}");
+        });
+        let token = tokens.ok()?.into_iter().find(|token| token.id == id)?;
+        let (ledger, now) = (self.ledger.clone(), self.clock.now());
+        self.tasks.spawn(async move {
+            if let Err(error) = ledger.note_api_token_used(id, now).await {
+                tracing::warn!("the use of a token could not be noted: {error}");
+            }
+        });
+        Some(token)
+    }
+}
+
+/// Every page.
+pub(crate) fn router(state: DashboardState) -> Router {
+    Router::new()
+        .route("/", get(overview::overview))
+        .route("/explore", get(explore::explore))
+        .route("/restatements", get(restatements::restatements))
+        .route("/runs", get(runs::runs).post(runs::start))
+        .route("/runs/{id}", get(runs::run))
+        .route("/parity", get(proofs::parity))
+        .route("/reconciliation", get(proofs::reconciliation))
+        .route("/budgets", get(budgets::budgets))
+        .route("/keys", get(access::keys::list).post(access::keys::add))
+        .route("/keys/{id}/check", post(access::keys::check))
+        .route(
+            "/keys/{id}/rotate",
+            get(access::keys::ask_rotate).post(access::keys::rotate),
+        )
+        .route(
+            "/keys/{id}/remove",
+            get(access::keys::ask_remove).post(access::keys::remove),
+        )
+        .route("/tokens", get(access::tokens::list).post(access::tokens::make))
+        .route(
+            "/tokens/{id}/revoke",
+            get(access::tokens::ask_revoke).post(access::tokens::revoke),
+        )
+        .route(
+            "/sign-in",
+            get(access::signing::ask).post(access::signing::sign_in),
+        )
+        .route("/sign-out", post(access::signing::sign_out))
+        .route("/theme", post(access::signing::theme))
+        .route("/assets/{name}", get(asset))
+        .with_state(state)
+}
