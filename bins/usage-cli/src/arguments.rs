@@ -14,6 +14,8 @@ mod reconcile;
 mod tokens;
 
 use std::ffi::OsString;
+#[cfg(feature = "demo")]
+use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -23,7 +25,9 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
 use usage_app::logging::LogLevel;
 use usage_core::{Account, Dimension, Endpoint, InvalidRange, Width, WindowRange};
-use usage_shell::{OutputFormat, Refusal, SettingsArguments, parse_account, parse_duration, parse_label};
+use usage_shell::{
+    OutputFormat, Refusal, SettingsArguments, parse_account, parse_address, parse_duration, parse_label,
+};
 
 pub(crate) use alerts::{AlertsCommand, BudgetsArguments};
 pub(crate) use cleanup::{BlankMetadataArguments, CleanupCommand};
@@ -100,7 +104,8 @@ pub(crate) enum Command {
     /// Starts a fake provider on this machine, reads 31 days from it over HTTP into a ledger in a temporary folder,
     /// and prints what it did. No settings are used.
     #[cfg(feature = "demo")]
-    Demo,
+    #[command(after_help = "Example: usage demo --serve")]
+    Demo(DemoArguments),
     /// Bring the database's schema up to date
     ///
     /// The first command that opens an empty database does this by itself; an older schema is only ever changed here.
@@ -209,6 +214,18 @@ pub(crate) enum Command {
         /// The shell
         shell: clap_complete::Shell,
     },
+}
+
+/// `usage demo`
+#[cfg(feature = "demo")]
+#[derive(Args)]
+pub(crate) struct DemoArguments {
+    /// Read two months of an organisation that goes on using, and show them in the dashboard until interrupted
+    #[arg(long)]
+    pub(crate) serve: bool,
+    /// Where the dashboard listens, as 127.0.0.1:8080 [default: any free port of this machine]
+    #[arg(long, value_name = "ADDR", requires = "serve", value_parser = parse_address)]
+    pub(crate) bind: Option<SocketAddr>,
 }
 
 /// `usage migrate`

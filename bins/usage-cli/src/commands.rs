@@ -21,16 +21,22 @@ use usage_app::commands::{
 };
 use usage_app::logging::{self, LogLevel};
 use usage_app::monitoring::{self, MetricsOptions};
+#[cfg(feature = "demo")]
+use usage_app::serving;
 use usage_app::settings::{Environment, Origin, Setting, Settings, Sources};
 use usage_app::{App, AppError, Exit};
 use usage_core::ProjectFilter;
 
+#[cfg(feature = "demo")]
+use crate::arguments::DemoArguments;
 use crate::arguments::{
     AddKeyArguments, AddTokenArguments, AlertsCommand, Arguments, BackfillArguments, BlankMetadataArguments,
     CleanupCommand, CognitrackArguments, Command, CopyArguments, ExportArguments, ExportFormat,
     ImportCommand, KeysCommand, MetricsArguments, NamesCommand, ParityArguments, PricesCommand,
     ReconcileArguments, ReportFormat, RepriceArguments, TokensCommand,
 };
+#[cfg(feature = "demo")]
+use usage_shell::output::tell_listening;
 use usage_shell::output::{note, print, print_json, print_with, show, warn};
 use usage_shell::{OutputFormat, stop_on_signal};
 
@@ -59,7 +65,12 @@ async fn dispatch(arguments: Arguments) -> Result<Exit, AppError> {
             print(&String::from_utf8_lossy(&script)).map(|()| Exit::Clean)
         }
         #[cfg(feature = "demo")]
-        Command::Demo => {
+        Command::Demo(DemoArguments { serve: true, bind }) => {
+            serving::serve_demo(bind, false, tell_listening, stop_on_signal()).await?;
+            Ok(Exit::Clean)
+        }
+        #[cfg(feature = "demo")]
+        Command::Demo(_) => {
             let progress = TerminalProgress::new();
             let report = usage_app::commands::demo::demo(&progress, stop_on_signal()).await?;
             progress.finish();
