@@ -1,5 +1,7 @@
 #![doc = include_str!("../README.md")]
 
+mod access;
+mod api;
 mod cached;
 mod connections;
 mod dashboard;

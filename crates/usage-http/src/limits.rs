@@ -1,5 +1,6 @@
 //! How much a client may ask for, and how long it may take.
 
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 /// How much a client may ask for, and how long it may take.
@@ -21,7 +22,14 @@ pub struct Limits {
     pub unread: Duration,
     /// For how long metrics and readiness are told again without being computed again.
     pub cached: Duration,
+    /// How many calls of the API a token may make in a minute.
+    pub token_per_minute: NonZeroU32,
+    /// How many of them at once, after a rest.
+    pub token_at_once: NonZeroU32,
 }
+
+const REQUESTS_A_MINUTE: NonZeroU32 = NonZeroU32::new(600).unwrap();
+const REQUESTS_AT_ONCE: NonZeroU32 = NonZeroU32::new(100).unwrap();
 
 impl Default for Limits {
     /// What suits people, Prometheus and a proxy before the server. The number of connections leaves a process with the
@@ -35,6 +43,8 @@ impl Default for Limits {
             answer: Duration::from_secs(30),
             unread: Duration::from_secs(30),
             cached: Duration::from_secs(5),
+            token_per_minute: REQUESTS_A_MINUTE,
+            token_at_once: REQUESTS_AT_ONCE,
         }
     }
 }

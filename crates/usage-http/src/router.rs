@@ -14,6 +14,7 @@ use tower_http::set_header::SetResponseHeaderLayer;
 use tower_http::timeout::TimeoutLayer;
 use usage_core::Clock;
 
+use crate::api::{self, ApiState};
 use crate::cached::Cached;
 use crate::dashboard::{self, DashboardState};
 use crate::layers::{body, panics, problems, requests};
@@ -36,12 +37,18 @@ pub(crate) struct ServerState {
 }
 
 /// Every route.
-pub(crate) fn router(state: ServerState, dashboard: Option<DashboardState>, limits: &Limits) -> Router {
+pub(crate) fn router(
+    state: ServerState,
+    dashboard: Option<DashboardState>,
+    api: Option<ApiState>,
+    limits: &Limits,
+) -> Router {
     let in_time = Router::new()
         .merge(routes::health::router())
         .merge(routes::metrics::router())
         .with_state(state.clone())
         .merge(dashboard.map_or_else(Router::new, dashboard::router))
+        .merge(api.map_or_else(Router::new, api::router))
         .layer(TimeoutLayer::with_status_code(
             StatusCode::SERVICE_UNAVAILABLE,
             limits.answer,

@@ -11,6 +11,8 @@ use tokio_util::task::TaskTracker;
 use usage_core::Clock;
 use usage_store::Ledger;
 
+use crate::access::RateLimit;
+use crate::api::ApiState;
 use crate::cached::Cached;
 use crate::connections;
 use crate::dashboard::{DashboardOperations, DashboardState, Sessions};
@@ -122,6 +124,7 @@ impl Server {
         } = options;
         let tasks = TaskTracker::new();
         let dashboard = dashboard.and_then(|dashboard| self.dashboard(dashboard, &clock, &tasks));
+        let api = dashboard.as_ref().map(|dashboard| api(dashboard, &limits));
         let state = ServerState {
             operations,
             cron_secret: cron_secret.as_ref().and_then(CronSecret::new),
@@ -137,7 +140,7 @@ impl Server {
         );
         connections::serve(
             self.listener,
-            router(state, dashboard, &limits),
+            router(state, dashboard, api, &limits),
             &limits,
             &tasks,
             stop,
@@ -165,5 +168,18 @@ impl Server {
             clock: clock.clone(),
             tasks: tasks.clone(),
         })
+    }
+}
+
+/// The API shows what the dashboard does, and knows its sessions.
+fn api(dashboard: &DashboardState, limits: &Limits) -> ApiState {
+    ApiState {
+        ledger: dashboard.ledger.clone(),
+        operations: dashboard.operations.clone(),
+        sessions: dashboard.sessions.clone(),
+        clock: dashboard.clock.clone(),
+        rate_limit: Arc::new(RateLimit::new(limits.token_per_minute, limits.token_at_once)),
+        prices: Arc::default(),
+        tasks: dashboard.tasks.clone(),
     }
 }

@@ -2,6 +2,7 @@
 
 pub mod costs;
 mod diff;
+pub mod event_lines;
 mod export;
 mod groups;
 mod layout;

@@ -149,6 +149,18 @@ impl Ledger {
         .await
     }
 
+    /// Gives the key another name for people, or none.
+    pub async fn set_key_label(&self, id: i64, label: Option<String>) -> Result<(), StoreError> {
+        self.write(move |connection| {
+            let changed = diesel::update(provider_keys::table.find(id))
+                .set(provider_keys::label.eq(label.as_deref()))
+                .execute(connection)
+                .map_err(StoreError::query("updating a provider key"))?;
+            found(changed, id)
+        })
+        .await
+    }
+
     /// Removes the key and its secret. The usage it read stays: it belongs to the account.
     pub async fn remove_key(&self, id: i64) -> Result<(), StoreError> {
         self.write(move |connection| {

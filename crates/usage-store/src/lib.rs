@@ -57,7 +57,10 @@ pub use data_version::DataVersion;
 pub use directory::KnownName;
 pub use erasure::{ErasedIn, ErasedUser, NamesLeft, Traces};
 pub use error::StoreError;
-pub use events::{EventPage, EventQuery, EventTotals, RevisionKind, StoredEvent, StoredRevision};
+pub use events::{
+    EventPage, EventQuery, EventTotals, RevisionKind, RevisionPage, RevisionPageQuery, RevisionPosition,
+    StoredEvent, StoredRevision,
+};
 pub use history::EventChange;
 pub use import::{IMPORT_RUN, ImportedWindow, RowFate, UnreadEvents};
 pub use incidents::{Incident, NewIncident, Notice, NoticeClaim, RaisedIncident};

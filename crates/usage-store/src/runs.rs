@@ -223,6 +223,18 @@ impl Ledger {
         .await
     }
 
+    /// The runs before this one, or the latest, newest first.
+    pub async fn runs_before(&self, before: Option<i64>, limit: u32) -> Result<Vec<Run>, StoreError> {
+        self.run(move |connection| {
+            let earlier = runs::table
+                .filter(runs::id.lt(before.unwrap_or(i64::MAX)))
+                .order(runs::id.desc())
+                .limit(i64::from(limit));
+            load(connection, earlier.into_boxed())
+        })
+        .await
+    }
+
     /// The latest runs, newest first.
     pub async fn runs(&self, limit: u32) -> Result<Vec<Run>, StoreError> {
         self.run(move |connection| {

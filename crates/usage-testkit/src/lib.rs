@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod api_tester;
 mod cluster;
 mod command_lines;
 mod database;
@@ -9,6 +10,7 @@ mod proxy;
 mod python;
 mod server;
 
+pub use api_tester::ApiTester;
 pub use cluster::PostgresCluster;
 pub use command_lines::CommandLine;
 pub use database::PostgresDatabase;

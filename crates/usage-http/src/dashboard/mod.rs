@@ -8,7 +8,7 @@ mod display;
 mod gallery;
 mod operations;
 mod pages;
-mod query;
+pub(crate) mod query;
 mod server;
 mod session;
 mod views;

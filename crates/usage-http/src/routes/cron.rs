@@ -17,11 +17,28 @@ use crate::router::ServerState;
 
 pub(crate) fn router() -> Router<ServerState> {
     // HEAD would be taken for a GET, which runs a pass.
-    let methods = get(run).post(run).head(not_allowed).fallback(not_allowed);
+    let methods = get(run).post(run_by_post).head(not_allowed).fallback(not_allowed);
     Router::new().route("/api/cron/daily-usage", methods)
 }
 
-async fn run(State(state): State<ServerState>, headers: HeaderMap) -> Response {
+/// Runs a pass over every account and answers with its report.
+///
+/// It has a secret of its own, and errors of its own form, which its callers know from another system.
+#[utoipa::path(
+    get,
+    path = "/api/cron/daily-usage",
+    tag = "server",
+    responses(
+        (status = 200, description = "The report; `success` says whether it was a good pass.", body = Object),
+        (status = 401, description = "The secret is missing or wrong.", body = Object, headers(("WWW-Authenticate" = String))),
+        (status = 408, description = "The body took too long to arrive."),
+        (status = 413, description = "The body is too large."),
+        (status = 500, description = "No pass could be run; the log says why.", body = Object),
+        (status = 503, description = "The server has no secret.", body = Object),
+    ),
+    security(("cronSecret" = [])),
+)]
+pub(super) async fn run(State(state): State<ServerState>, headers: HeaderMap) -> Response {
     let Some(secret) = &state.cron_secret else {
         return error(StatusCode::SERVICE_UNAVAILABLE, "Service unavailable");
     };
@@ -46,6 +63,25 @@ async fn run(State(state): State<ServerState>, headers: HeaderMap) -> Response {
         "timestamp": format_instant(state.clock.now()),
     });
     json(StatusCode::INTERNAL_SERVER_ERROR, body.to_string())
+}
+
+/// Runs a pass, as GET does.
+#[utoipa::path(
+    post,
+    path = "/api/cron/daily-usage",
+    tag = "server",
+    responses(
+        (status = 200, description = "The report; `success` says whether it was a good pass.", body = Object),
+        (status = 401, description = "The secret is missing or wrong.", body = Object, headers(("WWW-Authenticate" = String))),
+        (status = 408, description = "The body took too long to arrive."),
+        (status = 413, description = "The body is too large."),
+        (status = 500, description = "No pass could be run; the log says why.", body = Object),
+        (status = 503, description = "The server has no secret.", body = Object),
+    ),
+    security(("cronSecret" = [])),
+)]
+pub(super) async fn run_by_post(state: State<ServerState>, headers: HeaderMap) -> Response {
+    run(state, headers).await
 }
 
 fn error(status: StatusCode, text: &str) -> Response {

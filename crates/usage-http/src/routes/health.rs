@@ -18,11 +18,27 @@ pub(crate) fn router() -> Router<ServerState> {
         .route("/readyz", get(ready))
 }
 
-async fn alive() -> Response {
+/// Whether the process lives.
+#[utoipa::path(
+    get,
+    path = "/healthz",
+    tag = "server",
+    responses((status = 200, description = "It does.", body = Object), crate::api::OpenProblems),
+    security(()),
+)]
+pub(super) async fn alive() -> Response {
     json(StatusCode::OK, json!({ "status": "ok" }).to_string())
 }
 
-async fn ready(State(state): State<ServerState>) -> Response {
+/// Whether everything is in order that an answer depends on.
+#[utoipa::path(
+    get,
+    path = "/readyz",
+    tag = "server",
+    responses((status = 200, description = "It is.", body = Object), crate::api::OpenProblems),
+    security(()),
+)]
+pub(super) async fn ready(State(state): State<ServerState>) -> Response {
     let readiness = state.readiness.get_or(state.operations.readiness()).await;
     let checks = checks(&readiness);
     if readiness.is_ready() {

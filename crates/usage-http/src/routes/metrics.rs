@@ -15,7 +15,15 @@ pub(crate) fn router() -> Router<ServerState> {
     Router::new().route("/metrics", get(metrics))
 }
 
-async fn metrics(State(state): State<ServerState>) -> Response {
+/// The ledger's metrics, for Prometheus.
+#[utoipa::path(
+    get,
+    path = "/metrics",
+    tag = "server",
+    responses((status = 200, description = "The metrics, at most 5 seconds old.", body = String, content_type = "text/plain; version=0.0.4; charset=utf-8"), crate::api::OpenProblems),
+    security(()),
+)]
+pub(super) async fn metrics(State(state): State<ServerState>) -> Response {
     // A failure is told again, too: a database that is down is not asked by every scrape.
     let text = state.metrics.get_or(async {
         match state.operations.metrics().await {

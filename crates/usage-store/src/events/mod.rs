@@ -11,7 +11,7 @@ use usage_core::{DedupeKey, Endpoint, Metrics, NanoUsd, UsageEvent, Width, Windo
 use self::pages::page;
 pub(crate) use self::pages::{each_page, each_raw, load_window};
 pub(crate) use self::revisions::load_revisions;
-pub use self::revisions::{RevisionKind, StoredRevision};
+pub use self::revisions::{RevisionKind, RevisionPage, RevisionPageQuery, RevisionPosition, StoredRevision};
 pub(crate) use self::row::{EventRow, instant, parse_key};
 use crate::accounts::AccountScope;
 use crate::error::StoreError;

@@ -1,15 +1,20 @@
 //! What was replaced or deleted, and why.
 
+use std::fmt;
+use std::str::FromStr;
+
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use usage_core::{Endpoint, Window};
 
 use super::StoredEvent;
-use super::row::{RevisedEvent, instant};
+use super::row::{RevisedEvent, instant, parse_key};
 use crate::accounts::{self, AccountScope};
 use crate::connection::AnyConnection;
 use crate::error::StoreError;
+use crate::ledger::Ledger;
 use crate::schema::usage_revisions;
+use crate::usage_page::{UnknownPosition, UsagePosition};
 
 /// What was replaced, or deleted.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,6 +45,15 @@ pub enum RevisionKind {
 }
 
 impl RevisionKind {
+    /// Every kind.
+    pub const ALL: [Self; 5] = [
+        Self::Changed,
+        Self::Retracted,
+        Self::Added,
+        Self::Cleaned,
+        Self::Repriced,
+    ];
+
     /// The kind in one word.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -52,17 +66,162 @@ impl RevisionKind {
     }
 
     pub(crate) fn parse(text: &str) -> Result<Self, StoreError> {
-        [
-            Self::Changed,
-            Self::Retracted,
-            Self::Added,
-            Self::Cleaned,
-            Self::Repriced,
-        ]
-        .into_iter()
-        .find(|kind| kind.as_str() == text)
-        .ok_or_else(|| StoreError::corrupt("revision kind", text))
+        Self::ALL
+            .into_iter()
+            .find(|kind| kind.as_str() == text)
+            .ok_or_else(|| StoreError::corrupt("revision kind", text))
     }
+}
+
+/// Which revisions to read, the last that happened first.
+#[derive(Clone, Debug)]
+pub struct RevisionPageQuery {
+    /// Whose; no account is no revision.
+    pub scope: AccountScope,
+    /// Of windows that begin then or later, UTC.
+    pub start: Option<DateTime<Utc>>,
+    /// Of windows that begin before then, UTC.
+    pub end: Option<DateTime<Utc>>,
+    /// Of these kinds; of every one if none is named.
+    pub kinds: Vec<RevisionKind>,
+    /// Behind which revision; the first page if none is named.
+    pub after: Option<RevisionPosition>,
+    /// How many at most.
+    pub limit: usize,
+}
+
+/// One page of revisions.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RevisionPage {
+    /// The revisions, the last that happened first.
+    pub revisions: Vec<StoredRevision>,
+    /// Where the next page begins; `None` on the last.
+    pub next: Option<RevisionPosition>,
+}
+
+/// Where a page of revisions ends. As text, a cursor for others, who should take it for opaque.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct RevisionPosition {
+    /// When the row was replaced, UTC.
+    pub replaced_at: DateTime<Utc>,
+    /// The row.
+    pub row: UsagePosition,
+    /// Which revision of it.
+    pub revision: i64,
+}
+
+impl fmt::Display for RevisionPosition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let at = self.replaced_at.timestamp();
+        write!(f, "{at}_{}_{}", self.row, self.revision)
+    }
+}
+
+impl FromStr for RevisionPosition {
+    type Err = UnknownPosition;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let mut parts = text.split('_');
+        let (Some(at), Some(row), Some(revision), None) =
+            (parts.next(), parts.next(), parts.next(), parts.next())
+        else {
+            return Err(UnknownPosition);
+        };
+        let at = at.parse().map_err(|_| UnknownPosition)?;
+        Ok(Self {
+            replaced_at: DateTime::from_timestamp(at, 0).ok_or(UnknownPosition)?,
+            row: row.parse()?,
+            revision: revision.parse().map_err(|_| UnknownPosition)?,
+        })
+    }
+}
+
+impl Ledger {
+    /// One page of what was replaced or deleted.
+    pub async fn revision_page(&self, query: RevisionPageQuery) -> Result<RevisionPage, StoreError> {
+        self.run(move |connection| page(connection, &query)).await
+    }
+}
+
+fn page(connection: &mut AnyConnection, asked: &RevisionPageQuery) -> Result<RevisionPage, StoreError> {
+    let owners = accounts::load(connection, &AccountScope::All)?;
+    let mut query = usage_revisions::table
+        .select((
+            usage_revisions::kind,
+            usage_revisions::replaced_at,
+            usage_revisions::replaced_by_run,
+            RevisedEvent::as_select(),
+        ))
+        .order((
+            usage_revisions::replaced_at.desc(),
+            usage_revisions::window_start.desc(),
+            usage_revisions::dedupe_key.desc(),
+            usage_revisions::revision.desc(),
+        ))
+        .limit(i64::try_from(asked.limit).unwrap_or(i64::MAX).saturating_add(1))
+        .into_boxed();
+    if let AccountScope::Only(ids) = &asked.scope {
+        query = query.filter(usage_revisions::account_id.eq_any(ids.clone()));
+    }
+    if let Some(start) = asked.start {
+        query = query.filter(usage_revisions::window_start.ge(start.timestamp()));
+    }
+    if let Some(end) = asked.end {
+        query = query.filter(usage_revisions::window_start.lt(end.timestamp()));
+    }
+    if !asked.kinds.is_empty() {
+        let kinds: Vec<&str> = asked.kinds.iter().map(|kind| kind.as_str()).collect();
+        query = query.filter(usage_revisions::kind.eq_any(kinds));
+    }
+    if let Some(after) = asked.after {
+        let at = after.replaced_at.timestamp();
+        let start = after.row.window_start.timestamp();
+        let key = after.row.key.as_bytes().to_vec();
+        query = query.filter(
+            usage_revisions::replaced_at
+                .lt(at)
+                .or(usage_revisions::replaced_at.eq(at).and(
+                    usage_revisions::window_start
+                        .lt(start)
+                        .or(usage_revisions::window_start.eq(start).and(
+                            usage_revisions::dedupe_key
+                                .lt(key.clone())
+                                .or(usage_revisions::dedupe_key
+                                    .eq(key)
+                                    .and(usage_revisions::revision.lt(after.revision))),
+                        )),
+                )),
+        );
+    }
+    let mut rows: Vec<(String, i64, i64, RevisedEvent)> = query
+        .load(connection)
+        .map_err(StoreError::query("reading the revisions"))?;
+    let more = rows.len() > asked.limit;
+    rows.truncate(asked.limit);
+    let mut revisions = Vec::with_capacity(rows.len());
+    let mut last = None;
+    for (kind, replaced_at, replaced_by_run, row) in rows {
+        let replaced_at = instant(replaced_at)?;
+        let (before, key, _) = row.into_parts(&owners)?;
+        last = Some(RevisionPosition {
+            replaced_at,
+            row: UsagePosition {
+                window_start: before.event.window.start(),
+                key: parse_key(&key)?,
+            },
+            revision: before.revision,
+        });
+        revisions.push(StoredRevision {
+            kind: RevisionKind::parse(&kind)?,
+            before,
+            replaced_at,
+            replaced_by_run,
+        });
+    }
+    Ok(RevisionPage {
+        revisions,
+        next: last.filter(|_| more),
+    })
 }
 
 /// What restatements replaced in the scope, oldest first.
@@ -108,4 +267,35 @@ pub(crate) fn load_revisions(
             })
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use usage_core::DedupeKey;
+
+    use super::*;
+
+    #[test]
+    fn a_position_comes_back_from_its_text() {
+        let at = |seconds| DateTime::from_timestamp(seconds, 0).unwrap();
+        let position = RevisionPosition {
+            replaced_at: at(1_756_800_000),
+            row: UsagePosition {
+                window_start: at(1_756_684_800),
+                key: DedupeKey::from_bytes([0xab; 16]),
+            },
+            revision: 3,
+        };
+        let text = position.to_string();
+        assert_eq!(text.parse(), Ok(position));
+        for wrong in [
+            "",
+            "1_2_3",
+            &text[1..text.len() - 2],
+            &format!("{text}_4"),
+            "x_y_z",
+        ] {
+            assert_eq!(wrong.parse::<RevisionPosition>(), Err(UnknownPosition), "{wrong}");
+        }
+    }
 }

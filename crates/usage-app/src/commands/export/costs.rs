@@ -228,14 +228,14 @@ fn csv_line(bytes: &mut Vec<u8>, cost: &StoredCost) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::cost;
+    use super::super::testing::{cost, names_of};
     use super::*;
 
     #[test]
     fn csv_and_json_name_and_order_the_same_columns() {
         let mut line = Vec::new();
         json_line(&mut line, &cost("gpt-5", "1", None)).unwrap();
-        assert_eq!(cells::names_of(&line), COLUMNS.join(","));
+        assert_eq!(names_of(&line), COLUMNS.join(","));
     }
 
     #[test]

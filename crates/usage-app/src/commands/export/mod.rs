@@ -1,11 +1,9 @@
 //! `usage export`
 
-mod cells;
 mod costs;
 mod days;
 mod focus;
 mod names;
-mod prices;
 mod selection;
 #[cfg(test)]
 mod testing;
@@ -16,6 +14,7 @@ use std::path::{Path, PathBuf};
 
 use chrono::NaiveDate;
 use usage_core::{Account, Endpoint, Width};
+use usage_parity::event_lines::cells;
 use usage_store::Ledger;
 
 use self::selection::{Content, Selection};
@@ -149,16 +148,4 @@ fn stream(source: io::Error) -> AppError {
         what: "cannot write the export",
         source,
     }
-}
-
-/// `input_tokens` as `inputTokens`, as serde renames fields.
-fn camel_case(snake_case: &str) -> String {
-    let mut words = snake_case.split('_');
-    let first = words.next().unwrap_or_default().to_owned();
-    words.fold(first, |mut text, word| {
-        let mut characters = word.chars();
-        text.extend(characters.next().map(|initial| initial.to_ascii_uppercase()));
-        text.push_str(characters.as_str());
-        text
-    })
 }

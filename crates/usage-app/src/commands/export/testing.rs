@@ -31,3 +31,14 @@ pub(super) fn cost(line_item: &str, amount: &str, quantity: Option<(&str, &str)>
         run_id: 1,
     }
 }
+
+/// The names of the JSON form in its order, for tests that hold the header of the CSV form against it.
+pub(super) fn names_of(line: &[u8]) -> String {
+    let text = std::str::from_utf8(line).unwrap().trim();
+    let names: Vec<&str> = text
+        .trim_matches(['{', '}'])
+        .split(",\"")
+        .map(|pair| pair.split('"').find(|part| !part.is_empty()).unwrap())
+        .collect();
+    names.join(",")
+}

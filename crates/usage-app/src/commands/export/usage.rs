@@ -3,16 +3,13 @@
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 
-use serde::Serialize;
-use usage_core::{
-    Dimension, Dimensions, Endpoint, Metric, Metrics, NanoUsd, UsageEvent, UsageRow, Window, format_instant,
-};
+use usage_core::{Endpoint, UsageEvent, UsageRow, Window};
+use usage_parity::event_lines::{KeptPrices, csv_line, event_columns, json_line};
 use usage_parity::{ProviderCsvError, ProviderCsvWriter};
-use usage_store::Ledger;
+use usage_store::{Ledger, StoredEvent};
 
-use super::prices::{PriceFields, Prices};
 use super::selection::Selection;
-use super::{Lines, PAGE, camel_case, cells, stream};
+use super::{Lines, PAGE, cells, stream};
 use crate::error::AppError;
 
 /// Writes endpoint after endpoint, a page in memory at a time, and says how many events there were.
@@ -23,11 +20,11 @@ pub(super) async fn write_lines(
     lines: Lines,
     out: &mut dyn Write,
 ) -> Result<u64, AppError> {
-    let mut prices = Prices::default();
+    let mut prices = KeptPrices::default();
     let mut bytes = Vec::new();
     let mut events = 0;
     if lines == Lines::Csv {
-        cells::push_line(&mut bytes, header());
+        cells::push_line(&mut bytes, event_columns());
     }
     for endpoint in endpoints.iter().copied() {
         let mut after = None;
@@ -35,11 +32,14 @@ pub(super) async fn write_lines(
             let page = ledger
                 .events(selection.events(Some(endpoint)), after, PAGE)
                 .await?;
-            prices.know(ledger, &page.events).await?;
+            know(&mut prices, ledger, &page.events).await?;
             for stored in &page.events {
-                let price = prices.of(&stored.event, stored.price);
+                let price = stored.price.map(|price| (price.cost, price.price_ref));
+                let price = prices.of(&stored.event, price);
                 match lines {
-                    Lines::Json => json_line(&mut bytes, &stored.event, &price)?,
+                    Lines::Json => {
+                        json_line(&mut bytes, &stored.event, &price).map_err(|error| stream(error.into()))?;
+                    }
                     Lines::Csv => csv_line(&mut bytes, &stored.event, &price),
                 }
                 events += 1;
@@ -54,6 +54,18 @@ pub(super) async fn write_lines(
     }
     out.flush().map_err(stream)?;
     Ok(events)
+}
+
+/// Reads the prices of the ledger if these events name one that is not known. A run that goes on meanwhile may add some.
+async fn know(prices: &mut KeptPrices, ledger: &Ledger, events: &[StoredEvent]) -> Result<(), AppError> {
+    let mut named = events.iter().filter_map(|event| event.price.as_ref());
+    if named.all(|price| prices.knows(price.price_ref)) {
+        return Ok(());
+    }
+    for (number, kept) in ledger.price_records().await? {
+        prices.add(number, &kept.price_id, &kept.catalogue_version, &kept.record);
+    }
+    Ok(())
 }
 
 /// The provider's layout: every covered window, quiet ones as a row of times only.
@@ -115,147 +127,5 @@ fn provider_csv_error(error: ProviderCsvError) -> AppError {
             stream(error)
         }
         error => error.into(),
-    }
-}
-
-/// An event with the names of the API.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct EventLine<'a> {
-    provider: &'a str,
-    account: &'a str,
-    endpoint: &'a str,
-    window_start: String,
-    window_end: String,
-    #[serde(flatten)]
-    dimensions: &'a Dimensions,
-    #[serde(flatten)]
-    metrics: &'a Metrics,
-    cost_usd: Option<NanoUsd>,
-    price_id: Option<&'a str>,
-    catalogue_version: Option<&'a str>,
-    unpriced_reason: Option<&'a str>,
-}
-
-fn json_line(bytes: &mut Vec<u8>, event: &UsageEvent, price: &PriceFields<'_>) -> Result<(), AppError> {
-    let line = EventLine {
-        provider: event.account.provider().as_str(),
-        account: event.account.organization(),
-        endpoint: event.endpoint.as_str(),
-        window_start: format_instant(event.window.start()),
-        window_end: format_instant(event.window.end()),
-        dimensions: &event.dimensions,
-        metrics: &event.metrics,
-        cost_usd: price.cost_usd,
-        price_id: price.price_id,
-        catalogue_version: price.catalogue_version,
-        unpriced_reason: price.unpriced_reason.as_deref(),
-    };
-    serde_json::to_writer(&mut *bytes, &line).map_err(|error| stream(error.into()))?;
-    bytes.push(b'\n');
-    Ok(())
-}
-
-fn header() -> Vec<String> {
-    let fixed = ["provider", "account", "endpoint", "windowStart", "windowEnd"].map(str::to_owned);
-    let dimensions = Dimension::USAGE
-        .into_iter()
-        .map(|dimension| camel_case(dimension.as_str()));
-    let metrics = Metric::ALL.into_iter().map(|metric| camel_case(metric.as_str()));
-    let prices = ["costUsd", "priceId", "catalogueVersion", "unpricedReason"].map(str::to_owned);
-    fixed
-        .into_iter()
-        .chain(dimensions)
-        .chain(metrics)
-        .chain(prices)
-        .collect()
-}
-
-fn csv_line(bytes: &mut Vec<u8>, event: &UsageEvent, price: &PriceFields<'_>) {
-    let fixed = [
-        event.account.provider().as_str().to_owned(),
-        event.account.organization().to_owned(),
-        event.endpoint.as_str().to_owned(),
-        format_instant(event.window.start()),
-        format_instant(event.window.end()),
-    ];
-    let dimensions = Dimension::USAGE
-        .into_iter()
-        .map(|dimension| cells::text(event.dimensions.get(dimension).unwrap_or("")));
-    let metrics = Metric::ALL.into_iter().map(|metric| {
-        event
-            .metrics
-            .get(metric)
-            .map_or_else(String::new, |value| value.to_string())
-    });
-    let prices = [
-        price.cost_usd.map_or_else(String::new, |cost| cost.to_string()),
-        cells::text(price.price_id.unwrap_or("")),
-        cells::text(price.catalogue_version.unwrap_or("")),
-        cells::text(price.unpriced_reason.as_deref().unwrap_or("")),
-    ];
-    let line = fixed.into_iter().chain(dimensions).chain(metrics).chain(prices);
-    cells::push_line(bytes, line);
-}
-
-#[cfg(test)]
-mod tests {
-    use usage_core::{Account, Provider, parse_day};
-
-    use super::*;
-
-    fn event() -> UsageEvent {
-        UsageEvent {
-            account: Account::new(Provider::OpenAi, "org-a").unwrap(),
-            endpoint: Endpoint::Completions,
-            window: Window::day(parse_day("2025-09-01").unwrap()),
-            dimensions: Dimensions::default(),
-            metrics: Metrics::default(),
-        }
-    }
-
-    #[test]
-    fn csv_and_json_name_and_order_the_same_columns() {
-        let mut line = Vec::new();
-        json_line(&mut line, &event(), &PriceFields::default()).unwrap();
-        assert_eq!(cells::names_of(&line), header().join(","));
-    }
-
-    #[test]
-    fn prices_are_text_and_absent_ones_are_empty() {
-        for (price, json, csv) in [
-            (
-                PriceFields::default(),
-                "\"costUsd\":null,\"priceId\":null,\"catalogueVersion\":null,\"unpricedReason\":null}\n",
-                ",,,,\n",
-            ),
-            (
-                PriceFields {
-                    cost_usd: Some(NanoUsd::new(1_250_000_000)),
-                    price_id: Some("openai/gpt-5/standard@2025-08-07"),
-                    catalogue_version: Some("list-1"),
-                    unpriced_reason: None,
-                },
-                "\"costUsd\":\"1.25\",\"priceId\":\"openai/gpt-5/standard@2025-08-07\",\"catalogueVersion\":\"list-1\",\
-                 \"unpricedReason\":null}\n",
-                ",1.25,openai/gpt-5/standard@2025-08-07,list-1,\n",
-            ),
-            (
-                PriceFields {
-                    catalogue_version: Some("list-1"),
-                    unpriced_reason: Some("no price, at all".to_owned()),
-                    ..PriceFields::default()
-                },
-                "\"costUsd\":null,\"priceId\":null,\"catalogueVersion\":\"list-1\",\"unpricedReason\":\"no price, at all\"}\n",
-                ",,,list-1,\"no price, at all\"\n",
-            ),
-        ] {
-            let (mut line, mut row) = (Vec::new(), Vec::new());
-            json_line(&mut line, &event(), &price).unwrap();
-            csv_line(&mut row, &event(), &price);
-            let (line, row) = (String::from_utf8(line).unwrap(), String::from_utf8(row).unwrap());
-            assert!(line.ends_with(json), "{line}");
-            assert!(row.ends_with(csv), "{row}");
-        }
     }
 }

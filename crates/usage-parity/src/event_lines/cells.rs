@@ -1,7 +1,7 @@
 //! Cells of the CSV forms that people open in spreadsheets.
 
 /// A text as a cell: quoted where CSV needs it, and led by an apostrophe where a spreadsheet would run it.
-pub(super) fn text(text: &str) -> String {
+pub fn text(text: &str) -> String {
     let is_formula = text.starts_with(['=', '+', '-', '@', '\t', '\r']);
     let text = if is_formula {
         format!("'{text}")
@@ -16,7 +16,7 @@ pub(super) fn text(text: &str) -> String {
 }
 
 /// Adds cells as a line.
-pub(super) fn push_line(bytes: &mut Vec<u8>, cells: impl IntoIterator<Item = String>) {
+pub fn push_line(bytes: &mut Vec<u8>, cells: impl IntoIterator<Item = String>) {
     for (index, cell) in cells.into_iter().enumerate() {
         if index > 0 {
             bytes.push(b',');
@@ -24,18 +24,6 @@ pub(super) fn push_line(bytes: &mut Vec<u8>, cells: impl IntoIterator<Item = Str
         bytes.extend_from_slice(cell.as_bytes());
     }
     bytes.push(b'\n');
-}
-
-/// The names of the JSON form in its order, for tests that hold the header of the CSV form against it.
-#[cfg(test)]
-pub(super) fn names_of(line: &[u8]) -> String {
-    let text = std::str::from_utf8(line).unwrap().trim();
-    let names: Vec<&str> = text
-        .trim_matches(['{', '}'])
-        .split(",\"")
-        .map(|pair| pair.split('"').find(|part| !part.is_empty()).unwrap())
-        .collect();
-    names.join(",")
 }
 
 #[cfg(test)]

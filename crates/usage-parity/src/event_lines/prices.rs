@@ -1,66 +1,59 @@
 //! What an event costs, and by which price.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use usage_core::{NanoUsd, UsageEvent};
-use usage_store::{EventPrice, Ledger, PriceRecord, StoredEvent};
 
-use crate::error::AppError;
-
-/// The prices that the ledger keeps, read when an event first names one.
+/// The prices that a ledger keeps, as far as they are known here.
 #[derive(Default)]
-pub(super) struct Prices {
+pub struct KeptPrices {
     known: BTreeMap<i64, Kept>,
 }
 
 /// A price, and what it says.
 struct Kept {
-    record: Arc<PriceRecord>,
+    price_id: String,
+    catalogue_version: String,
     price: Result<usage_pricing::PriceRecord, String>,
 }
 
 /// The price of one event, as far as it has one.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct PriceFields<'a> {
+pub struct PriceFields<'a> {
     /// What it costs; `None` if it was never priced, or has no price: unknown is not zero.
-    pub(super) cost_usd: Option<NanoUsd>,
+    pub cost_usd: Option<NanoUsd>,
     /// By which price.
-    pub(super) price_id: Option<&'a str>,
+    pub price_id: Option<&'a str>,
     /// By which price list; also where that had no price.
-    pub(super) catalogue_version: Option<&'a str>,
+    pub catalogue_version: Option<&'a str>,
     /// Why the price list had no price.
-    pub(super) unpriced_reason: Option<String>,
+    pub unpriced_reason: Option<String>,
 }
 
-impl Prices {
-    /// Reads the prices of the ledger if these events name one that is not known. A run that goes on meanwhile may add some.
-    pub(super) async fn know(&mut self, ledger: &Ledger, events: &[StoredEvent]) -> Result<(), AppError> {
-        let is_known = |price: &EventPrice| self.known.contains_key(&price.price_ref);
-        if events
-            .iter()
-            .filter_map(|event| event.price.as_ref())
-            .all(is_known)
-        {
-            return Ok(());
-        }
-        for (number, record) in ledger.price_records().await? {
-            self.known.entry(number).or_insert_with(|| Kept::new(record));
-        }
-        Ok(())
+impl KeptPrices {
+    /// Whether the price of this number is known.
+    pub fn knows(&self, number: i64) -> bool {
+        self.known.contains_key(&number)
     }
 
-    /// The price of an event.
-    pub(super) fn of(&self, event: &UsageEvent, price: Option<EventPrice>) -> PriceFields<'_> {
-        let kept = price.and_then(|price| Some((price, self.known.get(&price.price_ref)?)));
-        let Some((EventPrice { cost, .. }, kept)) = kept else {
+    /// Remembers a price under its number: what it is called, in which price list, and all about it as the list's own JSON.
+    pub fn add(&mut self, number: i64, price_id: &str, catalogue_version: &str, record: &str) {
+        self.known
+            .entry(number)
+            .or_insert_with(|| Kept::new(price_id, catalogue_version, record));
+    }
+
+    /// The price of an event: what it costs, if anybody knows, and the number of its price; `None` if it was never priced.
+    pub fn of(&self, event: &UsageEvent, price: Option<(Option<NanoUsd>, i64)>) -> PriceFields<'_> {
+        let kept = price.and_then(|(cost, number)| Some((cost, self.known.get(&number)?)));
+        let Some((cost, kept)) = kept else {
             return PriceFields::default();
         };
-        let catalogue_version = Some(kept.record.catalogue_version.as_str());
+        let catalogue_version = Some(kept.catalogue_version.as_str());
         match cost {
             Some(cost) => PriceFields {
                 cost_usd: Some(cost),
-                price_id: Some(&kept.record.price_id),
+                price_id: Some(&kept.price_id),
                 catalogue_version,
                 unpriced_reason: None,
             },
@@ -74,14 +67,14 @@ impl Prices {
 }
 
 impl Kept {
-    fn new(record: Arc<PriceRecord>) -> Self {
-        let price = usage_pricing::PriceRecord::from_json(&record.record).map_err(|error| {
-            format!(
-                "the price {} of {} cannot be read: {error}",
-                record.price_id, record.catalogue_version
-            )
-        });
-        Self { record, price }
+    fn new(price_id: &str, catalogue_version: &str, record: &str) -> Self {
+        let price = usage_pricing::PriceRecord::from_json(record)
+            .map_err(|error| format!("the price {price_id} of {catalogue_version} cannot be read: {error}"));
+        Self {
+            price_id: price_id.to_owned(),
+            catalogue_version: catalogue_version.to_owned(),
+            price,
+        }
     }
 
     /// A price can lack a rate for what one event used and have all for another, so the event is asked.
@@ -122,7 +115,7 @@ mod tests {
     }
 
     /// The price of an event as a ledger keeps it, under the number 1.
-    fn kept(event: &UsageEvent) -> (Prices, EventPrice) {
+    fn kept(event: &UsageEvent) -> (KeptPrices, (Option<NanoUsd>, i64)) {
         let priced = Catalogue::bundled().unwrap().price(&Usage {
             endpoint: event.endpoint,
             day: event.window.utc_day(),
@@ -130,16 +123,9 @@ mod tests {
             metrics: &event.metrics,
             grouped_by: DimensionSet::EMPTY.with(Dimension::Model),
         });
-        let record = PriceRecord {
-            price_id: priced.price.price_id.clone(),
-            catalogue_version: "list-1".to_owned(),
-            record: priced.price.to_json(),
-        };
-        let prices = Prices {
-            known: BTreeMap::from([(1, Kept::new(Arc::new(record)))]),
-        };
-        let cost = priced.cost.ok().map(|cost| cost.rounded);
-        (prices, EventPrice { cost, price_ref: 1 })
+        let mut prices = KeptPrices::default();
+        prices.add(1, &priced.price.price_id, "list-1", &priced.price.to_json());
+        (prices, (priced.cost.ok().map(|cost| cost.rounded), 1))
     }
 
     #[test]

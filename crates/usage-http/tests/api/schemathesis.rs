@@ -1,0 +1,37 @@
+//! The API called in every way that its document allows, and in many that it forbids.
+
+use std::path::Path;
+
+use usage_store::TokenRole;
+use usage_testkit::ApiTester;
+
+use crate::world::World;
+
+/// Calls of each operation in the part that invents them.
+const EXAMPLES: u32 = 15;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_answer_is_an_error_of_the_server_or_beyond_the_document() {
+    let world = World::new().await;
+    world.key_of(&world.first).await;
+    world.restate(&world.first).await;
+    for _ in 0..20 {
+        // Numbers that may be revoked before that of the tester is tried.
+        world.token(TokenRole::Reader).await;
+    }
+    let token = world.token(TokenRole::Admin).await;
+    let authorization = token.trim().strip_prefix("Authorization: ").unwrap().to_owned();
+    let document = format!("http://{}/api/openapi.json", world.address);
+    let tester = ApiTester::shared(Path::new(env!("CARGO_TARGET_TMPDIR")));
+    let said = tokio::task::spawn_blocking(move || tester.run(&document, &authorization, EXAMPLES))
+        .await
+        .unwrap();
+    if let Err(said) = said {
+        panic!("{said}");
+    }
+    assert_eq!(
+        world.get("/api/accounts", &token).await.status,
+        200,
+        "the tester was let in to the end"
+    );
+}
