@@ -11,8 +11,11 @@ mod names;
 mod parity;
 mod prices;
 mod reconcile;
+mod tokens;
 
 use std::ffi::OsString;
+#[cfg(feature = "demo")]
+use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -22,7 +25,9 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
 use usage_app::logging::LogLevel;
 use usage_core::{Account, Dimension, Endpoint, InvalidRange, Width, WindowRange};
-use usage_shell::{OutputFormat, Refusal, SettingsArguments, parse_account, parse_duration, parse_label};
+use usage_shell::{
+    OutputFormat, Refusal, SettingsArguments, parse_account, parse_address, parse_duration, parse_label,
+};
 
 pub(crate) use alerts::{AlertsCommand, BudgetsArguments};
 pub(crate) use cleanup::{BlankMetadataArguments, CleanupCommand};
@@ -35,6 +40,7 @@ pub(crate) use names::NamesCommand;
 pub(crate) use parity::ParityArguments;
 pub(crate) use prices::{PricesCommand, RepriceArguments};
 pub(crate) use reconcile::{ReconcileArguments, ReportFormat};
+pub(crate) use tokens::{AddTokenArguments, TokensCommand};
 
 /// How many days `usage backfill` reads when nobody says which, today included.
 const DEFAULT_DAYS: u64 = 30;
@@ -98,7 +104,8 @@ pub(crate) enum Command {
     /// Starts a fake provider on this machine, reads 31 days from it over HTTP into a ledger in a temporary folder,
     /// and prints what it did. No settings are used.
     #[cfg(feature = "demo")]
-    Demo,
+    #[command(after_help = "Example: usage demo --serve")]
+    Demo(DemoArguments),
     /// Bring the database's schema up to date
     ///
     /// The first command that opens an empty database does this by itself; an older schema is only ever changed here.
@@ -160,6 +167,9 @@ pub(crate) enum Command {
     /// It is what the usage costs by the price list, in the UTC day, ISO week or month that is running: what the provider
     /// charges is known only days later. 0: no budget is passed; 1: one is.
     Budgets(BudgetsArguments),
+    /// Make, list and revoke tokens for the server's API and dashboard
+    #[command(subcommand, arg_required_else_help = true)]
+    Tokens(TokensCommand),
     /// Write usage events or costs as JSON lines, as CSV, as the provider's own CSV export, or as FOCUS
     ///
     /// Usage events unless --endpoint costs is named; a FOCUS file (version 1.4, Cost and Usage) is always of costs. What
@@ -204,6 +214,18 @@ pub(crate) enum Command {
         /// The shell
         shell: clap_complete::Shell,
     },
+}
+
+/// `usage demo`
+#[cfg(feature = "demo")]
+#[derive(Args)]
+pub(crate) struct DemoArguments {
+    /// Read two months of an organisation that goes on using, and show them in the dashboard until interrupted
+    #[arg(long)]
+    pub(crate) serve: bool,
+    /// Where the dashboard listens, as 127.0.0.1:8080 [default: any free port of this machine]
+    #[arg(long, value_name = "ADDR", requires = "serve", value_parser = parse_address)]
+    pub(crate) bind: Option<SocketAddr>,
 }
 
 /// `usage migrate`

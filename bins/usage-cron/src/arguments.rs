@@ -11,10 +11,10 @@ use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use usage_app::cron::{PassOptions, Surroundings};
 use usage_app::logging::LogLevel;
 use usage_app::rehearsal::RehearsalOptions;
-use usage_app::settings::InvalidValue;
 use usage_core::{Account, Decimal, Endpoint, IssueCode, parse_instant};
 use usage_shell::{
-    OutputFormat, Refusal, SettingsArguments, parse_account, parse_duration, parse_label, parse_percent,
+    OutputFormat, Refusal, SettingsArguments, parse_account, parse_address, parse_duration, parse_label,
+    parse_percent,
 };
 
 /// Parses the arguments of a process, its own name first.
@@ -126,10 +126,6 @@ pub(crate) struct ServeArguments {
     /// A proxy that speaks TLS stands before the address, which may then be beyond loopback
     #[arg(long)]
     pub(crate) behind_proxy: bool,
-}
-
-fn parse_address(text: &str) -> Result<SocketAddr, InvalidValue> {
-    text.parse().map_err(|_| InvalidValue::Bind(text.to_owned()))
 }
 
 /// `usage-cron rehearse`

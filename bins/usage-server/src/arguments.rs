@@ -9,9 +9,8 @@ use clap::{CommandFactory as _, FromArgMatches as _, Parser};
 use usage_app::cron::{PassOptions, Surroundings};
 use usage_app::logging::LogLevel;
 use usage_app::serving::ServeLedger;
-use usage_app::settings::InvalidValue;
 use usage_core::{Decimal, Endpoint};
-use usage_shell::{OutputFormat, Refusal, SettingsArguments, parse_duration, parse_percent};
+use usage_shell::{OutputFormat, Refusal, SettingsArguments, parse_address, parse_duration, parse_percent};
 
 /// Parses the arguments of a process, its own name first.
 pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Arguments, Refusal> {
@@ -50,10 +49,15 @@ pub(crate) struct Arguments {
     pub(crate) log_format: OutputFormat,
     /// Where to listen, as 127.0.0.1:8080 [default: the address of the settings]
     #[arg(long, value_name = "ADDR", value_parser = parse_address)]
-    bind: Option<SocketAddr>,
+    pub(crate) bind: Option<SocketAddr>,
     /// A proxy that speaks TLS stands before the address, which may then be beyond loopback
     #[arg(long)]
-    behind_proxy: bool,
+    pub(crate) behind_proxy: bool,
+    /// Serve a simulated organisation from a ledger in a temporary folder, on any free port unless --bind is given; no
+    /// settings are used, and nothing is left behind
+    #[cfg(feature = "demo")]
+    #[arg(long)]
+    pub(crate) demo: bool,
     /// The folder for evidence, whose latest reports are shown
     #[arg(long, value_name = "DIR", default_value = "audit")]
     audit_dir: PathBuf,
@@ -69,10 +73,6 @@ pub(crate) struct Arguments {
     /// By how much charges and priced usage may be apart in such a pass, in percent
     #[arg(long, value_name = "PERCENT", default_value = "2", value_parser = parse_percent)]
     max_variance: Decimal,
-}
-
-fn parse_address(text: &str) -> Result<SocketAddr, InvalidValue> {
-    text.parse().map_err(|_| InvalidValue::Bind(text.to_owned()))
 }
 
 impl Arguments {

@@ -3,12 +3,11 @@
 use std::path::Path;
 use std::process::ExitCode;
 
-use secrecy::ExposeSecret as _;
 use usage_app::logging::{self, LogLevel};
-use usage_app::serving::{self, Listening};
+use usage_app::serving;
 use usage_app::settings::{Environment, Settings, Sources};
 use usage_app::{App, AppError, Exit};
-use usage_shell::output::print;
+use usage_shell::output::tell_listening;
 use usage_shell::stop_on_signal;
 
 use crate::arguments::Arguments;
@@ -22,19 +21,19 @@ async fn serve(arguments: Arguments) -> Result<Exit, AppError> {
     let environment = Environment::capture();
     let level = LogLevel::resolve(arguments.log_level, &environment, LogLevel::Info)?;
     logging::install(level, arguments.log_format.into(), &environment);
+    #[cfg(feature = "demo")]
+    if arguments.demo {
+        serving::serve_demo(
+            arguments.bind,
+            arguments.behind_proxy,
+            tell_listening,
+            stop_on_signal(),
+        )
+        .await?;
+        return Ok(Exit::Clean);
+    }
     let sources = Sources::gather(arguments.settings.flags(), environment, Path::new(""));
     let app = App::new(Settings::resolve(&sources)?);
-    serving::serve_ledger(app, arguments.serve(), tell, stop_on_signal()).await?;
+    serving::serve_ledger(app, arguments.serve(), tell_listening, stop_on_signal()).await?;
     Ok(Exit::Clean)
-}
-
-fn tell(listening: Listening) -> Result<(), AppError> {
-    print(&format_args!("http://{}/\n", listening.address))?;
-    match listening.first_token {
-        None => print(&"Sign in with an API token of this ledger.\n"),
-        Some(token) => print(&format_args!(
-            "Sign in with this token of the role admin. It is valid until it is revoked, and is not shown again:\n{}\n",
-            token.expose_secret()
-        )),
-    }
 }

@@ -1,6 +1,8 @@
 //! Serving: the schedule of passes and, where an address is given, the HTTP routes beside it.
 
 mod dashboard;
+#[cfg(feature = "demo")]
+mod demo;
 mod ledger;
 mod reports;
 
@@ -17,6 +19,8 @@ use usage_http::{
 };
 use usage_store::{Ledger, ProviderKey, SchemaState};
 
+#[cfg(feature = "demo")]
+pub use self::demo::serve_demo;
 pub use self::ledger::{Listening, ServeLedger, serve_ledger};
 use crate::cron::{PassOptions, Passes, ServeOptions, Surroundings, serve_schedule};
 use crate::error::AppError;

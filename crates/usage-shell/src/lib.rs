@@ -11,4 +11,4 @@ pub use arguments::{OutputFormat, SettingsArguments};
 pub use process::run;
 pub use refusal::Refusal;
 pub use signals::stop_on_signal;
-pub use values::{parse_account, parse_duration, parse_label, parse_percent};
+pub use values::{parse_account, parse_address, parse_duration, parse_label, parse_percent};

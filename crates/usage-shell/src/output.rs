@@ -4,7 +4,9 @@ use std::fmt::Display;
 use std::io::{self, Write as _};
 use std::process::ExitCode;
 
+use secrecy::ExposeSecret as _;
 use serde::Serialize;
+use usage_app::serving::Listening;
 use usage_app::{AppError, hide_secrets};
 
 use crate::arguments::OutputFormat;
@@ -57,6 +59,22 @@ pub fn complain(message: &str) {
 /// Says in one line what whoever reads a result must know.
 pub fn warn(message: &str) {
     let _ = writeln!(io::stderr(), "warning: {}", hide_secrets(message));
+}
+
+/// Says where a server listens, and its first token.
+pub fn tell_listening(listening: Listening) -> Result<(), AppError> {
+    let first = listening.first_token.map_or_else(String::new, |token| {
+        format!(
+            "Sign in with this token of the role admin. It is valid until it is revoked, and is not shown again:\n{}\n",
+            token.expose_secret()
+        )
+    });
+    write(&format!("http://{}/\n{first}", listening.address))
+}
+
+/// Says what goes with a result that somebody may want to pass on alone.
+pub fn note(message: &str) {
+    let _ = writeln!(io::stderr(), "{}", hide_secrets(message));
 }
 
 fn write(text: &str) -> Result<(), AppError> {

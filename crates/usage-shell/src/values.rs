@@ -1,8 +1,10 @@
 //! Values that several commands take.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use usage_app::hide_secrets;
+use usage_app::settings::InvalidValue;
 use usage_core::{Account, Decimal, ParseAccountError, Provider};
 
 const MAX_LABEL_CHARACTERS: usize = 100;
@@ -21,6 +23,11 @@ pub fn parse_duration(text: &str) -> Result<Duration, String> {
     };
     let number: u32 = text[..text.len() - 1].parse().map_err(|_| refusal())?;
     Ok(Duration::from_secs(u64::from(number) * seconds))
+}
+
+/// `127.0.0.1:8080`.
+pub fn parse_address(text: &str) -> Result<SocketAddr, InvalidValue> {
+    text.parse().map_err(|_| InvalidValue::Bind(text.to_owned()))
 }
 
 /// `org-AbC123` or `openai/org-AbC123`. An organisation without a provider is `OpenAI`'s.

@@ -1,12 +1,16 @@
 //! What people see, word for word, and what programs may do with it.
 
 use std::fs;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpStream;
 use std::process::Stdio;
 
 use serde_json::json;
 use usage_simulator::AdminKey;
 
-use crate::fixture::{DatabaseKind, Finished, KEY, ORGANIZATION, Place, Provider, WINDOWS, replace_shape};
+use crate::fixture::{
+    DatabaseKind, Finished, KEY, ORGANIZATION, Place, Provider, WINDOWS, replace_shape, signal,
+};
 
 /// Both streams, without what differs from run to run.
 fn shown(finished: &Finished) -> String {
@@ -177,6 +181,42 @@ fn the_demonstration_shows_its_proof_and_leaves_nothing() {
     let before = place.files();
     let demo = place.run(&["demo"]).succeeds();
     insta::assert_snapshot!(shown(&demo));
+    assert_eq!(place.files(), before);
+    assert_eq!(provider.simulator.requests(), [], "the settings are not used");
+}
+
+#[test]
+fn the_demonstration_is_served_until_it_is_told_to_stop() {
+    let provider = Provider::of_the_real_month();
+    let place = Place::new(DatabaseKind::Sqlite, &provider);
+    let before = place.files();
+    let temporary = place.folder.path().join("temporary");
+    fs::create_dir(&temporary).unwrap();
+    let mut command = place.command(&["demo", "--serve"]);
+    let mut child = command.env("TMPDIR", &temporary).spawn().unwrap();
+    let mut told = BufReader::new(child.stdout.take().unwrap()).lines();
+    let url = told.next().unwrap().unwrap();
+    let token = told.nth(1).unwrap().unwrap();
+    let address = url.strip_prefix("http://").unwrap().trim_end_matches('/');
+    let ask = |path: &str| {
+        let mut stream = TcpStream::connect(address).unwrap();
+        let request = format!(
+            "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\nAccept: text/html\r\n\r\n"
+        );
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer
+    };
+    assert!(ask("/readyz").starts_with("HTTP/1.1 200 "));
+    assert!(ask("/").contains("location: /sign-in"), "{}", ask("/"));
+    assert!(ask("/sign-in").contains("csrf") && token.starts_with("usage_"));
+    assert_ne!(fs::read_dir(&temporary).unwrap().count(), 0);
+    signal(&child, "TERM");
+    let ended = child.wait_with_output().unwrap();
+    assert!(ended.status.success(), "{ended:?}");
+    assert_eq!(fs::read_dir(&temporary).unwrap().count(), 0, "something is left");
+    fs::remove_dir(&temporary).unwrap();
     assert_eq!(place.files(), before);
     assert_eq!(provider.simulator.requests(), [], "the settings are not used");
 }

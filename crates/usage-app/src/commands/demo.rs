@@ -21,7 +21,7 @@ use crate::text::count;
 use crate::wiring::{App, Exit};
 
 /// A key that only the demonstration's own simulator accepts.
-const KEY: &str = "sk-admin-demo-not-a-real-key";
+pub(crate) const KEY: &str = "sk-admin-demo-not-a-real-key";
 /// The simulator has no limit to respect.
 const REQUESTS_PER_MINUTE: &str = "60000";
 
@@ -171,9 +171,10 @@ impl fmt::Display for DemoReport {
 }
 
 /// Settings that point into the folder and at the simulator, whatever the environment says.
-fn own_settings(folder: &std::path::Path, base_url: &str) -> Result<Settings, AppError> {
+pub(crate) fn own_settings(folder: &std::path::Path, base_url: &str) -> Result<Settings, AppError> {
     let path = |name: &str| folder.join(name).display().to_string();
     let environment = Environment::from_iter([
+        // A settings file of the demonstration's own may lie in the folder.
         ("USAGE_DATABASE_URL", format!("sqlite:{}", path("ledger.db"))),
         ("USAGE_OPENAI_BASE_URL", base_url.to_owned()),
         ("USAGE_REQUESTS_PER_MINUTE", REQUESTS_PER_MINUTE.to_owned()),

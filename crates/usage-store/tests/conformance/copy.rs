@@ -465,6 +465,6 @@ pub(crate) async fn of_two_copies_into_one_database_one_is_kept(fixture: &Fixtur
             failed.len() == 1 && failed[0].ends_with("has rows already; name an empty database"),
             "{failed:?}"
         );
-        assert_eq!(target.rows(), 1);
+        assert_eq!(target.rows(), 2, "an account and the version of its data");
     }
 }

@@ -93,7 +93,7 @@ fn directory() -> Directory {
     }
 }
 
-fn new_run() -> NewRun {
+pub(crate) fn new_run() -> NewRun {
     NewRun {
         kind: IMPORT_RUN,
         label: None,

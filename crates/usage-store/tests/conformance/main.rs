@@ -23,6 +23,7 @@ mod restatement;
 mod rotate;
 mod schema;
 mod spending;
+mod usage;
 mod views;
 
 /// Runs each story on both databases, each with a database of its own.
@@ -187,6 +188,12 @@ on_both_databases!(
     crate::spending::a_day_of_two_widths_is_spent_once as a_day_of_two_widths_is_spent_once,
     crate::spending::what_is_spent_stays_in_its_account_scope as what_is_spent_stays_in_its_account_scope,
     crate::spending::a_sum_beyond_64_bits_is_an_error as a_sum_beyond_64_bits_is_an_error,
+    crate::usage::pages_hold_what_the_filter_names_in_both_orders
+        as pages_hold_what_the_filter_names_in_both_orders,
+    crate::usage::sums_are_those_of_the_events as sums_are_those_of_the_events,
+    crate::usage::sums_come_by_period_and_then_by_values as sums_come_by_period_and_then_by_values,
+    crate::usage::what_usage_does_not_have_is_refused as what_usage_does_not_have_is_refused,
+    crate::usage::a_sum_of_tokens_beyond_64_bits_is_an_error as a_sum_of_tokens_beyond_64_bits_is_an_error,
     crate::incidents::the_table_of_incidents_goes_and_comes_back
         as the_table_of_incidents_goes_and_comes_back,
 );

@@ -67,7 +67,7 @@ async fn a_copy_that_was_committed_and_not_answered_is_done() {
     let target = World::new().await;
     target
         .database
-        .execute("TRUNCATE accounts CASCADE; TRUNCATE leases");
+        .execute("TRUNCATE accounts CASCADE; TRUNCATE leases; TRUNCATE data_versions");
     let url = target.proxy.lead(target.database.url());
     let copy = world.direct.copy_into(&url, Arc::new(|_: CopyStep<'_>| {}));
     let copy = target.cut(Then::CutBehind, copy).await.unwrap();

@@ -152,19 +152,23 @@ async fn make(state: &DashboardState, visitor: &Visitor) -> Result<Explore, Fail
 
 /// Fails if an account is asked for that the visitor does not see: one of others is as if it was not there.
 async fn must_see(state: &DashboardState, scope: &AccountScope, query: &Query) -> Result<(), Failed> {
-    let mut wanted = query
-        .all("account")
-        .filter_map(|text| text.parse::<i64>().ok())
-        .peekable();
-    if wanted.peek().is_none() {
+    let wanted = accounts_of(query);
+    if wanted.is_empty() {
         return Ok(());
     }
     let seen = state.ledger.accounts(scope.clone()).await?;
-    if wanted.all(|id| seen.iter().any(|account| account.id == id)) {
+    let is_seen = |id: &i64| seen.iter().any(|account| account.id == *id);
+    if wanted.iter().all(is_seen) {
         Ok(())
     } else {
         Err(Failed::NotFound)
     }
+}
+
+/// The accounts asked for; what is no number is refused with the rest of the query.
+fn accounts_of(query: &Query) -> Vec<i64> {
+    let wanted = query.all("account");
+    wanted.filter_map(|text| text.parse().ok()).collect()
 }
 
 /// What the query asks for.
