@@ -33,20 +33,6 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Arg
     after_help = "Exit status: 0 told to stop, and what was under way is finished; 2 could not serve."
 )]
 pub(crate) struct Arguments {
-    #[command(flatten)]
-    pub(crate) settings: SettingsArguments,
-    /// How much to log: off, error, warn, info, debug or trace [default: info]
-    #[arg(long, value_name = "LEVEL", help_heading = "Global options")]
-    pub(crate) log_level: Option<LogLevel>,
-    /// How log lines look: text or json
-    #[arg(
-        long,
-        value_name = "FORMAT",
-        default_value = "json",
-        hide_possible_values = true,
-        help_heading = "Global options"
-    )]
-    pub(crate) log_format: OutputFormat,
     /// Where to listen, as 127.0.0.1:8080 [default: the address of the settings]
     #[arg(long, value_name = "ADDR", value_parser = parse_address)]
     pub(crate) bind: Option<SocketAddr>,
@@ -73,6 +59,20 @@ pub(crate) struct Arguments {
     /// By how much charges and priced usage may be apart in such a pass, in percent
     #[arg(long, value_name = "PERCENT", default_value = "2", value_parser = parse_percent)]
     max_variance: Decimal,
+    #[command(flatten)]
+    pub(crate) settings: SettingsArguments,
+    /// How much to log: off, error, warn, info, debug or trace [default: info]
+    #[arg(long, value_name = "LEVEL", help_heading = "Global options")]
+    pub(crate) log_level: Option<LogLevel>,
+    /// How log lines look: text or json
+    #[arg(
+        long,
+        value_name = "FORMAT",
+        default_value = "json",
+        hide_possible_values = true,
+        help_heading = "Global options"
+    )]
+    pub(crate) log_format: OutputFormat,
 }
 
 impl Arguments {

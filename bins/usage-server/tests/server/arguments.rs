@@ -23,7 +23,10 @@ fn what_is_wrong_takes_one_line_and_nothing_is_made() {
             "0.0.0.0:0 is not a loopback address, and this server speaks no TLS; ",
         ),
         (&["--horizon", "0"], "--horizon: 0 is not in 1..=3650"),
-        (&["serve"], "`serve`"),
+        (
+            &["serve"],
+            "unexpected argument 'serve' found; try 'usage-server --help'",
+        ),
     ] {
         let refused = finish_with(&mut world.command(arguments), "").ends_with(2);
         let errors: Vec<&str> = refused

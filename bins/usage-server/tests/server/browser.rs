@@ -4,8 +4,7 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::shared::KEY;
-use crate::world::{World, for_people};
+use crate::world::{SECOND_KEY, World, for_people};
 
 /// The story is told in JavaScript, since that is what browsers are directed with.
 const STORY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/server/browser/story.mjs");
@@ -19,7 +18,7 @@ fn people_find_their_way_in_a_browser() {
         .arg(STORY)
         .env("URL", format!("http://{}", served.address))
         .env("TOKEN", served.token.as_deref().unwrap())
-        .env("KEY", KEY)
+        .env("KEY", SECOND_KEY)
         .env("MODULES", modules())
         .env("SCREENSHOTS", for_people("screenshots"))
         .output()

@@ -25,6 +25,8 @@ use crate::shared::{self, KEY, Provider, new_folder, signal};
 pub(crate) const ORGANIZATION: &str = "org-with-usage";
 /// Another one, whose key the provider refuses; it is account 2.
 const REFUSED: &str = "org-refused";
+/// Another admin key that the provider accepts, and that the ledger does not have.
+pub(crate) const SECOND_KEY: &str = "sk-admin-test-a-second-one";
 /// An admin key that the provider does not know.
 const UNKNOWN_KEY: &str = "sk-admin-test-unknown-to-it";
 /// Days with usage, until yesterday.
@@ -55,7 +57,8 @@ impl World {
         let provider = Provider::start(
             Simulator::builder()
                 .organization(Organization::generate(&generate))
-                .key(AdminKey::owner(KEY)),
+                .key(AdminKey::owner(KEY))
+                .key(AdminKey::owner(SECOND_KEY)),
         );
         Self {
             folder: new_folder(),

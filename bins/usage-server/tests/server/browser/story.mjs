@@ -35,6 +35,7 @@ const browser = await chromium.launch({ executablePath, args: ["--no-sandbox", "
 try {
   for (const [title, step] of Object.entries({
     somebodySignsIn,
+    theyMakeATokenForOneAccount,
     somebodyLooksForWhoSpentIt,
     theyTakeItAway,
     theySeeWhyARunFailed,
@@ -54,6 +55,7 @@ console.log("the story is told to its end");
 async function visitor(options = {}) {
   const context = await browser.newContext({ viewport: DESKTOP, baseURL: url, ...options });
   const page = await context.newPage();
+  page.setDefaultTimeout(10_000);
   // What the policy of a page forbids, and what its script trips over, is told to the console.
   page.on("pageerror", (error) => assert.fail(`${page.url()}: ${error}`));
   page.on("console", (message) => {
@@ -64,10 +66,10 @@ async function visitor(options = {}) {
   return page;
 }
 
-async function signedIn(options = {}) {
+async function signedIn(options = {}, secret = token) {
   const page = await visitor(options);
   await page.goto("/");
-  await page.fill("#token", token);
+  await page.fill("#token", secret);
   await page.click("main button");
   await page.waitForURL("/");
   return page;
@@ -92,11 +94,37 @@ async function somebodySignsIn() {
   await page.context().close();
 }
 
+async function theyMakeATokenForOneAccount() {
+  const page = await signedIn();
+  await page.goto("/tokens");
+  await page.fill("#name", "<i>the finance team</i>");
+  await page.getByLabel("openai/org-with-usage").check();
+  await page.getByRole("button", { name: "Make the token" }).click();
+  const secret = await page.locator("#token-secret").textContent();
+  await isAccessible(page);
+  await page.getByRole("link", { name: "Done" }).click();
+  await page.waitForURL("/tokens");
+  assert.ok(!(await page.content()).includes(secret), "a token is shown once");
+  await page.context().close();
+  const reader = await signedIn({}, secret);
+  await reader.getByText("the finance team").waitFor();
+  // All that it sees is proved.
+  await reader.getByText(/parity proved .*, 0 differences/).waitFor();
+  await reader.getByText("bill reconciled to $0.00").waitFor();
+  await reader.screenshot({ path: join(screenshots, "proved.png"), fullPage: true });
+  await reader.goto("/runs");
+  await reader.getByText("You may not see or do this").waitFor();
+  await reader.screenshot({ path: join(screenshots, "forbidden.png"), fullPage: true });
+  await isAccessible(reader);
+  await reader.context().close();
+}
+
 async function somebodyLooksForWhoSpentIt() {
   const page = await signedIn();
   await page.getByText("days covered").waitFor();
-  await page.getByText(/parity proved .*, 0 differences/).waitFor();
-  await page.getByText("bill reconciled to $0.00").waitFor();
+  // The other account has no proof, which is not passed over.
+  await page.getByText("parity was not proved of every account").waitFor();
+  await page.getByText("bill not reconciled for every account").waitFor();
   for (const card of ["Estimated spend", "Tokens", "Requests", "Cached share"]) {
     await page.getByRole("heading", { name: card, exact: true }).waitFor();
   }
