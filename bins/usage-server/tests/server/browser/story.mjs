@@ -123,8 +123,8 @@ async function somebodyLooksForWhoSpentIt() {
   const page = await signedIn();
   await page.getByText("days covered").waitFor();
   // The other account has no proof, which is not passed over.
-  await page.getByText("parity was not proved of every account").waitFor();
-  await page.getByText("bill not reconciled for every account").waitFor();
+  await page.getByText(/parity proved .*, 0 differences \(of 1 of 2 accounts\)/).waitFor();
+  await page.getByText("bill reconciled to $0.00 (of 1 of 2 accounts)").waitFor();
   for (const card of ["Estimated spend", "Tokens", "Requests", "Cached share"]) {
     await page.getByRole("heading", { name: card, exact: true }).waitFor();
   }

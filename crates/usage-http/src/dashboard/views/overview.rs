@@ -274,70 +274,61 @@ async fn trust(
 fn parity_claim(parities: &[Option<ParityFacts>], now: DateTime<Utc>) -> Claim {
     let known: Vec<&ParityFacts> = parities.iter().flatten().collect();
     let (standing, text) = match known.iter().map(|facts| facts.at).min() {
-        _ if known.len() < parities.len() || known.is_empty() => (
-            Standing::Unknown,
-            "parity was not proved of every account".to_owned(),
-        ),
+        None => (Standing::Unknown, "parity was never proved".to_owned()),
         Some(oldest) => {
             let differences: u64 = known.iter().map(|facts| facts.differences).sum();
-            let standing = if known.iter().all(|facts| facts.is_clean) {
-                Standing::Good
-            } else {
-                Standing::Bad
-            };
             let noun = if differences == 1 {
                 "difference"
             } else {
                 "differences"
             };
-            let proved = if standing == Standing::Good {
-                "proved"
+            let (standing, proved) = if known.iter().all(|facts| facts.is_clean) {
+                (Standing::Good, "proved")
             } else {
-                "looked at"
+                (Standing::Bad, "looked at")
             };
+            let differences = grouped(differences.into());
             (
                 standing,
-                format!(
-                    "parity {proved} {}, {} {noun}",
-                    ago(oldest, now),
-                    grouped(differences.into())
-                ),
+                format!("parity {proved} {}, {differences} {noun}", ago(oldest, now)),
             )
         }
-        None => (Standing::Unknown, "parity was never proved".to_owned()),
     };
-    Claim {
-        standing,
-        text,
-        href: "/parity".to_owned(),
-    }
+    limited(standing, text, known.len(), parities.len(), "/parity")
 }
 
 fn bill_claim(bills: &[Option<ReconciliationFacts>]) -> Claim {
     let known: Vec<&ReconciliationFacts> = bills.iter().flatten().collect();
-    let (standing, text) = if known.len() < bills.len() || known.is_empty() {
-        (
-            Standing::Unknown,
-            "bill not reconciled for every account".to_owned(),
-        )
+    let apart = known.iter().fold(NanoUsd::ZERO, |sum, facts| {
+        sum.checked_add(facts.apart).unwrap_or(NanoUsd::new(i64::MAX))
+    });
+    let apart = Dollars::of(apart);
+    let (standing, text) = if known.is_empty() {
+        (Standing::Unknown, "bill was never reconciled".to_owned())
+    } else if known.iter().all(|facts| facts.is_reconciled) {
+        (Standing::Good, format!("bill reconciled to {}", apart.short()))
     } else {
-        let apart = known.iter().fold(NanoUsd::ZERO, |sum, facts| {
-            sum.checked_add(facts.apart).unwrap_or(NanoUsd::new(i64::MAX))
-        });
-        let apart = Dollars::of(apart);
-        if known.iter().all(|facts| facts.is_reconciled) {
-            (Standing::Good, format!("bill reconciled to {}", apart.short()))
-        } else {
-            (
-                Standing::Warn,
-                format!("bill and prices are {} apart", apart.short()),
-            )
-        }
+        (
+            Standing::Warn,
+            format!("bill and prices are {} apart", apart.short()),
+        )
     };
+    limited(standing, text, known.len(), bills.len(), "/reconciliation")
+}
+
+/// A claim that says so if it is one of some of the accounts only, and is no better than a warning then.
+fn limited(standing: Standing, mut text: String, known: usize, all: usize, href: &str) -> Claim {
+    let mut standing = standing;
+    if (1..all).contains(&known) {
+        text.push_str(&format!(" (of {known} of {all} accounts)"));
+        if standing == Standing::Good {
+            standing = Standing::Warn;
+        }
+    }
     Claim {
         standing,
         text,
-        href: "/reconciliation".to_owned(),
+        href: href.to_owned(),
     }
 }
 
