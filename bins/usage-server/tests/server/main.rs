@@ -7,6 +7,8 @@ mod browser;
 mod dashboard;
 #[expect(
     dead_code,
+    unused_macros,
+    unused_imports,
     reason = "shared with the tests of other binaries, which need more of it"
 )]
 #[path = "../../../usage-cli/tests/shared/mod.rs"]

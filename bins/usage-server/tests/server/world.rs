@@ -1,6 +1,7 @@
 //! A place in which the real binary serves a real ledger.
 
-use std::io::{BufRead as _, BufReader, Read as _};
+use std::cell::Cell;
+use std::io::{BufRead, BufReader, Read as _};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command};
@@ -35,6 +36,8 @@ const UNREAD: u64 = 12;
 pub(crate) struct World {
     folder: TempDir,
     provider: Provider,
+    /// Whether the ledger was served before, and has a token from then.
+    was_served: Cell<bool>,
 }
 
 impl World {
@@ -57,6 +60,7 @@ impl World {
         Self {
             folder: new_folder(),
             provider,
+            was_served: Cell::new(false),
         }
     }
 
@@ -167,9 +171,10 @@ impl World {
         command
     }
 
-    /// Starts the server, and returns once it listens.
+    /// Starts the server, and returns once it listens. Its first start is to print a token.
     pub(crate) fn serve(&self) -> Served {
-        Served::start(self.command(&["--bind", "127.0.0.1:0"]))
+        let is_first = !self.was_served.replace(true);
+        Served::start(self.command(&["--bind", "127.0.0.1:0"]), is_first)
     }
 }
 
@@ -192,11 +197,12 @@ pub(crate) struct Served {
     pub(crate) address: SocketAddr,
     /// The token that the first start prints.
     pub(crate) token: Option<String>,
+    out: BufReader<ChildStdout>,
     log: Option<JoinHandle<String>>,
 }
 
 impl Served {
-    fn start(mut command: Command) -> Self {
+    fn start(mut command: Command, is_first: bool) -> Self {
         let mut child = command.spawn().unwrap();
         let mut errors = child.stderr.take().unwrap();
         // Read on, or the process would wait for its log to be read.
@@ -205,22 +211,33 @@ impl Served {
             errors.read_to_string(&mut text).unwrap();
             text
         });
-        let out = child.stdout.take().unwrap();
-        let (address, token) = said(BufReader::new(out), || log.is_finished());
+        let mut out = BufReader::new(child.stdout.take().unwrap());
+        let url = line(&mut out);
+        let address = url.strip_prefix("http://").unwrap().trim_end_matches('/');
+        let address = address.parse().unwrap();
+        let token = is_first.then(|| {
+            let word = line(&mut out);
+            assert!(word.starts_with("Sign in with this token"), "{word}");
+            line(&mut out)
+        });
         Self {
             child,
             address,
             token,
+            out,
             log: Some(log),
         }
     }
 
-    /// Asks it to end, which it does in order, and returns its log, which holds no secret.
+    /// Asks it to end, which it does in order and without another word, and returns its log, which holds no secret.
     pub(crate) fn ends(mut self) -> String {
         signal(&self.child, "TERM");
         let status = self.child.wait().unwrap();
         let log = self.log.take().unwrap().join().unwrap();
         assert!(status.success(), "{status}: {log}");
+        let mut more = String::new();
+        self.out.read_to_string(&mut more).unwrap();
+        assert_eq!(more, "");
         assert!(!log.contains("usage_session") && !log.contains(KEY), "{log}");
         if let Some(token) = &self.token {
             assert!(!log.contains(token.as_str()), "{log}");
@@ -237,20 +254,13 @@ impl Drop for Served {
     }
 }
 
-/// The address, and the token if the next lines tell one.
-fn said(mut out: BufReader<ChildStdout>, has_ended: impl Fn() -> bool) -> (SocketAddr, Option<String>) {
-    let mut line = |what: &str| {
-        let mut line = String::new();
-        let read = out.read_line(&mut line).unwrap();
-        assert!(read > 0, "no {what}; ended: {}", has_ended());
-        line.trim_end().to_owned()
-    };
-    let url = line("address");
-    let address = url.strip_prefix("http://").unwrap().trim_end_matches('/');
-    let address = address.parse().unwrap();
-    let next = line("word on tokens");
-    let token = next.starts_with("Sign in with this token").then(|| line("token"));
-    (address, token)
+/// The next line that it prints.
+#[track_caller]
+fn line(out: &mut impl BufRead) -> String {
+    let mut line = String::new();
+    let read = out.read_line(&mut line).unwrap();
+    assert!(read > 0, "it ended without a word");
+    line.trim_end().to_owned()
 }
 
 /// The folder for what tests leave for people to look at.
