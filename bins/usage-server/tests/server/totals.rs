@@ -36,7 +36,10 @@ pub(crate) fn the_same_numbers_stand_everywhere(kind: DatabaseKind) {
     let filters: [(String, String); 7] = [
         (String::new(), "1 = 1".to_owned()),
         (format!("&model={model}"), format!("model = '{model}'")),
-        (format!("&projectId={project}"), format!("project_id = '{project}'")),
+        (
+            format!("&projectId={project}"),
+            format!("project_id = '{project}'"),
+        ),
         (
             format!("&projectId={project}&model={model}"),
             format!("project_id = '{project}' AND model = '{model}'"),
@@ -54,10 +57,25 @@ pub(crate) fn the_same_numbers_stand_everywhere(kind: DatabaseKind) {
     let mut seen = Vec::new();
     for (filter, condition) in &filters {
         let paged = api.paged(&format!("{days}{filter}"));
-        assert!(paged.events.unwrap() > 0 && paged.tokens > 0, "{filter}: {paged:?}");
-        assert_eq!(api.summed(&format!("{days}{filter}")), paged, "summary of {filter}");
-        assert_eq!(api.exported(&format!("{days}{filter}")), paged, "export of {filter}");
-        assert_eq!(explored(&visitor, &format!("{days}{filter}")), paged, "Explore of {filter}");
+        assert!(
+            paged.events.unwrap() > 0 && paged.tokens > 0,
+            "{filter}: {paged:?}"
+        );
+        assert_eq!(
+            api.summed(&format!("{days}{filter}")),
+            paged,
+            "summary of {filter}"
+        );
+        assert_eq!(
+            api.exported(&format!("{days}{filter}")),
+            paged,
+            "export of {filter}"
+        );
+        assert_eq!(
+            explored(&visitor, &format!("{days}{filter}")),
+            paged,
+            "Explore of {filter}"
+        );
         let in_views = Totals {
             events: None,
             ..paged.clone()
@@ -132,7 +150,12 @@ impl Api<'_> {
         let metric = |name: &str| row["metrics"][name].as_i64().unwrap_or_default();
         let by_class: TokenSplit = serde_json::from_value(row["tokens"].clone()).unwrap();
         let tokens = metric("inputTokens") + metric("outputTokens");
-        let classes = [by_class.uncached, by_class.cached_read, by_class.cache_write, by_class.output];
+        let classes = [
+            by_class.uncached,
+            by_class.cached_read,
+            by_class.cache_write,
+            by_class.output,
+        ];
         assert_eq!(classes.into_iter().flatten().sum::<i64>(), tokens, "{row}");
         Totals {
             events: row["events"].as_i64(),
@@ -156,9 +179,9 @@ impl Api<'_> {
             let cell = |name: &str| &row[columns.iter().position(|column| column == name).unwrap()];
             let metric = |name: &str| cell(name).parse::<i64>().unwrap_or_default();
             totals.add(
-                metric("input_tokens") + metric("output_tokens"),
-                metric("num_model_requests"),
-                Some(cell("cost_usd")).filter(|cost| !cost.is_empty()),
+                metric("inputTokens") + metric("outputTokens"),
+                metric("numModelRequests"),
+                Some(cell("costUsd")).filter(|cost| !cost.is_empty()),
             );
         }
         totals
@@ -203,8 +226,11 @@ fn viewed(world: &World, condition: &str) -> Totals {
         "cost_nano_usd",
         "unpriced_events",
     ];
-    let [requests, input, output, cost, unpriced] =
-        sums.map(|column| world.sum(&format!("SELECT coalesce(sum({column}), 0) FROM usage_daily WHERE {condition}")));
+    let [requests, input, output, cost, unpriced] = sums.map(|column| {
+        world.sum(&format!(
+            "SELECT coalesce(sum({column}), 0) FROM usage_daily WHERE {condition}"
+        ))
+    });
     Totals {
         events: None,
         requests,
@@ -218,7 +244,10 @@ fn viewed(world: &World, condition: &str) -> Totals {
 fn number(html: &str) -> i64 {
     let text = html.rsplit_once("\">").map_or(html, |(_, text)| text);
     let text = text.split('<').next().unwrap();
-    text.replace(',', "").trim().parse().unwrap_or_else(|_| panic!("{html}"))
+    text.replace(',', "")
+        .trim()
+        .parse()
+        .unwrap_or_else(|_| panic!("{html}"))
 }
 
 /// The exact amount that a page has behind a rounded one.
