@@ -5,6 +5,7 @@
 mod arguments;
 mod browser;
 mod dashboard;
+mod deployment;
 #[expect(
     dead_code,
     reason = "shared with the tests of other binaries, which need more of it"
