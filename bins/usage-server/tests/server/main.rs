@@ -5,13 +5,17 @@
 mod arguments;
 mod browser;
 mod dashboard;
+mod deployment;
 #[expect(
     dead_code,
-    unused_macros,
-    unused_imports,
     reason = "shared with the tests of other binaries, which need more of it"
 )]
 #[path = "../../../usage-cli/tests/shared/mod.rs"]
 mod shared;
+mod totals;
 mod visitor;
 mod world;
+
+shared::on_both_databases!(
+    crate::totals::the_same_numbers_stand_everywhere as the_same_numbers_stand_everywhere,
+);

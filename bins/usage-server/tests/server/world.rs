@@ -19,7 +19,7 @@ use usage_app::settings::{Environment, Flags, Settings, Sources};
 use usage_core::{Account, Clock as _, Decimal, Endpoint, ProjectFilter, SystemClock, WindowRange};
 use usage_simulator::{AdminKey, Generate, Organization, Simulator};
 
-use crate::shared::{self, KEY, Provider, new_folder, signal};
+use crate::shared::{self, Database, DatabaseKind, KEY, Provider, new_folder, signal};
 
 /// The organisation that has usage; it is account 1 of the ledger.
 pub(crate) const ORGANIZATION: &str = "org-with-usage";
@@ -37,14 +37,19 @@ const UNREAD: u64 = 12;
 /// A folder, a provider and, in most tests, a ledger read from it.
 pub(crate) struct World {
     folder: TempDir,
+    database: Database,
     provider: Provider,
     /// Whether the ledger was served before, and has a token from then.
     was_served: Cell<bool>,
 }
 
 impl World {
-    /// Without a ledger.
+    /// Without a ledger, which would be in a file.
     pub(crate) fn empty() -> Self {
+        Self::empty_on(DatabaseKind::Sqlite)
+    }
+
+    fn empty_on(kind: DatabaseKind) -> Self {
         let generate = Generate {
             organization: ORGANIZATION.to_owned(),
             first_day: first_day(),
@@ -60,8 +65,10 @@ impl World {
                 .key(AdminKey::owner(KEY))
                 .key(AdminKey::owner(SECOND_KEY)),
         );
+        let folder = new_folder();
         Self {
-            folder: new_folder(),
+            database: Database::new(kind, &folder.path().join("work")),
+            folder,
             provider,
             was_served: Cell::new(false),
         }
@@ -70,7 +77,12 @@ impl World {
     /// With a ledger of two accounts: one whose last four weeks were read, held against its export and its bill, and one whose
     /// run failed.
     pub(crate) fn with_usage() -> Self {
-        let world = Self::empty();
+        Self::with_usage_on(DatabaseKind::Sqlite)
+    }
+
+    /// The same, on a database of this kind.
+    pub(crate) fn with_usage_on(kind: DatabaseKind) -> Self {
+        let world = Self::empty_on(kind);
         let runtime = tokio::runtime::Runtime::new().unwrap();
         runtime.block_on(world.fill());
         world
@@ -89,7 +101,7 @@ impl World {
             keys::add(&app, options).await.unwrap();
         }
         let today = today();
-        let read = WindowRange::days(first_day() + Days::new(UNREAD), today).unwrap();
+        let read = WindowRange::days(first_read_day(), today).unwrap();
         for organization in [ORGANIZATION, REFUSED] {
             let options = BackfillOptions {
                 windows: read,
@@ -107,7 +119,7 @@ impl World {
             backfill(&app, options, &LoggedProgress, stopped).await.unwrap();
         }
         let yesterday = today.pred_opt().unwrap();
-        let proved = WindowRange::days(first_day() + Days::new(UNREAD), yesterday).unwrap();
+        let proved = WindowRange::days(first_read_day(), yesterday).unwrap();
         let export = self.work().join("completions_usage.csv");
         let text = self
             .provider
@@ -153,7 +165,18 @@ impl World {
     }
 
     fn database_url(&self) -> String {
-        format!("sqlite:{}", self.work().join("ledger.db").display())
+        self.database.url()
+    }
+
+    /// The one number that a query finds.
+    pub(crate) fn sum(&self, sql: &str) -> i64 {
+        match &self.database {
+            Database::Sqlite(path) => rusqlite::Connection::open(path)
+                .unwrap()
+                .query_row(sql, [], |row| row.get(0))
+                .unwrap(),
+            Database::Postgres(database) => database.execute(sql).parse().unwrap(),
+        }
     }
 
     /// The folder in which the binary runs.
@@ -181,12 +204,17 @@ impl World {
     }
 }
 
+/// The first day that was read.
+pub(crate) fn first_read_day() -> NaiveDate {
+    first_day() + Days::new(UNREAD)
+}
+
 /// The first day of usage, some days before the first that was read.
 fn first_day() -> NaiveDate {
     today() - Days::new(DAYS.into())
 }
 
-fn today() -> NaiveDate {
+pub(crate) fn today() -> NaiveDate {
     SystemClock.now().date_naive()
 }
 
