@@ -52,7 +52,7 @@ impl ApiTester {
             .arg(format!("Authorization: {authorization}"))
             .args(["--checks", "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance"])
             .args(["--phases", "examples,coverage,fuzzing", "--generation-deterministic"])
-            .args(["--generation-database", "none", "--max-examples", &examples.to_string()])
+            .args(["--max-examples", &examples.to_string()])
             .args(["--suppress-health-check", "all", "--no-color", "--workers", "1"])
             .output();
         let Output {

@@ -118,10 +118,13 @@ pub(super) async fn list(
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct NewKey {
     /// The provider, for example `openai`.
+    #[schema(pattern = "^openai$")]
     provider: String,
     /// The provider's organisation, for example `org-…`.
+    #[schema(min_length = 1)]
     organization: String,
     /// A name for people.
+    #[schema(max_length = 100)]
     label: Option<String>,
     /// The projects that it is limited to; none is no limit.
     #[serde(default)]

@@ -106,8 +106,10 @@ pub(super) async fn list(
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct NewToken {
     /// A name for people.
+    #[schema(min_length = 1, max_length = 100)]
     name: String,
     /// What it may do: `reader`, `operator` or `admin`.
+    #[schema(pattern = "^(reader|operator|admin)$")]
     role: String,
     /// The numbers of the accounts that it sees; every one if none is named.
     accounts: Option<Vec<i64>>,

@@ -21,8 +21,8 @@ use usage_http::{
 use usage_pricing::{Catalogue, Usage};
 use usage_store::{
     AccountScope, KeyStatus, LeaseAttempt, Ledger, MasterKey, NewApiToken, NewProviderKey, NewRun, OpenMode,
-    PriceRecord, Replacement, RowPrice, RowPricer, RowToPrice, RunStatus, StoredAccount, TokenRole,
-    WindowRows,
+    PriceRecord, PricingNote, Replacement, RowPrice, RowPricer, RowToPrice, RunStatus, StoredAccount,
+    TokenRole, WindowRows,
 };
 
 use crate::wire::{self, Answer};
@@ -55,7 +55,8 @@ impl World {
         let folder = tempfile::tempdir().unwrap();
         let url = format!("sqlite:{}", folder.path().join("ledger.db").display());
         let clock = Arc::new(ManualClock::new(parse_instant(NOW).unwrap()));
-        let ledger = Ledger::open(&url, clock.clone(), OpenMode::SetUpIfEmpty)
+        // A use that is noted when the story is over finds no file any more, and is not to wait for one.
+        let ledger = Ledger::open_retrying(&url, clock.clone(), OpenMode::SetUpIfEmpty, Duration::ZERO)
             .await
             .unwrap();
         let ledger = ledger.with_pricer(Arc::new(Prices(Catalogue::bundled().unwrap())));
@@ -77,7 +78,7 @@ impl World {
         let server = Server::bind(listen).await.unwrap();
         let calls = NonZeroU32::new(calls).unwrap();
         let options = ServeOptions {
-            cron_secret: None,
+            cron_secret: Some("cron-secret-for-tests-only".into()),
             clock,
             limits: Limits {
                 token_per_minute: calls,
@@ -379,14 +380,15 @@ impl RowPricer for Prices {
             metrics: row.metrics,
             grouped_by: row.grouped_by,
         });
+        let why_not = priced.cost.as_ref().err().map(ToString::to_string);
         RowPrice {
+            note: why_not.map(|reason| Arc::new(PricingNote::Unpriced(reason))),
             cost: priced.cost.ok().map(|cost| cost.rounded),
             record: Arc::new(PriceRecord {
                 price_id: priced.price.price_id.clone(),
                 catalogue_version: "list-1".to_owned(),
                 record: priced.price.to_json(),
             }),
-            note: None,
         }
     }
 
