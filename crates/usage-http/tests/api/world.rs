@@ -392,7 +392,14 @@ impl RowPricer for Prices {
         }
     }
 
-    fn price_again(&self, _record: &Arc<PriceRecord>, row: &RowToPrice<'_>) -> Result<RowPrice, String> {
-        Ok(self.price(row))
+    fn price_again(&self, record: &Arc<PriceRecord>, row: &RowToPrice<'_>) -> Result<RowPrice, String> {
+        let price = usage_pricing::PriceRecord::from_json(&record.record).map_err(|error| error.to_string())?;
+        let cost = price.cost(row.endpoint, row.metrics);
+        let why_not = cost.as_ref().err().map(ToString::to_string);
+        Ok(RowPrice {
+            cost: cost.ok().map(|cost| cost.rounded),
+            record: record.clone(),
+            note: why_not.map(|reason| Arc::new(PricingNote::Unpriced(reason))),
+        })
     }
 }
