@@ -393,7 +393,8 @@ impl RowPricer for Prices {
     }
 
     fn price_again(&self, record: &Arc<PriceRecord>, row: &RowToPrice<'_>) -> Result<RowPrice, String> {
-        let price = usage_pricing::PriceRecord::from_json(&record.record).map_err(|error| error.to_string())?;
+        let price =
+            usage_pricing::PriceRecord::from_json(&record.record).map_err(|error| error.to_string())?;
         let cost = price.cost(row.endpoint, row.metrics);
         let why_not = cost.as_ref().err().map(ToString::to_string);
         Ok(RowPrice {

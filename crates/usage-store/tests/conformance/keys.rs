@@ -114,3 +114,19 @@ pub(crate) async fn removing_a_key_keeps_account_and_usage(fixture: &Fixture) {
     );
     assert!(again.id > key.id, "numbers are not used twice");
 }
+
+pub(crate) async fn a_label_is_another_and_none(fixture: &Fixture) {
+    let ledger = &fixture.ledger;
+    let key = ledger
+        .add_key(master(1), new_key("org-first", SECRET))
+        .await
+        .unwrap();
+    for label in [Some("other".to_owned()), None] {
+        ledger.set_key_label(key.id, label.clone()).await.unwrap();
+        assert_eq!(ledger.key(key.id).await.unwrap().label, label);
+    }
+    let opened = ledger.open_key(master(1), key.id).await.unwrap();
+    assert_eq!(opened.expose_secret(), SECRET, "the secret stays");
+    let missing = ledger.set_key_label(key.id + 1, None).await;
+    assert!(matches!(missing, Err(StoreError::NotFound { .. })), "{missing:?}");
+}

@@ -71,6 +71,8 @@ on_both_databases!(
     crate::replace::a_coarser_read_is_refused as a_coarser_read_is_refused,
     crate::restatement::growth_of_an_open_day_leaves_no_revision as growth_of_an_open_day_leaves_no_revision,
     crate::restatement::a_restatement_keeps_the_old_values as a_restatement_keeps_the_old_values,
+    crate::restatement::pages_of_revisions_are_all_of_them_backwards
+        as pages_of_revisions_are_all_of_them_backwards,
     crate::restatement::a_vanished_row_is_retracted_and_kept as a_vanished_row_is_retracted_and_kept,
     crate::restatement::a_row_added_later_leaves_its_mark as a_row_added_later_leaves_its_mark,
     crate::restatement::a_window_tells_its_history_step_by_step as a_window_tells_its_history_step_by_step,
@@ -95,6 +97,7 @@ on_both_databases!(
         as a_lease_lost_between_two_transactions_says_what_stands,
     crate::leases::a_dead_holder_is_replaced_at_once as a_dead_holder_is_replaced_at_once,
     crate::leases::of_many_who_want_it_one_gets_it as of_many_who_want_it_one_gets_it,
+    crate::keys::a_label_is_another_and_none as a_label_is_another_and_none,
     crate::keys::a_key_opens_only_with_its_master_key as a_key_opens_only_with_its_master_key,
     crate::keys::a_ciphertext_moved_to_another_row_does_not_open
         as a_ciphertext_moved_to_another_row_does_not_open,

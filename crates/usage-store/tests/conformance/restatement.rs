@@ -1,7 +1,7 @@
 //! What the provider changes after the fact: restatements, retractions, and reads too drastic to believe.
 
 use usage_core::{Dimension, Endpoint, IssueCode, WindowState};
-use usage_store::{AccountScope, Replacement, RevisionKind, StoredRevision};
+use usage_store::{AccountScope, Replacement, RevisionKind, RevisionPageQuery, StoredRevision};
 
 use crate::fixture::{Fixture, day, row, rows};
 
@@ -266,4 +266,100 @@ pub(crate) async fn a_window_tells_its_history_step_by_step(fixture: &Fixture) {
             (RevisionKind::Added, 1)
         ]
     );
+}
+
+pub(crate) async fn pages_of_revisions_are_all_of_them_backwards(fixture: &Fixture) {
+    let window = |text, tokens| {
+        rows(
+            day(text),
+            [row("proj_a", "gpt-5", tokens), row("proj_b", "gpt-5", tokens)],
+        )
+    };
+    let read = |at, tokens| fixture.read(at, vec![window(DAY, tokens), window("2025-09-02", tokens)]);
+    fixture.replace(read("2025-09-04T01:00:00Z", 30)).await;
+    // Two restatements at one moment, and one at another.
+    fixture.replace(read(SETTLED, 31)).await;
+    fixture.replace(read("2025-09-10T02:00:00Z", 32)).await;
+    fixture.clock.set(crate::fixture::instant("2025-10-20T13:00:00Z"));
+    let gone = fixture.read(
+        "2025-09-11T01:00:00Z",
+        vec![rows(day(DAY), [row("proj_a", "gpt-5", 32)])],
+    );
+    fixture
+        .store(Replacement {
+            accept_retractions: true,
+            ..gone
+        })
+        .await;
+    let mut expected = revisions(fixture).await;
+    expected.reverse();
+    assert_eq!(expected.len(), 9);
+
+    let all = RevisionPageQuery {
+        scope: AccountScope::All,
+        start: None,
+        end: None,
+        kinds: Vec::new(),
+        after: None,
+        limit: 2,
+    };
+    let mut found = Vec::new();
+    let mut query = all.clone();
+    loop {
+        let page = fixture.ledger.revision_page(query.clone()).await.unwrap();
+        assert!(page.revisions.len() <= 2);
+        found.extend(page.revisions);
+        match page.next {
+            // As text and back, as a client keeps it.
+            Some(next) => query.after = Some(next.to_string().parse().unwrap()),
+            None => break,
+        }
+    }
+    assert_eq!(found, expected);
+
+    let count = async |query: RevisionPageQuery| {
+        let query = RevisionPageQuery { limit: 100, ..query };
+        fixture.ledger.revision_page(query).await.unwrap().revisions.len()
+    };
+    let second = Some(day("2025-09-02").start());
+    for (query, rows) in [
+        (all.clone(), 9),
+        (
+            RevisionPageQuery {
+                kinds: vec![RevisionKind::Retracted],
+                ..all.clone()
+            },
+            1,
+        ),
+        (
+            RevisionPageQuery {
+                start: second,
+                ..all.clone()
+            },
+            4,
+        ),
+        (
+            RevisionPageQuery {
+                end: second,
+                ..all.clone()
+            },
+            5,
+        ),
+        (
+            RevisionPageQuery {
+                scope: AccountScope::Only(vec![fixture.account.id + 1]),
+                ..all.clone()
+            },
+            0,
+        ),
+        (
+            RevisionPageQuery {
+                scope: AccountScope::one(&fixture.account),
+                ..all
+            },
+            9,
+        ),
+    ] {
+        assert_eq!(count(query.clone()).await, rows, "{query:?}");
+    }
 }
