@@ -2,6 +2,7 @@
 //! and its pages in a real browser.
 #![expect(clippy::unwrap_used, reason = "a helper that cannot go on fails its test")]
 
+mod api;
 mod arguments;
 mod browser;
 mod dashboard;
@@ -17,5 +18,7 @@ mod visitor;
 mod world;
 
 shared::on_both_databases!(
+    crate::api::programs_read_what_was_proved_and_manage_keys
+        as programs_read_what_was_proved_and_manage_keys,
     crate::totals::the_same_numbers_stand_everywhere as the_same_numbers_stand_everywhere,
 );

@@ -11,8 +11,17 @@ use crate::world::World;
 const EXAMPLES: u32 = 15;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn no_answer_is_an_error_of_the_server_or_beyond_the_document() {
-    let world = World::new().await;
+async fn on_sqlite_no_answer_is_an_error_of_the_server_or_beyond_the_document() {
+    every_call_is_answered_as_documented(World::new().await).await;
+}
+
+/// PostgreSQL refuses texts and numbers that SQLite takes.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn on_postgres_no_answer_is_an_error_of_the_server_or_beyond_the_document() {
+    every_call_is_answered_as_documented(World::on_postgres().await).await;
+}
+
+async fn every_call_is_answered_as_documented(world: World) {
     world.key_of(&world.first).await;
     world.restate(&world.first).await;
     for _ in 0..20 {

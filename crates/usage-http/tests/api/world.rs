@@ -24,6 +24,7 @@ use usage_store::{
     PriceRecord, PricingNote, Replacement, RowPrice, RowPricer, RowToPrice, RunStatus, StoredAccount,
     TokenRole, WindowRows,
 };
+use usage_testkit::{PostgresCluster, PostgresDatabase};
 
 use crate::wire::{self, Answer};
 
@@ -31,6 +32,16 @@ use crate::wire::{self, Answer};
 pub(crate) const NOW: &str = "2025-10-20T12:00:00Z";
 /// A provider key that the provider refuses.
 pub(crate) const REFUSED: &str = "sk-admin-refused-and-not-real";
+
+/// More calls than any story makes.
+const PLENTY: u32 = 1_000_000;
+
+/// Where the ledger is, for as long as the story lasts.
+#[expect(dead_code, reason = "they are held until the end, and nobody looks at them")]
+enum Database {
+    Sqlite(TempDir),
+    Postgres(PostgresDatabase),
+}
 
 /// A server of the API, and what it shows.
 pub(crate) struct World {
@@ -40,23 +51,34 @@ pub(crate) struct World {
     pub(crate) second: StoredAccount,
     pub(crate) asked: Arc<Asked>,
     restated: AtomicI64,
-    _folder: TempDir,
+    _database: Database,
     _stop: watch::Sender<bool>,
 }
 
 impl World {
     /// With plenty of calls for each token.
     pub(crate) async fn new() -> Self {
-        Self::with(1_000_000).await
+        Self::with(PLENTY).await
     }
 
     /// With so many calls for each token at once, and as many a minute.
     pub(crate) async fn with(calls: u32) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let url = format!("sqlite:{}", folder.path().join("ledger.db").display());
+        Self::open(&url, Database::Sqlite(folder), calls).await
+    }
+
+    /// The same on PostgreSQL.
+    pub(crate) async fn on_postgres() -> Self {
+        let database = PostgresCluster::shared().create_database();
+        let url = database.url().to_owned();
+        Self::open(&url, Database::Postgres(database), PLENTY).await
+    }
+
+    async fn open(url: &str, database: Database, calls: u32) -> Self {
         let clock = Arc::new(ManualClock::new(parse_instant(NOW).unwrap()));
         // A use that is noted when the story is over finds no file any more, and is not to wait for one.
-        let ledger = Ledger::open_retrying(&url, clock.clone(), OpenMode::SetUpIfEmpty, Duration::ZERO)
+        let ledger = Ledger::open_retrying(url, clock.clone(), OpenMode::SetUpIfEmpty, Duration::ZERO)
             .await
             .unwrap();
         let ledger = ledger.with_pricer(Arc::new(Prices(Catalogue::bundled().unwrap())));
@@ -100,7 +122,7 @@ impl World {
             second,
             asked,
             restated: AtomicI64::new(0),
-            _folder: folder,
+            _database: database,
             _stop: stop,
         }
     }
