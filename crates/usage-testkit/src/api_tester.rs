@@ -10,7 +10,7 @@ const TOOLS: Tools = Tools {
     requirements: concat!(env!("CARGO_MANIFEST_DIR"), "/api-requirements.txt"),
 };
 
-/// `schemathesis` from PyPI, in a virtual environment of its own: it calls an API in every way that its OpenAPI document allows,
+/// `schemathesis` from PyPI, in a virtual environment of its own: it calls an API in every way that its document allows,
 /// and in some that it forbids, and holds the answers against the document.
 #[derive(Debug)]
 pub struct ApiTester {
