@@ -255,9 +255,10 @@ pub(super) fn reconciliation(report: &Value, now: DateTime<Utc>) -> Reconciliati
         is_sum,
     };
     ReconciliationReport {
-        verdict: match is_reconciled {
-            true => Badge::new(Standing::Good, "reconciled"),
-            false => Badge::new(Standing::Warn, "not reconciled"),
+        verdict: if is_reconciled {
+            Badge::new(Standing::Good, "reconciled")
+        } else {
+            Badge::new(Standing::Warn, "not reconciled")
         },
         at: At(at),
         ago: at.map_or_else(String::new, |at| ago(at, now)),
