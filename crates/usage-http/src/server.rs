@@ -159,7 +159,7 @@ impl Server {
         tasks: &TaskTracker,
     ) -> Option<DashboardState> {
         let sessions = Sessions::new(self.behind_proxy).inspect_err(|error| {
-            tracing::error!("there is no dashboard, since the system gives no random bytes: {error}")
+            tracing::error!("there is no dashboard, since the system gives no random bytes: {error}");
         });
         Some(DashboardState {
             ledger: dashboard.ledger,

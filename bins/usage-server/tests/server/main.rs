@@ -7,6 +7,7 @@ mod arguments;
 mod browser;
 mod dashboard;
 mod deployment;
+mod restated;
 #[expect(
     dead_code,
     reason = "shared with the tests of other binaries, which need more of it"

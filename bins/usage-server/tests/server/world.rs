@@ -16,7 +16,7 @@ use usage_app::commands::parity::{ParityOptions, parity};
 use usage_app::commands::reconcile::{ReconcileOptions, reconcile};
 use usage_app::cron::LoggedProgress;
 use usage_app::settings::{Environment, Flags, Settings, Sources};
-use usage_core::{Account, Clock as _, Decimal, Endpoint, ProjectFilter, SystemClock, WindowRange};
+use usage_core::{Account, Clock as _, Decimal, Endpoint, ProjectFilter, SystemClock, Window, WindowRange};
 use usage_simulator::{AdminKey, Generate, Organization, Simulator};
 
 use crate::shared::{self, Database, DatabaseKind, KEY, Provider, new_folder, signal};
@@ -100,25 +100,10 @@ impl World {
             };
             keys::add(&app, options).await.unwrap();
         }
-        let today = today();
-        let read = WindowRange::days(first_read_day(), today).unwrap();
         for organization in [ORGANIZATION, REFUSED] {
-            let options = BackfillOptions {
-                windows: read,
-                endpoints: vec![Endpoint::Completions, Endpoint::Costs],
-                accounts: vec![account(organization)],
-                chunk_windows: None,
-                label: Some(format!("four weeks of {organization}")),
-                plan_only: false,
-                force: false,
-                accept_retractions: false,
-                artifact: None,
-                group_by: None,
-            };
-            let (_stop, stopped) = tokio::sync::watch::channel(false);
-            backfill(&app, options, &LoggedProgress, stopped).await.unwrap();
+            read(&app, organization, false).await;
         }
-        let yesterday = today.pred_opt().unwrap();
+        let yesterday = today().pred_opt().unwrap();
         let proved = WindowRange::days(first_read_day(), yesterday).unwrap();
         let export = self.work().join("completions_usage.csv");
         let text = self
@@ -144,6 +129,18 @@ impl World {
             audit_dir: self.work().join("audit"),
         };
         reconcile(&app, options).await.unwrap();
+    }
+
+    /// The provider has a tenth more of everything than it said, and is read again.
+    pub(crate) fn restate(&self) {
+        self.provider.simulator.update(|organization| {
+            let usage = organization.usage_mut(Endpoint::Completions);
+            for day in first_read_day().iter_days().take_while(|day| *day < today()) {
+                usage.scale(Window::day(day), 110);
+            }
+        });
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        runtime.block_on(read(&self.app(), ORGANIZATION, true));
     }
 
     fn app(&self) -> App {
@@ -202,6 +199,24 @@ impl World {
         let is_first = !self.was_served.replace(true);
         Served::start(self.command(&["--bind", "127.0.0.1:0"]), is_first)
     }
+}
+
+/// Reads four weeks of an organisation; again, if need be.
+async fn read(app: &App, organization: &str, force: bool) {
+    let options = BackfillOptions {
+        windows: WindowRange::days(first_read_day(), today()).unwrap(),
+        endpoints: vec![Endpoint::Completions, Endpoint::Costs],
+        accounts: vec![account(organization)],
+        chunk_windows: None,
+        label: Some(format!("four weeks of {organization}")),
+        plan_only: false,
+        force,
+        accept_retractions: false,
+        artifact: None,
+        group_by: None,
+    };
+    let (_stop, stopped) = tokio::sync::watch::channel(false);
+    backfill(app, options, &LoggedProgress, stopped).await.unwrap();
 }
 
 /// The first day that was read.

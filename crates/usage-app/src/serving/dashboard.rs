@@ -84,7 +84,7 @@ impl DashboardOperations for ForDashboard {
             ));
         };
         let (begun, number) = oneshot::channel();
-        let begun = Begun(Arc::new(Mutex::new(Some(begun))));
+        let begun = Begun(Mutex::new(Some(begun)));
         let (app, stop) = (self.app.clone(), self.stop.clone());
         // A task of its own: the run goes on after the answer. Whoever ends the server waits for its turn.
         tokio::spawn(async move {
@@ -163,10 +163,13 @@ impl ForDashboard {
 }
 
 /// Logs a run, and tells its number as soon as it has one.
-struct Begun(Arc<Mutex<Option<oneshot::Sender<Result<i64, Refused>>>>>);
+struct Begun(Mutex<Option<oneshot::Sender<Number>>>);
+
+/// The number of a run, or why there is none.
+type Number = Result<i64, Refused>;
 
 impl Begun {
-    fn tell(&self, begun: Result<i64, Refused>) {
+    fn tell(&self, begun: Number) {
         let sender = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(sender) = sender {
             // Whoever asked may have gone.

@@ -141,6 +141,7 @@ pub(crate) struct Chrome {
 
 impl Chrome {
     /// Where stylesheet, script and icon are.
+    #[expect(clippy::unused_self, reason = "templates ask the page that they are of")]
     pub(crate) fn assets(&self) -> &'static Assets {
         &ASSETS
     }

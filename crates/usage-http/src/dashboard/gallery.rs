@@ -478,6 +478,12 @@ fn restatements(any: bool) -> Restatements {
             after: Html::of(Count::known(8_182_034)),
             difference: "+82,034".to_owned(),
         }],
+        others: vec![MetricChange {
+            label: "input text tokens".to_owned(),
+            before: Html::of(Count::known(8_100_000)),
+            after: Html::of(Count::known(8_182_034)),
+            difference: "+82,034".to_owned(),
+        }],
         run: Html::link("/runs/7", "cron 7"),
     };
     Restatements {

@@ -50,8 +50,8 @@ pub(crate) enum Failed {
     Stale,
     /// It is the server's fault; with what the log is to say.
     Broken(String),
-    /// The visitor is to look elsewhere.
-    Elsewhere(Response),
+    /// The visitor is to look elsewhere; with the path.
+    Elsewhere(String),
 }
 
 impl From<StoreError> for Failed {
@@ -109,7 +109,7 @@ impl Visitor {
     pub(crate) fn token(&self) -> Result<&ApiToken, Failed> {
         self.token.as_ref().ok_or_else(|| {
             let back = Query::default().with("back", &self.here);
-            Failed::Elsewhere(see(&back.href("/sign-in")))
+            Failed::Elsewhere(back.href("/sign-in"))
         })
     }
 
@@ -189,7 +189,7 @@ impl Visitor {
     /// The page, or why there is none.
     pub(crate) fn answer(&self, result: Result<Response, Failed>) -> Response {
         let failed = match result {
-            Ok(response) | Err(Failed::Elsewhere(response)) => return response,
+            Ok(response) => return response,
             Err(failed) => failed,
         };
         let (status, heading, detail) = match failed {
@@ -217,7 +217,7 @@ impl Visitor {
                     "It is no fault of yours; the server's log says why.".to_owned(),
                 )
             }
-            Failed::Elsewhere(response) => return response,
+            Failed::Elsewhere(path) => return see(&path),
         };
         let failure = Failure {
             chrome: self.chrome(heading, Section::Elsewhere),

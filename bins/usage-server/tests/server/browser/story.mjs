@@ -17,6 +17,7 @@ const PAGES = {
   run: "/runs/1",
   "failed-run": "/runs/2",
   parity: "/parity",
+  "no-parity": "/parity?account=2",
   reconciliation: "/reconciliation",
   budgets: "/budgets",
   keys: "/keys",

@@ -234,11 +234,10 @@ impl DailyChart {
         );
         let highest = self.days.iter().max_by_key(|day| day.total());
         if let Some(highest) = highest.filter(|day| day.total() > 0) {
-            text.push_str(&format!(
-                "; the highest is {} with {}",
-                day_text(highest.day),
-                self.measure.text(highest.total())
-            ));
+            text.push_str("; the highest is ");
+            text.push_str(&day_text(highest.day));
+            text.push_str(" with ");
+            text.push_str(&self.measure.text(highest.total()));
         }
         let count = |is: &dyn Fn(&ChartDay) -> bool| self.days.iter().filter(|day| is(day)).count();
         for (number, what) in [
@@ -248,7 +247,7 @@ impl DailyChart {
             (count(&|day| day.state == DayState::Open), "still open"),
         ] {
             if number > 0 {
-                text.push_str(&format!("; {number} {what}"));
+                text = format!("{text}; {number} {what}");
             }
         }
         text.push_str(". The table below has every number.");
@@ -279,7 +278,6 @@ impl DailyChart {
     }
 
     /// A value as HTML, with every digit at hand.
-    #[expect(clippy::trivially_copy_pass_by_ref, reason = "templates pass references")]
     pub(crate) fn cell(&self, value: &i128) -> String {
         self.measure.cell(*value)
     }

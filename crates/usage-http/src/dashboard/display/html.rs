@@ -12,7 +12,7 @@ pub(crate) struct Html(String);
 
 impl Html {
     /// What a type writes that escapes what comes from outside.
-    pub(crate) fn of(shown: impl fmt::Display + HtmlSafe) -> Self {
+    pub(crate) fn of(shown: impl HtmlSafe) -> Self {
         Self(shown.to_string())
     }
 

@@ -27,8 +27,10 @@ pub(crate) struct RestatementRow {
     pub(crate) endpoint: String,
     pub(crate) project: Named,
     pub(crate) model: Named,
-    /// From what to what, metric by metric.
+    /// From what to what: the metrics that say most, and the cost.
     pub(crate) changes: Vec<MetricChange>,
+    /// The other metrics that changed.
+    pub(crate) others: Vec<MetricChange>,
     pub(crate) run: Html,
 }
 

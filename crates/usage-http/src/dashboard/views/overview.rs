@@ -253,7 +253,7 @@ async fn trust(
     let open = states.count(|state| state == DayState::Open);
     let mut text = format!("{covered} of {all} days covered");
     if open > 0 {
-        text.push_str(&format!(", {open} still open"));
+        text = format!("{text}, {open} still open");
     }
     let mut claims = vec![Claim {
         standing: if covered == all {
@@ -320,7 +320,7 @@ fn bill_claim(bills: &[Option<ReconciliationFacts>]) -> Claim {
 fn limited(standing: Standing, mut text: String, known: usize, all: usize, href: &str) -> Claim {
     let mut standing = standing;
     if (1..all).contains(&known) {
-        text.push_str(&format!(" (of {known} of {all} accounts)"));
+        text = format!("{text} (of {known} of {all} accounts)");
         if standing == Standing::Good {
             standing = Standing::Warn;
         }

@@ -64,18 +64,15 @@ pub(crate) async fn parity(State(state): State<DashboardState>, visitor: Visitor
 }
 
 async fn make_parity(state: &DashboardState, visitor: &Visitor) -> Result<Parity, Failed> {
-    let (account, accounts) = chosen_account(state, visitor, "/parity").await?;
-    let report = match &account {
-        Some(account) => json(state.operations.latest_parity(account).await)?,
-        None => None,
-    };
+    let chosen = Chosen::by(state, visitor, Proof::Parity).await?;
     let now = state.clock.now();
     Ok(Parity {
         chrome: visitor.chrome("Parity", Section::Parity),
-        accounts,
-        latest: report
+        latest: chosen
+            .report
             .as_ref()
-            .map(|report| report::parity(report, account.as_ref(), now)),
+            .map(|report| report::parity(report, chosen.account.as_ref(), now)),
+        accounts: chosen.links,
     })
 }
 
@@ -87,46 +84,88 @@ pub(crate) async fn reconciliation(State(state): State<DashboardState>, visitor:
 }
 
 async fn make_reconciliation(state: &DashboardState, visitor: &Visitor) -> Result<Reconciliation, Failed> {
-    let (account, accounts) = chosen_account(state, visitor, "/reconciliation").await?;
-    let report = match &account {
-        Some(account) => json(state.operations.latest_reconciliation(account).await)?,
-        None => None,
-    };
+    let chosen = Chosen::by(state, visitor, Proof::Reconciliation).await?;
     let now = state.clock.now();
     Ok(Reconciliation {
         chrome: visitor.chrome("Reconciliation", Section::Reconciliation),
-        accounts,
-        latest: report.as_ref().map(|report| report::reconciliation(report, now)),
+        latest: chosen
+            .report
+            .as_ref()
+            .map(|report| report::reconciliation(report, now)),
+        accounts: chosen.links,
     })
 }
 
-/// The account that the page is about, and the way to the others.
-async fn chosen_account(
-    state: &DashboardState,
-    visitor: &Visitor,
-    path: &str,
-) -> Result<(Option<StoredAccount>, Vec<Link>), Failed> {
-    visitor.query.only(&["account"]).map_err(Failed::BadRequest)?;
-    let accounts = state.ledger.accounts(visitor.scope()?.clone()).await?;
-    let wanted = match visitor.query.get("account") {
-        Some(text) => Some(text.parse::<i64>().map_err(|_| Failed::NotFound)?),
-        None => accounts.first().map(|account| account.id),
-    };
-    let chosen = wanted.map(|id| {
-        accounts
-            .iter()
-            .find(|account| account.id == id)
-            .ok_or(Failed::NotFound)
-    });
-    let chosen = chosen.transpose()?.cloned();
-    let links = accounts.iter().map(|account| Link {
-        label: account.account.to_string(),
-        href: Query::default()
-            .with("account", &account.id.to_string())
-            .href(path),
-        is_current: Some(account.id) == wanted,
-    });
-    Ok((chosen, links.collect()))
+/// What the ledger is held against.
+#[derive(Clone, Copy)]
+enum Proof {
+    Parity,
+    Reconciliation,
+}
+
+impl Proof {
+    const fn path(self) -> &'static str {
+        match self {
+            Self::Parity => "/parity",
+            Self::Reconciliation => "/reconciliation",
+        }
+    }
+
+    async fn latest(self, state: &DashboardState, account: &StoredAccount) -> Result<Option<Value>, Failed> {
+        json(match self {
+            Self::Parity => state.operations.latest_parity(account).await,
+            Self::Reconciliation => state.operations.latest_reconciliation(account).await,
+        })
+    }
+}
+
+/// The account that a page is about, its latest report, and the way to the other accounts.
+struct Chosen {
+    account: Option<StoredAccount>,
+    report: Option<Value>,
+    links: Vec<Link>,
+}
+
+impl Chosen {
+    /// The account that is asked for; else the first that has a report, since a page that shows none looks as if there was
+    /// none.
+    async fn by(state: &DashboardState, visitor: &Visitor, proof: Proof) -> Result<Self, Failed> {
+        visitor.query.only(&["account"]).map_err(Failed::BadRequest)?;
+        let accounts = state.ledger.accounts(visitor.scope()?.clone()).await?;
+        let mut chosen = None;
+        let mut report = None;
+        if let Some(text) = visitor.query.get("account") {
+            let id: i64 = text.parse().map_err(|_| Failed::NotFound)?;
+            let account = accounts.iter().find(|account| account.id == id);
+            let account = account.ok_or(Failed::NotFound)?;
+            report = proof.latest(state, account).await?;
+            chosen = Some(account);
+        } else {
+            for account in &accounts {
+                report = proof.latest(state, account).await?;
+                chosen = Some(account);
+                if report.is_some() {
+                    break;
+                }
+            }
+            if report.is_none() {
+                chosen = accounts.first();
+            }
+        }
+        let current = chosen.map(|account| account.id);
+        let links = accounts.iter().map(|account| Link {
+            label: account.account.to_string(),
+            href: Query::default()
+                .with("account", &account.id.to_string())
+                .href(proof.path()),
+            is_current: Some(account.id) == current,
+        });
+        Ok(Self {
+            account: chosen.cloned(),
+            report,
+            links: links.collect(),
+        })
+    }
 }
 
 fn json(report: Result<Option<String>, crate::operations::OperationFailed>) -> Result<Option<Value>, Failed> {

@@ -3,10 +3,10 @@
 
 use chrono::{DateTime, Utc};
 use serde_json::Value;
-use usage_core::{Dimension, parse_instant};
+use usage_core::{Dimension, parse_day, parse_instant};
 use usage_store::StoredAccount;
 
-use crate::dashboard::display::{At, Count, Dollars, Fact, Html, ago};
+use crate::dashboard::display::{At, Count, Dollars, Fact, Html, ago, day_text};
 use crate::dashboard::pages::{
     Badge, BothSides, BridgeStep, ClassRow, DifferenceList, DifferenceRow, FindingRow, ParityReport,
     ReconciliationReport, Standing,
@@ -255,9 +255,10 @@ pub(super) fn reconciliation(report: &Value, now: DateTime<Utc>) -> Reconciliati
         is_sum,
     };
     ReconciliationReport {
-        verdict: match is_reconciled {
-            true => Badge::new(Standing::Good, "reconciled"),
-            false => Badge::new(Standing::Warn, "not reconciled"),
+        verdict: if is_reconciled {
+            Badge::new(Standing::Good, "reconciled")
+        } else {
+            Badge::new(Standing::Warn, "not reconciled")
         },
         at: At(at),
         ago: at.map_or_else(String::new, |at| ago(at, now)),
@@ -292,15 +293,13 @@ pub(super) fn reconciliation(report: &Value, now: DateTime<Utc>) -> Reconciliati
 }
 
 fn reconciliation_scope(report: &Value) -> Vec<Fact> {
+    // Both days are part of what was asked for.
+    let day = |place| parse_day(&text(report, place)).map_or_else(|_| text(report, place), day_text);
     let mut facts = vec![
         Fact::new("Account", Html::text(&text(report, "/scope/account"))),
         Fact::new(
             "Days",
-            Html::text(&format!(
-                "{} until before {}",
-                text(report, "/scope/start"),
-                text(report, "/scope/end")
-            )),
+            Html::text(&format!("{} – {}", day("/scope/start"), day("/scope/end"))),
         ),
         Fact::new(
             "Compared",
@@ -429,6 +428,8 @@ mod tests {
                 "$156.38915145"
             ]
         );
+        let days = shown.scope.iter().find(|fact| fact.label == "Days").unwrap();
+        assert_eq!(days.value.to_string(), "1 Sep 2025 – 1 Oct 2025");
         assert_eq!(shown.findings.len(), 3);
         assert_eq!(
             (

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use axum::extract::State;
 use axum::response::Response;
 use usage_core::{Dimension, Metric, Metrics, NanoUsd};
-use usage_store::{RevisionKind, StoredRevision};
+use usage_store::{RevisionKind, StoredEvent, StoredRevision};
 
 use super::names::Names;
 use super::ranges::range_choice;
@@ -19,6 +19,14 @@ use crate::dashboard::visitor::{Failed, Visitor, page};
 const PATH: &str = "/restatements";
 /// How many changes a page has.
 const ROWS: usize = 50;
+/// What is told at once of a change that is of more metrics, as most are: a class of tokens has its sum.
+const MAIN: [Metric; 3] = [
+    Metric::InputTokens,
+    Metric::OutputTokens,
+    Metric::NumModelRequests,
+];
+/// How many numbers of a change are told at once, the cost among them.
+const AT_ONCE: usize = MAIN.len() + 1;
 /// What each kind is called, and whether the provider did it.
 const KINDS: [(RevisionKind, Standing); 5] = [
     (RevisionKind::Changed, Standing::Warn),
@@ -152,6 +160,8 @@ fn row(revision: &StoredRevision, names: &Names, afters: &HashMap<([u8; 16], i64
         _ => afters.get(&(*event.key().as_bytes(), before.revision)),
     };
     let run = revision.replaced_by_run;
+    let mut changes = changes(revision, after);
+    let others = changes.split_off(changes.len().min(AT_ONCE));
     RestatementRow {
         at: At(Some(revision.replaced_at)),
         kind: Badge::new(
@@ -165,28 +175,16 @@ fn row(revision: &StoredRevision, names: &Names, afters: &HashMap<([u8; 16], i64
             id: None,
             name: event.dimensions.model.clone(),
         },
-        changes: changes(revision, after),
+        changes,
+        others,
         run: Html::link(&format!("/runs/{run}"), &run.to_string()),
     }
 }
 
+/// Every number that changed, those first that say most.
 fn changes(revision: &StoredRevision, after: Option<&After>) -> Vec<MetricChange> {
     let before = &revision.before;
-    let nothing = Metrics::default();
-    let metrics = after.map_or(&nothing, |(metrics, _)| metrics);
-    let mut changes = Vec::new();
-    for metric in Metric::ALL {
-        let (old, new) = (before.event.metrics.get(metric), metrics.get(metric));
-        if old != new {
-            let difference = i128::from(new.unwrap_or(0)) - i128::from(old.unwrap_or(0));
-            changes.push(MetricChange {
-                label: metric.as_str().replace('_', " "),
-                before: Html::of(Count::metric(old)),
-                after: Html::of(Count::metric(new)),
-                difference: signed(difference),
-            });
-        }
-    }
+    let mut changes = metric_changes(&MAIN, before, after);
     let old = before.price.and_then(|price| price.cost);
     let new = after.and_then(|(_, cost)| *cost);
     if old != new {
@@ -199,6 +197,31 @@ fn changes(revision: &StoredRevision, after: Option<&After>) -> Vec<MetricChange
             },
             difference: String::new(),
         });
+    }
+    let others: Vec<Metric> = Metric::ALL
+        .into_iter()
+        .filter(|metric| !MAIN.contains(metric))
+        .collect();
+    changes.extend(metric_changes(&others, before, after));
+    changes
+}
+
+/// Those of these metrics that changed.
+fn metric_changes(of: &[Metric], before: &StoredEvent, after: Option<&After>) -> Vec<MetricChange> {
+    let nothing = Metrics::default();
+    let metrics = after.map_or(&nothing, |(metrics, _)| metrics);
+    let mut changes = Vec::new();
+    for metric in of.iter().copied() {
+        let (old, new) = (before.event.metrics.get(metric), metrics.get(metric));
+        if old != new {
+            let difference = i128::from(new.unwrap_or(0)) - i128::from(old.unwrap_or(0));
+            changes.push(MetricChange {
+                label: metric.as_str().replace('_', " "),
+                before: Html::of(Count::metric(old)),
+                after: Html::of(Count::metric(new)),
+                difference: signed(difference),
+            });
+        }
     }
     changes
 }

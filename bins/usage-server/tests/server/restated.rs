@@ -1,0 +1,60 @@
+//! What the provider changed after it had been read stands beside what it said at first.
+
+use crate::visitor::Visitor;
+use crate::world::World;
+
+/// How many changes a page has.
+const ROWS: i64 = 50;
+
+#[test]
+fn what_changed_is_told_with_what_it_was_and_became() {
+    let world = World::with_usage();
+    let served = world.serve();
+    let visitor = Visitor::signed_in(served.address, served.token.as_deref().unwrap());
+    let before = visitor.get("/restatements").is(200);
+    assert!(before.body.contains("Nothing was restated"), "{before:#?}");
+    world.restate();
+    let changed = world.sum("SELECT count(*) FROM usage_revisions WHERE kind = 'changed'");
+    assert!(changed > ROWS, "{changed}");
+    let page = visitor.get("/restatements").is(200);
+    let told = page.between("In this range</span> <b>", "</b>");
+    assert_eq!(told.parse(), Ok(changed));
+    assert_eq!(rows(&page.body), ROWS);
+    let next = page.between("href=\"/restatements?page=1", "\"");
+    assert_eq!(next, "");
+    // From page to page there is each of them, and no more.
+    let mut seen = ROWS;
+    for number in 1.. {
+        let page = visitor.get(&format!("/restatements?page={number}")).is(200);
+        if rows(&page.body) == 0 {
+            break;
+        }
+        seen += rows(&page.body);
+    }
+    assert_eq!(seen, changed);
+    // Old and new values of a row stand beside one another, and are those of the ledger.
+    let change = page.between("<span class=\"muted\">input tokens</span> ", "</span></td>");
+    let numbers: Vec<i64> = change
+        .replace(',', "")
+        .split(|other: char| !other.is_ascii_digit())
+        .filter_map(|digits| digits.parse().ok())
+        .collect();
+    let [was, became, difference, ..] = numbers[..] else {
+        panic!("{change}");
+    };
+    assert_eq!(became - was, difference, "{change}");
+    let rows_of_it = world.sum(&format!(
+        "SELECT count(*) FROM usage_revisions AS old JOIN usage_events AS new USING (window_start, dedupe_key)
+         WHERE old.input_tokens = {was} AND new.input_tokens = {became}"
+    ));
+    assert!(rows_of_it > 0, "{change}");
+    assert!(page.body.contains("<a href=\"/runs/3\">3</a>"), "{page:#?}");
+    let none = visitor.get("/restatements?kind=retracted").is(200);
+    assert_eq!(rows(&none.body), 0);
+    visitor.get("/restatements?kind=weather").is(400);
+    served.ends();
+}
+
+fn rows(page: &str) -> i64 {
+    i64::try_from(page.matches("<tr><th scope=\"row\"").count()).unwrap()
+}
