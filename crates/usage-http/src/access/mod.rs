@@ -70,7 +70,6 @@ impl FromRequestParts<ApiState> for Caller {
         let now = state.clock.now();
         let token = match presented(&parts.headers) {
             Presented::Token(secret) => state.ledger.find_api_token(&secret).await?,
-            Presented::Garbled => None,
             // A link on a page of the dashboard, such as a download, has its cookie; changes are never made with one.
             Presented::Nothing if parts.method == Method::GET || parts.method == Method::HEAD => {
                 match state.sessions.find(&parts.headers, now) {
@@ -81,7 +80,7 @@ impl FromRequestParts<ApiState> for Caller {
                     None => None,
                 }
             }
-            Presented::Nothing => None,
+            Presented::Nothing | Presented::Garbled => None,
         };
         // One answer for unknown, expired and revoked: who guesses learns nothing.
         let token = token

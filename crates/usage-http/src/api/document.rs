@@ -1,4 +1,4 @@
-//! The OpenAPI document.
+//! The document of the API, as `OpenAPI` has it.
 
 use std::collections::BTreeMap;
 
@@ -77,7 +77,7 @@ fn capitalized(word: &str) -> String {
 }
 
 /// The route that tells of all others, to everybody: it holds no data.
-pub(super) fn router(document: OpenApi) -> Router {
+pub(super) fn router(document: &OpenApi) -> Router {
     let text = document.to_json().unwrap_or_else(|error| {
         // A document made of texts and numbers always has a form in JSON.
         tracing::error!("the OpenAPI document could not be written down: {error}");

@@ -102,7 +102,7 @@ pub(super) async fn export(
     let lines = match form {
         Form::Csv => Lines::Csv,
         Form::JsonLines => Lines::Json,
-        Form::ProviderCsv => Lines::Provider(ProviderLines::new(&state, &filter).await?),
+        Form::ProviderCsv => Lines::Provider(Box::new(ProviderLines::new(&state, &filter).await?)),
     };
     let mut export = Export {
         state,
@@ -149,7 +149,7 @@ enum At {
 enum Lines {
     Csv,
     Json,
-    Provider(ProviderLines),
+    Provider(Box<ProviderLines>),
 }
 
 impl Export {

@@ -80,5 +80,5 @@ pub(crate) fn router(state: ApiState) -> Router {
         .routes(routes!(accounts::names))
         .with_state(state)
         .split_for_parts();
-    router.merge(document::router(document::with_names(document)))
+    router.merge(document::router(&document::with_names(document)))
 }

@@ -207,6 +207,9 @@ pub(crate) fn dimension_name(dimension: Dimension) -> String {
     camel_case(dimension.as_str())
 }
 
+/// Where a half-open range begins and ends, as far as it does.
+type Bounds = (Option<DateTime<Utc>>, Option<DateTime<Utc>>);
+
 /// The parameters of one call, each known and fit for what it names.
 #[derive(Debug)]
 pub(crate) struct Parameters(Vec<(String, String)>);
@@ -255,7 +258,7 @@ impl Parameters {
     }
 
     /// `from` and `to`, half-open.
-    pub(crate) fn range(&self) -> Result<(Option<DateTime<Utc>>, Option<DateTime<Utc>>), ApiError> {
+    pub(crate) fn range(&self) -> Result<Bounds, ApiError> {
         let from = self.time("from", TimeDelta::zero())?;
         let to = self.time("to", TimeDelta::days(1))?;
         if let (Some(from), Some(to)) = (from, to)

@@ -63,7 +63,7 @@ pub(super) async fn parity(
     let mut reports = Vec::new();
     for account in accounts(&state, &caller, query.as_deref()).await? {
         let report = state.operations.latest_parity(&account).await?;
-        reports.push(body(account, report)?);
+        reports.push(body(&account, report)?);
     }
     json(StatusCode::OK, &ReportsBody { reports })
 }
@@ -85,7 +85,7 @@ pub(super) async fn reconciliation(
     let mut reports = Vec::new();
     for account in accounts(&state, &caller, query.as_deref()).await? {
         let report = state.operations.latest_reconciliation(&account).await?;
-        reports.push(body(account, report)?);
+        reports.push(body(&account, report)?);
     }
     json(StatusCode::OK, &ReportsBody { reports })
 }
@@ -100,7 +100,7 @@ async fn accounts(
     Ok(state.ledger.accounts(scope).await?)
 }
 
-fn body(account: StoredAccount, report: Option<String>) -> Result<ReportBody, ApiError> {
+fn body(account: &StoredAccount, report: Option<String>) -> Result<ReportBody, ApiError> {
     let mut report: Option<Value> = report
         .map(|text| serde_json::from_str(&text))
         .transpose()

@@ -50,9 +50,8 @@ impl Call {
     /// The least role that the call takes.
     fn role(&self) -> TokenRole {
         match (self.method.as_str(), self.path.as_str()) {
-            (_, "/api/tokens") | ("PATCH" | "DELETE", _) => TokenRole::Admin,
             ("POST", "/api/usage") => TokenRole::Operator,
-            ("POST", _) => TokenRole::Admin,
+            (_, "/api/tokens") | ("POST" | "PATCH" | "DELETE", _) => TokenRole::Admin,
             _ => TokenRole::Reader,
         }
     }
