@@ -1,0 +1,105 @@
+//! Rollups: the sums of each day, kept beside its events, so that a question about a year need not read the year.
+//!
+//! What a day is made of is its events at the width at which it is shown; its sums are told apart by a few sets of dimensions
+//! ([`Cuboid`]) and packed column by column ([`packed`]). Whoever changes events or coverage makes the day's sums anew in the same
+//! transaction, so they are exact at every moment; whoever does so without knowing of them is found out by a trigger, and the day is
+//! answered from its events until its sums are made anew ([`stale`]).
+
+mod cells;
+pub(crate) mod packed;
+mod rebuild;
+pub(crate) mod stale;
+mod width;
+
+use usage_core::{Dimension, DimensionSet};
+
+pub(crate) use cells::{Cells, Counters, PLACES};
+pub(crate) use rebuild::{DayOf, check, rebuild, rebuild_unless_shown, store, widths_shown};
+
+pub(crate) const DAY: i64 = 86_400;
+
+/// A set of dimensions by which the sums of a day are told apart. The number stands in the database: it is given once, and another
+/// set gets another number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Cuboid {
+    pub(crate) number: i64,
+    pub(crate) dimensions: DimensionSet,
+    /// Whose cells it is summed up from: the number of a finer one that comes before it in [`CUBOIDS`].
+    from: i64,
+}
+
+const fn cuboid(number: i64, from: i64, dimensions: &[Dimension]) -> Cuboid {
+    let mut set = DimensionSet::EMPTY;
+    let mut index = 0;
+    while index < dimensions.len() {
+        set = set.with(dimensions[index]);
+        index += 1;
+    }
+    Cuboid {
+        number,
+        dimensions: set,
+        from,
+    }
+}
+
+/// Every dimension: the only cuboid of a small day, from which every question is answered.
+pub(crate) const WHOLE: Cuboid = cuboid(0, 0, &Dimension::USAGE);
+
+/// The cuboids of a day that is not small, each after the one that it is summed up from. Together they have every pair of the six
+/// dimensions that people ask for, and the first has all six, for whoever filters by one and groups by others.
+pub(crate) const CUBOIDS: [Cuboid; 10] = {
+    use Dimension::{ApiKeyId, Batch, Model, ProjectId, ServiceTier, UserId};
+    [
+        cuboid(1, 0, &[ProjectId, ApiKeyId, UserId, Model, ServiceTier, Batch]),
+        cuboid(2, 1, &[ProjectId, ApiKeyId, UserId, ServiceTier, Batch]),
+        cuboid(3, 1, &[ProjectId, UserId, Model]),
+        cuboid(4, 1, &[ProjectId, ApiKeyId, Model]),
+        cuboid(5, 1, &[ProjectId, Model, ServiceTier, Batch]),
+        cuboid(6, 3, &[UserId]),
+        cuboid(7, 4, &[ApiKeyId]),
+        cuboid(8, 5, &[ProjectId]),
+        cuboid(9, 5, &[Model]),
+        cuboid(10, 5, &[ServiceTier, Batch]),
+    ]
+};
+
+/// How many cells a small day has at most.
+const SMALL: usize = 128;
+
+/// The cuboid with the fewest cells that tells these dimensions apart; `None` if only small days do.
+pub(crate) fn cuboid_for(dimensions: DimensionSet) -> Option<Cuboid> {
+    CUBOIDS
+        .into_iter()
+        .rev()
+        .find(|cuboid| dimensions.is_subset(cuboid.dimensions))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_pair_of_the_dimensions_people_ask_for_has_a_small_cuboid() {
+        let [all, ..] = CUBOIDS;
+        assert_eq!(all.dimensions.len(), 6);
+        for left in all.dimensions.iter() {
+            for right in all.dimensions.iter() {
+                let pair = DimensionSet::EMPTY.with(left).with(right);
+                let found = cuboid_for(pair).unwrap();
+                assert!(pair.is_subset(found.dimensions) && found.number != all.number, "{pair}");
+            }
+        }
+        assert_eq!(cuboid_for(DimensionSet::EMPTY.with(Dimension::Size)), None);
+    }
+
+    #[test]
+    fn each_is_summed_up_from_a_finer_one_before_it() {
+        let mut before = vec![WHOLE];
+        for cuboid in CUBOIDS {
+            let from = before.iter().find(|finer| finer.number == cuboid.from).unwrap();
+            assert!(cuboid.dimensions.is_subset(from.dimensions), "{cuboid:?}");
+            assert!(before.iter().all(|other| other.number != cuboid.number));
+            before.push(cuboid);
+        }
+    }
+}
