@@ -1,6 +1,7 @@
 //! No room: a full disk, a limit on the size of files, a standard output that takes nothing.
 
 use std::fs;
+use std::process::Command;
 
 use crate::fixture::{BACKFILL, DAYS, DatabaseKind, Place, Provider, Truth, finish};
 use crate::namespace::Namespace;
@@ -19,7 +20,7 @@ fn a_full_disk_ends_a_run_plainly_and_the_next_one_goes_on() {
     let truth = provider.truth();
     let place = Place::on_sqlite("disk/ledger.db", &provider);
     let mut namespace = Namespace::with_disk(&place.folder.path().join("disk"), DISK_KIB);
-    let run = |namespace: &Namespace, arguments: &[&str]| finish(&mut namespace.command(&place, arguments));
+    let run = |namespace: &Namespace, arguments: &[&str]| finish(&mut inside(namespace, &place, arguments));
     let add = [&crate::fixture::ADD_KEY[..], &["--secret-file", "admin.key"]].concat();
     fs::write(place.work().join("admin.key"), crate::fixture::KEY).unwrap();
     run(&namespace, &add).succeeds();
@@ -59,7 +60,7 @@ fn a_full_disk_under_an_export_or_a_record_leaves_no_half_file() {
     let (events, audit) = (disk.join("events.jsonl"), disk.join("audit"));
     let (events, audit) = (events.to_str().unwrap(), audit.to_str().unwrap());
     let export = [&JSONL[..], &["--output", events]].concat();
-    let refused = finish(&mut namespace.command(&place, &export));
+    let refused = finish(&mut inside(&namespace, &place, &export));
     let line = refused.refuses();
     assert!(
         line.starts_with(&format!("cannot write {events}: ")) && line.contains("No space left on device"),
@@ -69,7 +70,7 @@ fn a_full_disk_under_an_export_or_a_record_leaves_no_half_file() {
     // The record of a run that cannot be written is an error, although the run is done.
     let record = [&BACKFILL[..], &["--artifact", "--audit-dir", audit]].concat();
     namespace.fill();
-    let refused = finish(&mut namespace.command(&place, &record));
+    let refused = finish(&mut inside(&namespace, &place, &record));
     assert_eq!(refused.code, Some(2), "{refused:#?}");
     let errors = refused.fails_plainly();
     assert!(
@@ -78,8 +79,8 @@ fn a_full_disk_under_an_export_or_a_record_leaves_no_half_file() {
     );
 
     namespace.resize(16 * 1024);
-    finish(&mut namespace.command(&place, &export)).succeeds();
-    finish(&mut namespace.command(&place, &record)).succeeds();
+    finish(&mut inside(&namespace, &place, &export)).succeeds();
+    finish(&mut inside(&namespace, &place, &record)).succeeds();
     place.holds(&truth);
 }
 
@@ -163,4 +164,12 @@ fn a_limit_on_file_sizes_leaves_no_half_export() {
         .filter(|path| !path.to_string_lossy().contains("ledger.db"))
         .collect();
     assert_eq!(left, Vec::<std::path::PathBuf>::new());
+}
+
+/// A command line of the place, run where its disk is.
+fn inside(namespace: &Namespace, place: &Place, arguments: &[&str]) -> Command {
+    let mut command = namespace.enter(env!("CARGO_BIN_EXE_usage"), &place.work());
+    command.args(arguments);
+    place.settle(&mut command);
+    command
 }

@@ -4,8 +4,6 @@ use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
-use crate::fixture::Place;
-
 /// A namespace that is kept by a shell in it and goes with it, and with the disk.
 pub(crate) struct Namespace {
     shell: Child,
@@ -58,8 +56,8 @@ impl Namespace {
         ));
     }
 
-    /// A command line of the place, run in here.
-    pub(crate) fn command(&self, place: &Place, arguments: &[&str]) -> Command {
+    /// A program to be run in here, in some folder; the caller gives it its arguments and its environment.
+    pub(crate) fn enter(&self, program: &str, work: &Path) -> Command {
         let mut command = Command::new("nsenter");
         if !self.is_root {
             command.args(["--preserve-credentials", "-U"]);
@@ -67,10 +65,8 @@ impl Namespace {
         command
             .args(["-m", "-t", &self.shell.id().to_string()])
             .args(["/bin/sh", "-c", "cd \"$0\" && exec \"$@\""])
-            .arg(place.work())
-            .arg(env!("CARGO_BIN_EXE_usage"))
-            .args(arguments);
-        place.settle(&mut command);
+            .arg(work)
+            .arg(program);
         command
     }
 

@@ -3,7 +3,10 @@
 
 mod arguments;
 mod deployment;
+mod full_disk;
 mod http;
+#[path = "../../../usage-cli/tests/fire/namespace.rs"]
+mod namespace;
 mod place;
 mod rehearse;
 mod run;

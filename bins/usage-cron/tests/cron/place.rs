@@ -20,21 +20,26 @@ pub(crate) const DAYS: u32 = 20;
 pub(crate) fn provider() -> Provider {
     Provider::start(
         Simulator::builder()
-            .organization(Organization::generate(&Generate {
-                organization: "org-cron".to_owned(),
-                first_day: first_day(),
-                days: DAYS,
-                groups_per_day: 6,
-                models: 2,
-                bursts: 1,
-                idle_days_percent: 0,
-                ..Generate::default()
-            }))
+            .organization(organization())
             .key(AdminKey::owner(KEY)),
     )
 }
 
-fn first_day() -> NaiveDate {
+/// Whose usage it has.
+pub(crate) fn organization() -> Organization {
+    Organization::generate(&Generate {
+        organization: "org-cron".to_owned(),
+        first_day: first_day(),
+        days: DAYS,
+        groups_per_day: 6,
+        models: 2,
+        bursts: 1,
+        idle_days_percent: 0,
+        ..Generate::default()
+    })
+}
+
+pub(crate) fn first_day() -> NaiveDate {
     SystemClock.now().date_naive() - Days::new(DAYS.into())
 }
 
@@ -97,13 +102,13 @@ impl Place {
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_usage-cron"));
         command.args(arguments);
-        shared::settle(
-            &mut command,
-            self.folder.path(),
-            &self.database.url(),
-            &self.base_url,
-        );
+        self.settle(&mut command);
         command
+    }
+
+    /// The environment of a command line.
+    pub(crate) fn settle(&self, command: &mut Command) {
+        shared::settle(command, self.folder.path(), &self.database.url(), &self.base_url);
     }
 
     pub(crate) fn start(&self, arguments: &[&str]) -> Child {

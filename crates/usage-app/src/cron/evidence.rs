@@ -96,10 +96,7 @@ async fn parity(work: &Work<'_>, run: &mut RunReport, proofs: &mut Proofs) -> Op
         let told = if coarse {
             "the ledger equals the exports only when summed over a dimension that it lacks".to_owned()
         } else {
-            format!(
-                "the ledger differs from the exports: {} missing in the ledger, {} missing in the export, {} mismatched",
-                result.missing_in_db, result.missing_in_csv, result.mismatched
-            )
+            format!("the ledger differs from the exports: {}", result.in_words())
         };
         let place = result.report.as_deref().unwrap_or("the report");
         work.note(
@@ -161,6 +158,10 @@ fn parity_result(report: &ParityReport) -> (ParityResult, bool) {
         missing_in_csv,
         mismatched,
         restated_since: counts.restated_since + costs.restated_since,
+        not_covered: counts.windows_not_covered
+            + counts.groups_not_covered
+            + costs.windows_not_covered
+            + costs.groups_not_covered,
         report: report.file().map(|path| path.display().to_string()),
     };
     (result, verdict == Verdict::MatchedCoarse)

@@ -5,6 +5,7 @@ use usage_ingest::Telemetry;
 
 use super::evidence::Evidence;
 use crate::monitoring::Proofs;
+use crate::text::thousands;
 
 /// The telemetry of a run of a pass: that of every run, and what the pass did beside reading.
 #[derive(Clone, Debug, Serialize)]
@@ -64,8 +65,32 @@ pub struct ParityResult {
     pub mismatched: u64,
     /// Groups in which the export has what the ledger had before a restatement: the export is older.
     pub restated_since: u64,
+    /// Windows of the export that the ledger never read, and groups of windows that it read in part.
+    #[serde(default)]
+    pub not_covered: u64,
     /// The report.
     pub report: Option<String>,
+}
+
+impl ParityResult {
+    /// What was found, in one line.
+    pub(crate) fn in_words(&self) -> String {
+        let mut words = format!(
+            "{} missing in the ledger, {} missing in the export, {} mismatched",
+            thousands(self.missing_in_db),
+            thousands(self.missing_in_csv),
+            thousands(self.mismatched)
+        );
+        for (count, what) in [
+            (self.not_covered, "not covered by the ledger"),
+            (self.restated_since, "restated since the export"),
+        ] {
+            if count > 0 {
+                words.extend([", ", &thousands(count), " ", what]);
+            }
+        }
+        words
+    }
 }
 
 /// What holding priced usage against the provider's costs found.

@@ -301,13 +301,9 @@ fn parity(rehearsal: &Rehearsal) -> Check {
             windows += parity.windows_compared;
             if !parity.clean {
                 faults.push(format!(
-                    "pass due {}, {account}: {} missing in the ledger, {} missing in the export, {} mismatched, {} restated \
-                     since the export",
+                    "pass due {}, {account}: {}",
                     due(entry),
-                    thousands(parity.missing_in_db),
-                    thousands(parity.missing_in_csv),
-                    thousands(parity.mismatched),
-                    thousands(parity.restated_since)
+                    parity.in_words()
                 ));
             }
         }

@@ -191,10 +191,8 @@ fn parity(facts: &PassFacts) -> String {
     let results = facts.parity.iter().map(|(account, parity)| {
         let report = parity.report.as_deref().map(report_link);
         format!(
-            "{account}: {} missing in the ledger, {} missing in the export, {} mismatched, over {}; {}",
-            thousands(parity.missing_in_db),
-            thousands(parity.missing_in_csv),
-            thousands(parity.mismatched),
+            "{account}: {}, over {}; {}",
+            parity.in_words(),
             count(parity.windows_compared, "window"),
             report.unwrap_or_else(|| "no report".to_owned())
         )

@@ -117,6 +117,7 @@ fn facts(number: u64, due: DateTime<Utc>) -> PassFacts {
                 missing_in_csv: 0,
                 mismatched: 0,
                 restated_since: 0,
+                not_covered: 0,
                 report: Some(format!("evidence/telemetry-audit/{day}-cron.json")),
             },
         )]
