@@ -22,8 +22,9 @@ CREATE TABLE usage_rollups (
     PRIMARY KEY (cuboid, day_start, account_id, endpoint)
 );
 
--- Days whose sums nobody may use: somebody changed their events or coverage without making the sums anew, as older programs and
--- people do (writer names the transaction), or a sum of the day alone is beyond 64 bits (writer is -1).
+-- Days whose sums nobody may use: their events or coverage were changed, and the sums not made anew yet (writer names the
+-- transaction: 0 is this migration), or a sum of the day alone is beyond 64 bits (writer is -1). Triggers leave the rows, whoever
+-- changes what; this program makes the sums anew before it commits, and takes the rows away.
 CREATE TABLE usage_stale_days (
     day_start BIGINT NOT NULL,
     account_id BIGINT NOT NULL,
@@ -32,32 +33,33 @@ CREATE TABLE usage_stale_days (
     PRIMARY KEY (day_start, account_id, endpoint, writer)
 );
 
-CREATE FUNCTION usage_mark_stale_day() RETURNS trigger LANGUAGE plpgsql AS $$
+-- Once for each statement, however many rows it changed.
+CREATE FUNCTION usage_mark_stale_days() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    IF TG_OP <> 'INSERT' AND OLD.endpoint <> 'costs' THEN
+    IF TG_OP <> 'INSERT' THEN
         INSERT INTO usage_stale_days (day_start, account_id, endpoint, writer)
-        VALUES (OLD.window_start - OLD.window_start % 86400, OLD.account_id, OLD.endpoint, txid_current())
-        ON CONFLICT DO NOTHING;
-        IF FOUND THEN
-            UPDATE data_versions SET version = txid_current() WHERE account_id = OLD.account_id;
-        END IF;
+        SELECT DISTINCT window_start - window_start % 86400, account_id, endpoint, txid_current() FROM old_rows
+        WHERE endpoint <> 'costs' ON CONFLICT DO NOTHING;
     END IF;
-    IF TG_OP <> 'DELETE' AND NEW.endpoint <> 'costs' THEN
+    IF TG_OP <> 'DELETE' THEN
         INSERT INTO usage_stale_days (day_start, account_id, endpoint, writer)
-        VALUES (NEW.window_start - NEW.window_start % 86400, NEW.account_id, NEW.endpoint, txid_current())
-        ON CONFLICT DO NOTHING;
-        IF FOUND THEN
-            UPDATE data_versions SET version = txid_current() WHERE account_id = NEW.account_id;
-        END IF;
+        SELECT DISTINCT window_start - window_start % 86400, account_id, endpoint, txid_current() FROM new_rows
+        WHERE endpoint <> 'costs' ON CONFLICT DO NOTHING;
     END IF;
     RETURN NULL;
 END $$;
-
--- A program that makes the sums anew says so, for its transaction, and is left alone.
-CREATE TRIGGER usage_events_stale AFTER INSERT OR UPDATE OR DELETE ON usage_events FOR EACH ROW
-    WHEN (current_setting('usage.rollups', true) IS DISTINCT FROM 'kept') EXECUTE FUNCTION usage_mark_stale_day();
-CREATE TRIGGER usage_coverage_stale AFTER INSERT OR UPDATE OR DELETE ON usage_coverage FOR EACH ROW
-    WHEN (current_setting('usage.rollups', true) IS DISTINCT FROM 'kept') EXECUTE FUNCTION usage_mark_stale_day();
+CREATE TRIGGER usage_events_insert_stale AFTER INSERT ON usage_events
+    REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION usage_mark_stale_days();
+CREATE TRIGGER usage_events_update_stale AFTER UPDATE ON usage_events
+    REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION usage_mark_stale_days();
+CREATE TRIGGER usage_events_delete_stale AFTER DELETE ON usage_events
+    REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION usage_mark_stale_days();
+CREATE TRIGGER usage_coverage_insert_stale AFTER INSERT ON usage_coverage
+    REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION usage_mark_stale_days();
+CREATE TRIGGER usage_coverage_update_stale AFTER UPDATE ON usage_coverage
+    REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION usage_mark_stale_days();
+CREATE TRIGGER usage_coverage_delete_stale AFTER DELETE ON usage_coverage
+    REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION usage_mark_stale_days();
 
 -- What stands already is made into sums by `usage migrate`, once this is committed.
 INSERT INTO usage_stale_days (day_start, account_id, endpoint, writer)

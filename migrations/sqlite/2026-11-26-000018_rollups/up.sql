@@ -22,8 +22,9 @@ CREATE TABLE usage_rollups (
     PRIMARY KEY (cuboid, day_start, account_id, endpoint)
 ) STRICT;
 
--- Days whose sums nobody may use: somebody changed their events or coverage without making the sums anew, as older programs and
--- people do (writer names the transaction), or a sum of the day alone is beyond 64 bits (writer is -1).
+-- Days whose sums nobody may use: their events or coverage were changed, and the sums not made anew yet (writer names the
+-- transaction: 0 is this migration), or a sum of the day alone is beyond 64 bits (writer is -1). Triggers leave the rows, whoever
+-- changes what; this program makes the sums anew before it commits, and takes the rows away.
 CREATE TABLE usage_stale_days (
     day_start INTEGER NOT NULL,
     account_id INTEGER NOT NULL,
@@ -32,63 +33,39 @@ CREATE TABLE usage_stale_days (
     PRIMARY KEY (day_start, account_id, endpoint, writer)
 ) STRICT, WITHOUT ROWID;
 
--- A program that makes the sums anew leaves a row of account 0 while its transaction lasts, which nobody else ever sees, and is
--- left alone.
 CREATE TRIGGER usage_events_insert_stale AFTER INSERT ON usage_events
-    WHEN NOT EXISTS (SELECT 1 FROM usage_stale_days WHERE day_start = 0 AND account_id = 0)
 BEGIN
     INSERT INTO usage_stale_days (day_start, account_id, endpoint, writer)
-    VALUES (NEW.window_start - NEW.window_start % 86400, NEW.account_id, NEW.endpoint, 1)
-    ON CONFLICT DO NOTHING;
-    UPDATE data_versions SET version = (version + 1) % 4611686018427387904 WHERE account_id = NEW.account_id;
+    VALUES (NEW.window_start - NEW.window_start % 86400, NEW.account_id, NEW.endpoint, 1) ON CONFLICT DO NOTHING;
 END;
 CREATE TRIGGER usage_events_update_stale AFTER UPDATE ON usage_events
-    WHEN NOT EXISTS (SELECT 1 FROM usage_stale_days WHERE day_start = 0 AND account_id = 0)
 BEGIN
     INSERT INTO usage_stale_days (day_start, account_id, endpoint, writer)
-    VALUES (OLD.window_start - OLD.window_start % 86400, OLD.account_id, OLD.endpoint, 1)
-    ON CONFLICT DO NOTHING;
-    UPDATE data_versions SET version = (version + 1) % 4611686018427387904 WHERE account_id = OLD.account_id;
+    VALUES (OLD.window_start - OLD.window_start % 86400, OLD.account_id, OLD.endpoint, 1) ON CONFLICT DO NOTHING;
     INSERT INTO usage_stale_days (day_start, account_id, endpoint, writer)
-    VALUES (NEW.window_start - NEW.window_start % 86400, NEW.account_id, NEW.endpoint, 1)
-    ON CONFLICT DO NOTHING;
-    UPDATE data_versions SET version = (version + 1) % 4611686018427387904 WHERE account_id = NEW.account_id;
+    VALUES (NEW.window_start - NEW.window_start % 86400, NEW.account_id, NEW.endpoint, 1) ON CONFLICT DO NOTHING;
 END;
 CREATE TRIGGER usage_events_delete_stale AFTER DELETE ON usage_events
-    WHEN NOT EXISTS (SELECT 1 FROM usage_stale_days WHERE day_start = 0 AND account_id = 0)
 BEGIN
     INSERT INTO usage_stale_days (day_start, account_id, endpoint, writer)
-    VALUES (OLD.window_start - OLD.window_start % 86400, OLD.account_id, OLD.endpoint, 1)
-    ON CONFLICT DO NOTHING;
-    UPDATE data_versions SET version = (version + 1) % 4611686018427387904 WHERE account_id = OLD.account_id;
+    VALUES (OLD.window_start - OLD.window_start % 86400, OLD.account_id, OLD.endpoint, 1) ON CONFLICT DO NOTHING;
 END;
-CREATE TRIGGER usage_coverage_insert_stale AFTER INSERT ON usage_coverage
-    WHEN NOT EXISTS (SELECT 1 FROM usage_stale_days WHERE day_start = 0 AND account_id = 0) AND NEW.endpoint <> 'costs'
+CREATE TRIGGER usage_coverage_insert_stale AFTER INSERT ON usage_coverage WHEN NEW.endpoint <> 'costs'
 BEGIN
     INSERT INTO usage_stale_days (day_start, account_id, endpoint, writer)
-    VALUES (NEW.window_start - NEW.window_start % 86400, NEW.account_id, NEW.endpoint, 1)
-    ON CONFLICT DO NOTHING;
-    UPDATE data_versions SET version = (version + 1) % 4611686018427387904 WHERE account_id = NEW.account_id;
+    VALUES (NEW.window_start - NEW.window_start % 86400, NEW.account_id, NEW.endpoint, 1) ON CONFLICT DO NOTHING;
 END;
-CREATE TRIGGER usage_coverage_update_stale AFTER UPDATE ON usage_coverage
-    WHEN NOT EXISTS (SELECT 1 FROM usage_stale_days WHERE day_start = 0 AND account_id = 0) AND NEW.endpoint <> 'costs'
+CREATE TRIGGER usage_coverage_update_stale AFTER UPDATE ON usage_coverage WHEN NEW.endpoint <> 'costs'
 BEGIN
     INSERT INTO usage_stale_days (day_start, account_id, endpoint, writer)
-    VALUES (OLD.window_start - OLD.window_start % 86400, OLD.account_id, OLD.endpoint, 1)
-    ON CONFLICT DO NOTHING;
-    UPDATE data_versions SET version = (version + 1) % 4611686018427387904 WHERE account_id = OLD.account_id;
+    VALUES (OLD.window_start - OLD.window_start % 86400, OLD.account_id, OLD.endpoint, 1) ON CONFLICT DO NOTHING;
     INSERT INTO usage_stale_days (day_start, account_id, endpoint, writer)
-    VALUES (NEW.window_start - NEW.window_start % 86400, NEW.account_id, NEW.endpoint, 1)
-    ON CONFLICT DO NOTHING;
-    UPDATE data_versions SET version = (version + 1) % 4611686018427387904 WHERE account_id = NEW.account_id;
+    VALUES (NEW.window_start - NEW.window_start % 86400, NEW.account_id, NEW.endpoint, 1) ON CONFLICT DO NOTHING;
 END;
-CREATE TRIGGER usage_coverage_delete_stale AFTER DELETE ON usage_coverage
-    WHEN NOT EXISTS (SELECT 1 FROM usage_stale_days WHERE day_start = 0 AND account_id = 0) AND OLD.endpoint <> 'costs'
+CREATE TRIGGER usage_coverage_delete_stale AFTER DELETE ON usage_coverage WHEN OLD.endpoint <> 'costs'
 BEGIN
     INSERT INTO usage_stale_days (day_start, account_id, endpoint, writer)
-    VALUES (OLD.window_start - OLD.window_start % 86400, OLD.account_id, OLD.endpoint, 1)
-    ON CONFLICT DO NOTHING;
-    UPDATE data_versions SET version = (version + 1) % 4611686018427387904 WHERE account_id = OLD.account_id;
+    VALUES (OLD.window_start - OLD.window_start % 86400, OLD.account_id, OLD.endpoint, 1) ON CONFLICT DO NOTHING;
 END;
 
 -- What stands already is made into sums by `usage migrate`, once this is committed.

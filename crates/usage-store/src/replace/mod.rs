@@ -26,6 +26,7 @@ use crate::error::StoreError;
 use crate::lease::{self, Lease};
 use crate::ledger::{self, Ledger};
 use crate::pricing::{PricingNotes, RowPricer};
+use crate::rollups;
 use prepare::PreparedWindow;
 use read::Read;
 
@@ -294,6 +295,7 @@ impl Batch {
             write::retract(connection, change)?;
         }
         coverage::save(connection, &covered)?;
+        rollups::settle(connection)?;
         if !covered.is_empty() {
             data_version::bump(connection, read.lease.account_id)?;
         }

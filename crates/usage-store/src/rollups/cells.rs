@@ -199,7 +199,10 @@ impl Cells {
             return Some(Vec::new());
         }
         if self.whole.cells.len() <= SMALL {
-            return Some(vec![(WHOLE.number, packed::pack(self, &self.whole, WHOLE.dimensions))]);
+            return Some(vec![(
+                WHOLE.number,
+                packed::pack(self, &self.whole, WHOLE.dimensions),
+            )]);
         }
         let mut tables: Vec<(Cuboid, Table)> = Vec::with_capacity(CUBOIDS.len());
         for cuboid in CUBOIDS {
@@ -210,9 +213,8 @@ impl Cells {
             let table = from.coarser(cuboid.dimensions).ok()?;
             tables.push((cuboid, table));
         }
-        let pack = |(cuboid, table): &(Cuboid, Table)| {
-            (cuboid.number, packed::pack(self, table, cuboid.dimensions))
-        };
+        let pack =
+            |(cuboid, table): &(Cuboid, Table)| (cuboid.number, packed::pack(self, table, cuboid.dimensions));
         Some(tables.iter().map(pack).collect())
     }
 }

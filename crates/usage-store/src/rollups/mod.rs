@@ -1,11 +1,13 @@
 //! Rollups: the sums of each day, kept beside its events, so that a question about a year need not read the year.
 //!
 //! What a day is made of is its events at the width at which it is shown; its sums are told apart by a few sets of dimensions
-//! ([`Cuboid`]) and packed column by column ([`packed`]). Whoever changes events or coverage makes the day's sums anew in the same
-//! transaction, so they are exact at every moment; whoever does so without knowing of them is found out by a trigger, and the day is
-//! answered from its events until its sums are made anew ([`stale`]).
+//! ([`Cuboid`]) and packed column by column ([`packed`]). Triggers mark the days of which somebody changed events or coverage
+//! ([`stale`]), and whoever writes makes the sums of its days anew before it commits ([`settle`]), so they are exact at every
+//! moment. Who does not know of them leaves the marks, and such days are answered from their events until
+//! [`crate::Ledger::migrate`] makes their sums.
 
 mod cells;
+mod check;
 pub(crate) mod packed;
 mod rebuild;
 pub(crate) mod stale;
@@ -13,10 +15,14 @@ mod width;
 
 use usage_core::{Dimension, DimensionSet};
 
-pub(crate) use cells::{Cells, Counters, PLACES};
-pub(crate) use rebuild::{DayOf, check, rebuild, rebuild_unless_shown, store, widths_shown};
+pub(crate) use cells::{Beyond, Cells, Counters};
+pub(crate) use check::differing;
+pub(crate) use rebuild::settle;
 
+/// The seconds of a UTC day.
 pub(crate) const DAY: i64 = 86_400;
+/// The writer of a mark that stays: a sum of the day is beyond 64 bits.
+pub(crate) const BEYOND: i64 = -1;
 
 /// A set of dimensions by which the sums of a day are told apart. The number stands in the database: it is given once, and another
 /// set gets another number.
@@ -63,6 +69,14 @@ pub(crate) const CUBOIDS: [Cuboid; 10] = {
     ]
 };
 
+/// The numbers of all cuboids.
+fn numbers() -> Vec<i64> {
+    std::iter::once(WHOLE)
+        .chain(CUBOIDS)
+        .map(|cuboid| cuboid.number)
+        .collect()
+}
+
 /// How many cells a small day has at most.
 const SMALL: usize = 128;
 
@@ -86,7 +100,10 @@ mod tests {
             for right in all.dimensions.iter() {
                 let pair = DimensionSet::EMPTY.with(left).with(right);
                 let found = cuboid_for(pair).unwrap();
-                assert!(pair.is_subset(found.dimensions) && found.number != all.number, "{pair}");
+                assert!(
+                    pair.is_subset(found.dimensions) && found.number != all.number,
+                    "{pair}"
+                );
             }
         }
         assert_eq!(cuboid_for(DimensionSet::EMPTY.with(Dimension::Size)), None);

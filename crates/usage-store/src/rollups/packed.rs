@@ -106,14 +106,23 @@ fn pack_column(out: &mut Vec<u8>, column: &[Option<i64>], earlier: &[Vec<Option<
         return;
     }
     let above = |value: i64| value.wrapping_sub(lowest).cast_unsigned();
-    let width = bytes_of(column.iter().flatten().map(|value| above(*value)).max().unwrap_or(0));
+    let width = bytes_of(
+        column
+            .iter()
+            .flatten()
+            .map(|value| above(*value))
+            .max()
+            .unwrap_or(0),
+    );
     out.push(if sparse { SPARSE } else { FULL });
     out.extend(lowest.to_le_bytes());
     out.push(byte(width));
     if sparse {
         for cells in column.chunks(8) {
             let bits = cells.iter().enumerate();
-            out.push(bits.fold(0, |bits, (index, value)| bits | u8::from(value.is_some()) << index));
+            out.push(bits.fold(0, |bits, (index, value)| {
+                bits | u8::from(value.is_some()) << index
+            }));
         }
     }
     for value in column {
@@ -394,7 +403,10 @@ mod tests {
                 assert_eq!(sums.get(1), Some(events / 5));
                 let cost: i64 = (1..=events).filter(|number| number % 5 > 0).sum();
                 assert_eq!(sums.get(2), Some(-cost));
-                assert_eq!(metrics.input_tokens, Some(1_000_000_007 * events * (events + 1) / 2));
+                assert_eq!(
+                    metrics.input_tokens,
+                    Some(1_000_000_007 * events * (events + 1) / 2)
+                );
                 let even = events / 2;
                 assert_eq!(metrics.output_tokens, (even > 0).then_some(even * (even + 1)));
                 assert_eq!(metrics.input_cached_tokens, Some(0));
@@ -437,7 +449,10 @@ mod tests {
         for (number, bytes) in &packed {
             assert!(Packed::open(bytes).is_ok(), "cuboid {number}");
             for end in 0..bytes.len().min(2_000) {
-                assert!(Packed::open(&bytes[..end]).is_err(), "cuboid {number} until {end}");
+                assert!(
+                    Packed::open(&bytes[..end]).is_err(),
+                    "cuboid {number} until {end}"
+                );
             }
             let mut longer = bytes.clone();
             longer.push(0);

@@ -1,0 +1,216 @@
+//! Making the sums of days, from their events.
+
+use diesel::prelude::*;
+use diesel::sql_query;
+use diesel::sql_types::{BigInt, Binary, Text};
+
+use super::{BEYOND, Cells, DAY, stale, width};
+use crate::connection::AnyConnection;
+use crate::error::StoreError;
+use crate::events::EventRow;
+use crate::lease::mark;
+use crate::ledger::Ledger;
+use crate::schema::{usage_days, usage_events, usage_rollups, usage_stale_days};
+use crate::statement::Statement;
+
+/// How many days are made in one transaction when many are missing.
+const DAYS_A_TRANSACTION: i64 = 64;
+
+/// A UTC day of an account and endpoint.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct DayOf {
+    pub(crate) account_id: i64,
+    pub(crate) endpoint: String,
+    pub(crate) day_start: i64,
+}
+
+/// What is kept of a day.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Sums {
+    pub(super) width_seconds: i64,
+    pub(super) events: i64,
+    /// By cuboid; `None` if a sum is beyond 64 bits.
+    pub(super) cuboids: Option<Vec<(i64, Vec<u8>)>>,
+}
+
+/// Makes the sums of every day that this transaction changed, after its last change of events and coverage.
+pub(crate) fn settle(connection: &mut AnyConnection) -> Result<(), StoreError> {
+    let days = stale::of_this_transaction(connection)?;
+    rebuild(connection, &days)
+}
+
+impl Ledger {
+    /// Makes the sums of the days that have none, because the ledger is older than sums or somebody else changed it.
+    /// Until then such days are summed up from their events.
+    pub(crate) async fn make_sums(&self) -> Result<(), StoreError> {
+        let made = |connection: &mut AnyConnection| {
+            let days = stale::some(connection, DAYS_A_TRANSACTION)?;
+            rebuild(connection, &days)?;
+            Ok(days.len())
+        };
+        while self.write(made).await? > 0 {}
+        Ok(())
+    }
+}
+
+/// Makes the sums of days that come by account, endpoint and day.
+fn rebuild(connection: &mut AnyConnection, days: &[DayOf]) -> Result<(), StoreError> {
+    let mut locked = None;
+    for days in
+        days.chunk_by(|left, right| (left.account_id, &left.endpoint) == (right.account_id, &right.endpoint))
+    {
+        let [first, .., last] = days else {
+            let [day] = days else { continue };
+            lock(connection, day.account_id, &mut locked)?;
+            group(connection, days, day, day)?;
+            continue;
+        };
+        lock(connection, first.account_id, &mut locked)?;
+        group(connection, days, first, last)?;
+    }
+    Ok(())
+}
+
+/// Of two who make the sums of a day at once, the second must see what the first committed, and none may write older sums
+/// over newer ones: they take turns until the end of the transaction. SQLite has one writer anyhow.
+fn lock(connection: &mut AnyConnection, account_id: i64, locked: &mut Option<i64>) -> Result<(), StoreError> {
+    if matches!(connection, AnyConnection::Sqlite(_)) || *locked == Some(account_id) {
+        return Ok(());
+    }
+    *locked = Some(account_id);
+    sql_query(format!(
+        "SELECT pg_advisory_xact_lock({ROLLUP_LOCK}, CAST({account_id} % 2147483648 AS INTEGER))"
+    ))
+    .execute(connection)
+    .map_err(StoreError::query("waiting for another's sums"))
+    .map(drop)
+}
+
+/// Any number that no other program locks in this database.
+const ROLLUP_LOCK: i32 = 0x7573_6167;
+
+fn group(
+    connection: &mut AnyConnection,
+    days: &[DayOf],
+    first: &DayOf,
+    last: &DayOf,
+) -> Result<(), StoreError> {
+    // Before anything is read: what somebody commits after this leaves a mark of its own.
+    for day in days {
+        diesel::delete(
+            usage_stale_days::table
+                .filter(usage_stale_days::day_start.eq(day.day_start))
+                .filter(usage_stale_days::account_id.eq(day.account_id))
+                .filter(usage_stale_days::endpoint.eq(&day.endpoint)),
+        )
+        .execute(connection)
+        .map_err(StoreError::query("making sums of usage"))?;
+    }
+    let widths = width::shown(
+        connection,
+        first.account_id,
+        &first.endpoint,
+        first.day_start,
+        last.day_start,
+    )?;
+    for day in days {
+        let sums = match widths.binary_search_by_key(&day.day_start, |(start, _)| *start) {
+            Ok(place) => Some(sums_of(connection, day, widths[place].1)?),
+            Err(_) => None,
+        };
+        store(connection, day, sums)?;
+    }
+    Ok(())
+}
+
+/// What is to be kept of a day that is shown at this width.
+pub(super) fn sums_of(
+    connection: &mut AnyConnection,
+    day: &DayOf,
+    width_seconds: i64,
+) -> Result<Sums, StoreError> {
+    let rows: Vec<EventRow> = usage_events::table
+        .filter(usage_events::window_start.ge(day.day_start))
+        .filter(usage_events::window_start.lt(day.day_start.saturating_add(DAY)))
+        .filter(usage_events::account_id.eq(day.account_id))
+        .filter(usage_events::endpoint.eq(&day.endpoint))
+        .filter((usage_events::window_end - usage_events::window_start).eq(width_seconds))
+        .select(EventRow::as_select())
+        .load(connection)
+        .map_err(StoreError::query("making sums of usage"))?;
+    let mut cells = Cells::default();
+    for row in rows {
+        let (dimensions, metrics, cost) = row.into_numbers();
+        cells.add(&dimensions, &metrics, cost);
+    }
+    Ok(Sums {
+        width_seconds,
+        events: cells.events(),
+        cuboids: cells.pack(),
+    })
+}
+
+fn store(connection: &mut AnyConnection, day: &DayOf, sums: Option<Sums>) -> Result<(), StoreError> {
+    let failed = || StoreError::query("keeping sums of usage");
+    // The cuboids are named, since the index begins with them.
+    diesel::delete(
+        usage_rollups::table
+            .filter(usage_rollups::cuboid.eq_any(super::numbers()))
+            .filter(usage_rollups::day_start.eq(day.day_start))
+            .filter(usage_rollups::account_id.eq(day.account_id))
+            .filter(usage_rollups::endpoint.eq(&day.endpoint)),
+    )
+    .execute(connection)
+    .map_err(failed())?;
+    let Some(sums) = sums else {
+        diesel::delete(
+            usage_days::table
+                .filter(usage_days::day_start.eq(day.day_start))
+                .filter(usage_days::account_id.eq(day.account_id))
+                .filter(usage_days::endpoint.eq(&day.endpoint)),
+        )
+        .execute(connection)
+        .map_err(failed())?;
+        return Ok(());
+    };
+    let marks: Vec<String> = (1..=5).map(|number| mark(connection, number)).collect();
+    sql_query(format!(
+        "INSERT INTO usage_days (day_start, account_id, endpoint, width_seconds, events) VALUES ({}) \
+         ON CONFLICT (day_start, account_id, endpoint) \
+         DO UPDATE SET width_seconds = excluded.width_seconds, events = excluded.events",
+        marks.join(", ")
+    ))
+    .bind::<BigInt, _>(day.day_start)
+    .bind::<BigInt, _>(day.account_id)
+    .bind::<Text, _>(&day.endpoint)
+    .bind::<BigInt, _>(sums.width_seconds)
+    .bind::<BigInt, _>(sums.events)
+    .execute(connection)
+    .map_err(failed())?;
+    let Some(cuboids) = sums.cuboids else {
+        let mut statement =
+            Statement::new("INSERT INTO usage_stale_days (day_start, account_id, endpoint, writer) VALUES (");
+        statement
+            .integer(day.day_start)
+            .sql(", ")
+            .integer(day.account_id)
+            .sql(", ")
+            .text(&day.endpoint)
+            .sql(format!(", {BEYOND}) ON CONFLICT DO NOTHING"));
+        return statement.execute(connection).map_err(failed()).map(drop);
+    };
+    for (cuboid, cells) in cuboids {
+        sql_query(format!(
+            "INSERT INTO usage_rollups (cuboid, day_start, account_id, endpoint, cells) VALUES ({})",
+            marks.join(", ")
+        ))
+        .bind::<BigInt, _>(cuboid)
+        .bind::<BigInt, _>(day.day_start)
+        .bind::<BigInt, _>(day.account_id)
+        .bind::<Text, _>(&day.endpoint)
+        .bind::<Binary, _>(cells)
+        .execute(connection)
+        .map_err(failed())?;
+    }
+    Ok(())
+}
