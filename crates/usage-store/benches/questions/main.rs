@@ -1,0 +1,3 @@
+//! How fast the ledger answers what a dashboard asks, beside the same questions put to its events in SQL.
+
+fn main() {}
