@@ -148,14 +148,12 @@ pub(super) struct Table {
 
 impl Table {
     fn add(&mut self, key: Key, counters: &Counters) -> Result<(), Beyond> {
-        match self.places.get(&key) {
-            Some(place) => self.cells[*place].1.add(counters),
-            None => {
-                self.places.insert(key, self.cells.len());
-                self.cells.push((key, *counters));
-                Ok(())
-            }
+        if let Some(place) = self.places.get(&key) {
+            return self.cells[*place].1.add(counters);
         }
+        self.places.insert(key, self.cells.len());
+        self.cells.push((key, *counters));
+        Ok(())
     }
 
     /// The cells as another set of dimensions tells them apart.

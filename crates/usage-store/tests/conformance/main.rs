@@ -172,6 +172,7 @@ on_both_databases!(
     crate::prices::rows_from_before_prices_are_priced_when_asked
         as rows_from_before_prices_are_priced_when_asked,
     crate::copy::every_field_of_every_table_is_copied as every_field_of_every_table_is_copied,
+    crate::copy::sums_of_days_are_made_in_the_target as sums_of_days_are_made_in_the_target,
     crate::copy::a_table_that_is_no_ledgers_is_told as a_table_that_is_no_ledgers_is_told,
     crate::copy::no_number_is_given_out_again as no_number_is_given_out_again,
     crate::copy::only_an_empty_database_is_copied_into as only_an_empty_database_is_copied_into,

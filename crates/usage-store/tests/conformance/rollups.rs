@@ -81,7 +81,7 @@ impl Draw {
                 let count = [0, 9, 40, 170][usize::try_from(self.below(4)).unwrap()];
                 vec![rows(day, self.rows(count))]
             }
-            _ => (0..self.below(4) + 1)
+            _ => (0..=self.below(4))
                 .map(|hour| {
                     let start = day.start() + TimeDelta::hours(i64::try_from(hour).unwrap());
                     let count = self.below(60);
