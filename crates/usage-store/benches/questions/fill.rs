@@ -24,7 +24,7 @@ pub(crate) async fn fill(ledger: &Ledger, options: &Options) -> Outcome<(u64, Du
     let days = rows::days(0, options.days)?;
     let mut stored = 0;
     for number in 0..options.accounts {
-        let account = Account::new(Provider::OpenAi, format!("org-bench-{number}"))?;
+        let account = Account::new(Provider::OpenAi, &format!("org-bench-{number}"))?;
         let account = ledger.add_account(account).await?;
         let lease = match ledger.acquire_lease(account.id, "benchmark", LEASE, None).await? {
             LeaseAttempt::Acquired(lease) => lease,
@@ -68,14 +68,13 @@ fn of_account(number: usize, day: Window, count: usize) -> WindowRows {
     let mut window = rows::window_rows(day, count);
     for row in &mut window.rows {
         let dimensions = &mut row.dimensions;
-        for id in [
+        let ids = [
             &mut dimensions.project_id,
             &mut dimensions.api_key_id,
             &mut dimensions.user_id,
-        ] {
-            if let Some(id) = id {
-                id.push_str(&number.to_string());
-            }
+        ];
+        for id in ids.into_iter().flatten() {
+            id.push_str(&number.to_string());
         }
     }
     window

@@ -79,9 +79,8 @@ async fn asked(name: &str, url: &str, options: &Options) -> Outcome<()> {
     for question in Question::ALL {
         let one = measure::one_client(&ledger, question, options.asks, last).await?;
         let many = measure::clients(&ledger, question, options.clients, options.asks, last).await?;
-        let mut bare = async |kind| {
-            measure::bare(&ledger, &mut prompt, question, kind, options.bare_asks, last).await
-        };
+        let mut bare =
+            async |kind| measure::bare(&ledger, &mut prompt, question, kind, options.bare_asks, last).await;
         lines.push(Line {
             question,
             one,

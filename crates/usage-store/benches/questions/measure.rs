@@ -96,7 +96,11 @@ pub(crate) async fn bare(
         times.push(started.elapsed());
         let expected = question.ask(ledger, time, last).await?;
         if found != expected {
-            return Err(format!("{}: {found:?} in SQL, {expected:?} from the ledger", question.name()).into());
+            return Err(format!(
+                "{}: {found:?} in SQL, {expected:?} from the ledger",
+                question.name()
+            )
+            .into());
         }
     }
     Ok(Times::of(times))
