@@ -2,45 +2,38 @@
 
 use crate::Outcome;
 
-/// A kind of database.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Database {
-    Sqlite,
-    Postgres,
-}
-
 /// The size of a run.
 #[derive(Clone, Debug)]
 pub(crate) struct Options {
-    /// About how many events the ledger has: as many in each day of each account.
+    /// Events of the ledger.
     pub(crate) events: usize,
-    /// How many accounts share them.
-    pub(crate) accounts: usize,
-    /// Over how many days.
-    pub(crate) days: usize,
     /// How often one client asks each question.
-    pub(crate) asks: usize,
-    /// How often the bare SQL is asked each question.
-    pub(crate) bare_asks: usize,
+    pub(crate) asked: usize,
     /// How many clients ask at once.
     pub(crate) clients: usize,
-    /// On which databases.
-    pub(crate) databases: Vec<Database>,
+    /// How often each question is asked in bare SQL.
+    pub(crate) bare: usize,
+    /// Rows that are stored with sums and without; 0 leaves that out.
+    pub(crate) ingest_rows: usize,
+    /// How often they are.
+    pub(crate) rounds: usize,
+    /// `sqlite`, `postgres` or both.
+    pub(crate) databases: Vec<String>,
 }
 
-const USAGE: &str =
-    "[--events N] [--accounts N] [--days N] [--asks N] [--bare-asks N] [--clients N] [--on sqlite|postgres]";
+const USAGE: &str = "[--events N] [--asked N] [--clients N] [--bare N] [--ingest-rows N] [--rounds N] \
+                     [--database sqlite|postgres]";
 
 impl Options {
     pub(crate) fn from_arguments() -> Outcome<Self> {
         let mut options = Self {
             events: 10_000_000,
-            accounts: 5,
-            days: 731,
-            asks: 200,
-            bare_asks: 5,
+            asked: 200,
             clients: 16,
-            databases: vec![Database::Sqlite, Database::Postgres],
+            bare: 3,
+            ingest_rows: 60_000,
+            rounds: 5,
+            databases: vec!["sqlite".to_owned(), "postgres".to_owned()],
         };
         let mut arguments = std::env::args().skip(1);
         while let Some(name) = arguments.next() {
@@ -53,28 +46,21 @@ impl Options {
                 .ok_or_else(|| format!("{name}: value missing; options are {USAGE}"))?;
             let number = || {
                 let parsed = value.replace(['_', ','], "").parse::<usize>();
-                parsed
-                    .map(|number| number.max(1))
-                    .map_err(|error| format!("{name} {value}: {error}"))
+                parsed.map_err(|error| format!("{name} {value}: {error}"))
             };
-            match (name.as_str(), value.as_str()) {
-                ("--events", _) => options.events = number()?,
-                ("--accounts", _) => options.accounts = number()?,
-                // The longest question is of 90 days, each time of others.
-                ("--days", _) => options.days = number()?.max(120),
-                ("--asks", _) => options.asks = number()?,
-                ("--bare-asks", _) => options.bare_asks = number()?,
-                ("--clients", _) => options.clients = number()?,
-                ("--on", "sqlite") => options.databases = vec![Database::Sqlite],
-                ("--on", "postgres") => options.databases = vec![Database::Postgres],
+            match name.as_str() {
+                "--events" => options.events = number()?.max(1),
+                "--asked" => options.asked = number()?.max(1),
+                "--clients" => options.clients = number()?.max(1),
+                "--bare" => options.bare = number()?.max(1),
+                "--ingest-rows" => options.ingest_rows = number()?,
+                "--rounds" => options.rounds = number()?.max(1),
+                "--database" if ["sqlite", "postgres"].contains(&value.as_str()) => {
+                    options.databases = vec![value];
+                }
                 _ => return Err(format!("unknown option {name} {value}; options are {USAGE}").into()),
             }
         }
         Ok(options)
-    }
-
-    /// How many events a day of an account has.
-    pub(crate) fn events_a_day(&self) -> usize {
-        (self.events / self.accounts / self.days).max(1)
     }
 }
