@@ -22,8 +22,8 @@ CREATE TABLE usage_rollups (
     PRIMARY KEY (cuboid, day_start, account_id, endpoint)
 ) STRICT;
 
--- Days whose sums nobody may use: their events or coverage were changed, and the sums not made anew yet (writer names the
--- transaction: 0 is this migration), or a sum of the day alone is beyond 64 bits (writer is -1). Triggers leave the rows, whoever
+-- Days whose sums nobody may use: their events or coverage were changed, and the sums not made anew yet (writer is 1
+-- if events were, 2 if only coverage was, 0 for this migration), or a sum of the day alone is beyond 64 bits (writer is -1). Triggers leave the rows, whoever
 -- changes what; this program makes the sums anew before it commits, and takes the rows away.
 CREATE TABLE usage_stale_days (
     day_start INTEGER NOT NULL,
@@ -53,19 +53,19 @@ END;
 CREATE TRIGGER usage_coverage_insert_stale AFTER INSERT ON usage_coverage WHEN NEW.endpoint <> 'costs'
 BEGIN
     INSERT INTO usage_stale_days (day_start, account_id, endpoint, writer)
-    VALUES (NEW.window_start - NEW.window_start % 86400, NEW.account_id, NEW.endpoint, 1) ON CONFLICT DO NOTHING;
+    VALUES (NEW.window_start - NEW.window_start % 86400, NEW.account_id, NEW.endpoint, 2) ON CONFLICT DO NOTHING;
 END;
 CREATE TRIGGER usage_coverage_update_stale AFTER UPDATE ON usage_coverage WHEN NEW.endpoint <> 'costs'
 BEGIN
     INSERT INTO usage_stale_days (day_start, account_id, endpoint, writer)
-    VALUES (OLD.window_start - OLD.window_start % 86400, OLD.account_id, OLD.endpoint, 1) ON CONFLICT DO NOTHING;
+    VALUES (OLD.window_start - OLD.window_start % 86400, OLD.account_id, OLD.endpoint, 2) ON CONFLICT DO NOTHING;
     INSERT INTO usage_stale_days (day_start, account_id, endpoint, writer)
-    VALUES (NEW.window_start - NEW.window_start % 86400, NEW.account_id, NEW.endpoint, 1) ON CONFLICT DO NOTHING;
+    VALUES (NEW.window_start - NEW.window_start % 86400, NEW.account_id, NEW.endpoint, 2) ON CONFLICT DO NOTHING;
 END;
 CREATE TRIGGER usage_coverage_delete_stale AFTER DELETE ON usage_coverage WHEN OLD.endpoint <> 'costs'
 BEGIN
     INSERT INTO usage_stale_days (day_start, account_id, endpoint, writer)
-    VALUES (OLD.window_start - OLD.window_start % 86400, OLD.account_id, OLD.endpoint, 1) ON CONFLICT DO NOTHING;
+    VALUES (OLD.window_start - OLD.window_start % 86400, OLD.account_id, OLD.endpoint, 2) ON CONFLICT DO NOTHING;
 END;
 
 -- What stands already is made into sums by `usage migrate`, once this is committed.

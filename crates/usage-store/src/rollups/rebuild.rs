@@ -1,5 +1,7 @@
 //! Making the sums of days, from their events.
 
+use std::collections::BTreeMap;
+
 use diesel::prelude::*;
 use diesel::sql_query;
 use diesel::sql_types::{BigInt, Binary, Text};
@@ -95,8 +97,33 @@ fn group(
     first: &DayOf,
     last: &DayOf,
 ) -> Result<(), StoreError> {
-    // Before anything is read: what somebody commits after this leaves a mark of its own.
+    // Most reads find what stands, and leave no more than coverage.
+    let (account_id, endpoint) = (first.account_id, &*first.endpoint);
+    let (first, last) = (first.day_start, last.day_start);
+    let other = stale::with_other_events(connection, account_id, endpoint, first, last)?;
+    let standing: BTreeMap<i64, i64> = usage_days::table
+        .filter(usage_days::day_start.between(first, last))
+        .filter(usage_days::account_id.eq(account_id))
+        .filter(usage_days::endpoint.eq(endpoint))
+        .select((usage_days::day_start, usage_days::width_seconds))
+        .load::<(i64, i64)>(connection)
+        .map_err(StoreError::query("making sums of usage"))?
+        .into_iter()
+        .collect();
+    let shown: BTreeMap<i64, i64> = width::shown(connection, account_id, endpoint, first, last)?
+        .into_iter()
+        .collect();
+    let mut changed = Vec::with_capacity(days.len());
     for day in days {
+        let stands = standing.get(&day.day_start);
+        if !other.contains(&day.day_start) && stands.is_some() && stands == shown.get(&day.day_start) {
+            stale::take_away_coverage(connection, day)?;
+        } else {
+            changed.push(day);
+        }
+    }
+    // Before anything is read: what somebody commits after this leaves a mark of its own.
+    for day in &changed {
         diesel::delete(
             usage_stale_days::table
                 .filter(usage_stale_days::day_start.eq(day.day_start))
@@ -106,17 +133,17 @@ fn group(
         .execute(connection)
         .map_err(StoreError::query("making sums of usage"))?;
     }
-    let widths = width::shown(
-        connection,
-        first.account_id,
-        &first.endpoint,
-        first.day_start,
-        last.day_start,
-    )?;
-    for day in days {
-        let sums = match widths.binary_search_by_key(&day.day_start, |(start, _)| *start) {
-            Ok(place) => Some(sums_of(connection, day, widths[place].1)?),
-            Err(_) => None,
+    let shown: BTreeMap<i64, i64> = if changed.is_empty() {
+        BTreeMap::new()
+    } else {
+        width::shown(connection, account_id, endpoint, first, last)?
+            .into_iter()
+            .collect()
+    };
+    for day in changed {
+        let sums = match shown.get(&day.day_start) {
+            Some(width_seconds) => Some(sums_of(connection, day, *width_seconds)?),
+            None => None,
         };
         store(connection, day, sums)?;
     }

@@ -1,5 +1,7 @@
 //! Which days have no sums that may be used.
 
+use std::collections::BTreeSet;
+
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Nullable, Text};
 
@@ -22,11 +24,62 @@ struct Row {
 
 /// The days that this transaction changed. SQLite has one writer at a time, so there whatever was left is taken along.
 pub(super) fn of_this_transaction(connection: &mut AnyConnection) -> Result<Vec<DayOf>, StoreError> {
-    let writer = match connection {
-        AnyConnection::Postgres(_) => "txid_current()",
-        AnyConnection::Sqlite(_) => "1",
+    let condition = match connection {
+        AnyConnection::Postgres(_) => "writer IN (txid_current() * 2, txid_current() * 2 + 1)",
+        AnyConnection::Sqlite(_) => "writer IN (1, 2)",
     };
-    load(connection, &format!("writer = {writer}"), i64::MAX)
+    load(connection, condition, i64::MAX)
+}
+
+/// Those days, of an account and endpoint, of which somebody may have changed events.
+pub(super) fn with_other_events(
+    connection: &mut AnyConnection,
+    account_id: i64,
+    endpoint: &str,
+    first: i64,
+    last: i64,
+) -> Result<BTreeSet<i64>, StoreError> {
+    let coverage = match connection {
+        AnyConnection::Postgres(_) => "txid_current() * 2",
+        AnyConnection::Sqlite(_) => "2",
+    };
+    let mut statement = Statement::new(format!(
+        "SELECT DISTINCT day_start, account_id, endpoint FROM usage_stale_days \
+         WHERE writer NOT IN ({coverage}, {BEYOND}) AND account_id = "
+    ));
+    statement
+        .integer(account_id)
+        .sql(" AND endpoint = ")
+        .text(endpoint)
+        .sql(" AND day_start >= ")
+        .integer(first)
+        .sql(" AND day_start <= ")
+        .integer(last);
+    let rows: Vec<Row> = statement
+        .load(connection)
+        .map_err(StoreError::query("looking for days without sums"))?;
+    Ok(rows.into_iter().map(|row| row.day_start).collect())
+}
+
+/// Takes away this transaction's mark of a day of which only coverage changed.
+pub(super) fn take_away_coverage(connection: &mut AnyConnection, day: &DayOf) -> Result<(), StoreError> {
+    let coverage = match connection {
+        AnyConnection::Postgres(_) => "txid_current() * 2",
+        AnyConnection::Sqlite(_) => "2",
+    };
+    let mut statement = Statement::new(format!(
+        "DELETE FROM usage_stale_days WHERE writer = {coverage} AND day_start = "
+    ));
+    statement
+        .integer(day.day_start)
+        .sql(" AND account_id = ")
+        .integer(day.account_id)
+        .sql(" AND endpoint = ")
+        .text(&day.endpoint);
+    statement
+        .execute(connection)
+        .map_err(StoreError::query("making sums of usage"))
+        .map(drop)
 }
 
 /// Some days whose sums are to be made.

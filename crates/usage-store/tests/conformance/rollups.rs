@@ -301,7 +301,7 @@ async fn a_change_that_commits_later_is_not_lost() {
     fixture.replace(fixture.read(READS[0], windows)).await;
     let other = fixture.sql(
         "BEGIN; DELETE FROM usage_events WHERE user_id = 'user-7'; \
-         SELECT count(*) FROM usage_stale_days WHERE writer = txid_current(); COMMIT",
+         SELECT count(*) FROM usage_stale_days WHERE writer = txid_current() * 2 + 1; COMMIT",
     );
     assert!(other.contains('1'), "{other}");
     // Another's mark stands beside ours, and goes with the day that is made anew after it.
