@@ -11,6 +11,7 @@ mod names;
 mod parity;
 mod prices;
 mod reconcile;
+mod tokens;
 
 use std::ffi::OsString;
 use std::num::NonZeroU32;
@@ -35,6 +36,7 @@ pub(crate) use names::NamesCommand;
 pub(crate) use parity::ParityArguments;
 pub(crate) use prices::{PricesCommand, RepriceArguments};
 pub(crate) use reconcile::{ReconcileArguments, ReportFormat};
+pub(crate) use tokens::{AddTokenArguments, TokensCommand};
 
 /// How many days `usage backfill` reads when nobody says which, today included.
 const DEFAULT_DAYS: u64 = 30;
@@ -160,6 +162,9 @@ pub(crate) enum Command {
     /// It is what the usage costs by the price list, in the UTC day, ISO week or month that is running: what the provider
     /// charges is known only days later. 0: no budget is passed; 1: one is.
     Budgets(BudgetsArguments),
+    /// Make, list and revoke tokens for the server's API and dashboard
+    #[command(subcommand, arg_required_else_help = true)]
+    Tokens(TokensCommand),
     /// Write usage events or costs as JSON lines, as CSV, as the provider's own CSV export, or as FOCUS
     ///
     /// Usage events unless --endpoint costs is named; a FOCUS file (version 1.4, Cost and Usage) is always of costs. What

@@ -14,9 +14,10 @@ use usage_app::commands::export::{ExportLayout, ExportOptions};
 use usage_app::commands::import::ImportOptions;
 use usage_app::commands::keys::{AddKeyOptions, RotateKeyOptions};
 use usage_app::commands::reprice::RepriceOptions;
+use usage_app::commands::tokens::AddTokenOptions;
 use usage_app::commands::{
     alerts, backfill, backup, budgets, cleanup, copy, doctor, export, import, keys, migrate, names, parity,
-    prices, read_only_role, reconcile, reprice, reseal, status,
+    prices, read_only_role, reconcile, reprice, reseal, status, tokens,
 };
 use usage_app::logging::{self, LogLevel};
 use usage_app::monitoring::{self, MetricsOptions};
@@ -25,12 +26,12 @@ use usage_app::{App, AppError, Exit};
 use usage_core::ProjectFilter;
 
 use crate::arguments::{
-    AddKeyArguments, AlertsCommand, Arguments, BackfillArguments, BlankMetadataArguments, CleanupCommand,
-    CognitrackArguments, Command, CopyArguments, ExportArguments, ExportFormat, ImportCommand, KeysCommand,
-    MetricsArguments, NamesCommand, ParityArguments, PricesCommand, ReconcileArguments, ReportFormat,
-    RepriceArguments,
+    AddKeyArguments, AddTokenArguments, AlertsCommand, Arguments, BackfillArguments, BlankMetadataArguments,
+    CleanupCommand, CognitrackArguments, Command, CopyArguments, ExportArguments, ExportFormat,
+    ImportCommand, KeysCommand, MetricsArguments, NamesCommand, ParityArguments, PricesCommand,
+    ReconcileArguments, ReportFormat, RepriceArguments, TokensCommand,
 };
-use usage_shell::output::{print, print_with, show, warn};
+use usage_shell::output::{note, print, print_json, print_with, show, warn};
 use usage_shell::{OutputFormat, stop_on_signal};
 
 use crate::copy_progress::copy_progress;
@@ -110,6 +111,7 @@ async fn dispatch(arguments: Arguments) -> Result<Exit, AppError> {
             show(arguments.format, &report)?;
             Ok(report.exit())
         }
+        Command::Tokens(command) => run_tokens(&app()?, command).await,
         Command::Export(arguments) => run_export(&app()?, arguments).await,
         Command::Import(ImportCommand::Cognitrack(arguments)) => run_import(&app()?, arguments).await,
         Command::Cleanup(CleanupCommand::BlankMetadata(arguments)) => run_cleanup(&app()?, arguments).await,
@@ -291,6 +293,33 @@ async fn run_reconcile(app: &App, arguments: ReconcileArguments) -> Result<Exit,
         ReportFormat::Csv => print_with(|out| report.write_csv(out))?,
     }
     Ok(report.exit())
+}
+
+async fn run_tokens(app: &App, command: TokensCommand) -> Result<Exit, AppError> {
+    match command {
+        TokensCommand::Add(arguments) => return run_add_token(app, arguments).await,
+        TokensCommand::List { format } => show(format, &tokens::list(app).await?)?,
+        TokensCommand::Revoke { id } => print(&tokens::revoke(app, id).await?)?,
+    }
+    Ok(Exit::Clean)
+}
+
+async fn run_add_token(app: &App, arguments: AddTokenArguments) -> Result<Exit, AppError> {
+    let options = AddTokenOptions {
+        accounts: arguments.accounts(),
+        expires: arguments.expires(),
+        name: arguments.name,
+        role: arguments.role,
+    };
+    let added = tokens::add(app, options).await?;
+    match arguments.format {
+        OutputFormat::Json => print_json(&added.with_secret())?,
+        OutputFormat::Text => {
+            note(&added.remark());
+            print(&format_args!("{}\n", added.secret()))?;
+        }
+    }
+    Ok(Exit::Clean)
 }
 
 async fn run_alerts(app: &App, command: AlertsCommand) -> Result<Exit, AppError> {

@@ -73,6 +73,9 @@ pub enum AppError {
     /// The provider's client cannot be made.
     #[error(transparent)]
     Client(#[from] InvalidOptions),
+    /// A token would be dead on arrival.
+    #[error("the token would have expired at {0}, before it is made; give a later day with --expires")]
+    TokenExpired(String),
     /// There is nobody to tell.
     #[error("no webhook is set; set USAGE_WEBHOOK_URL, or webhook_url in usage.toml (docs/ALERTING.md)")]
     NoWebhook,

@@ -59,8 +59,24 @@ pub fn hide_secrets(message: &str) -> String {
     words.join(" ")
 }
 
-/// Whether something in the text is spelt like a provider's key. `sk-…`, which stands for a hidden key, is not.
+/// Whether something in the text is spelt like a provider's key or an API token of a ledger. `sk-…`, which stands for a
+/// hidden key, is not.
 pub(crate) fn names_key(text: &str) -> bool {
+    names_provider_key(text) || names_token(text)
+}
+
+/// `usage_` and the 43 characters of 32 bytes in base64url.
+fn names_token(text: &str) -> bool {
+    text.match_indices("usage_").any(|(at, prefix)| {
+        let secret = &text.as_bytes()[at + prefix.len()..];
+        secret.len() >= 43
+            && secret[..43]
+                .iter()
+                .all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(byte))
+    })
+}
+
+fn names_provider_key(text: &str) -> bool {
     text.match_indices("sk-").any(|(at, prefix)| {
         let before = text[..at].chars().next_back();
         let after = text[at + prefix.len()..].chars().next();
@@ -81,6 +97,11 @@ mod tests {
     fn keys_and_urls_with_users_are_hidden_wherever_they_stand() {
         for (message, shown) in [
             ("`sk-admin-x` is no key id", "`(hidden)` is no key id"),
+            (
+                "`usage_AAAAAAAAAAAAAAAAAAAA-fake-token-AAAAAAAAAAA` is no id",
+                "`(hidden)` is no id",
+            ),
+            ("usage_days is a table", "usage_days is a table"),
             ("--label=sk-admin-x: unknown", "(hidden): unknown"),
             ("write sqlite:sk-proj-x", "write (hidden)"),
             (

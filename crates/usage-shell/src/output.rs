@@ -59,6 +59,11 @@ pub fn warn(message: &str) {
     let _ = writeln!(io::stderr(), "warning: {}", hide_secrets(message));
 }
 
+/// Says what goes with a result that somebody may want to pass on alone.
+pub fn note(message: &str) {
+    let _ = writeln!(io::stderr(), "{}", hide_secrets(message));
+}
+
 fn write(text: &str) -> Result<(), AppError> {
     let mut out = io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {

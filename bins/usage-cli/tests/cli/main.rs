@@ -24,6 +24,7 @@ mod rotation;
 mod runbook;
 #[path = "../shared/mod.rs"]
 mod shared;
+mod tokens;
 
 shared::on_both_databases!(
     crate::monitoring::metrics_tell_what_the_runs_did as metrics_tell_what_the_runs_did,
@@ -59,6 +60,7 @@ shared::on_both_databases!(
     crate::names::no_names_are_stored_where_none_may_be as no_names_are_stored_where_none_may_be,
     crate::names::the_next_command_that_writes_erases_what_is_stored
         as the_next_command_that_writes_erases_what_is_stored,
+    crate::tokens::a_token_is_shown_once_and_revoked as a_token_is_shown_once_and_revoked,
     crate::keys::no_command_ever_shows_the_secret as no_command_ever_shows_the_secret,
     crate::parity::the_real_month_is_matched_to_the_integer as the_real_month_is_matched_to_the_integer,
     crate::parity::a_ledger_without_the_tier_matches_only_coarsely

@@ -26,4 +26,5 @@ pub mod reconcile;
 pub mod reprice;
 pub mod reseal;
 pub mod status;
+pub mod tokens;
 mod totals;

@@ -187,8 +187,9 @@ impl Story {
         self.imports();
         self.copies();
         self.alerts();
+        self.makes_tokens();
         let new_master = self.own_file(NEW_MASTER);
-        let more: [&[&str]; 8] = [
+        let more: [&[&str]; 11] = [
             // Nothing listens there.
             &[
                 "import",
@@ -203,6 +204,9 @@ impl Story {
             &["backup", "backup.db"],
             &["copy", "--to", "sqlite:copied.db"],
             &["alerts", "test"],
+            &["tokens", "add", "more", "--role", "reader"],
+            &["tokens", "list"],
+            &["tokens", "revoke", "1"],
             // The key that is used stays.
             &["keys", "remove", "2"],
         ];
@@ -247,6 +251,16 @@ impl Story {
             assert!(matches!(finished.code, Some(0 | 1)), "{finished:#?}");
             assert!(!finished.stdout.is_empty(), "{finished:#?}");
         }
+    }
+
+    /// A token is told once, to whoever made it.
+    fn makes_tokens(&mut self) {
+        let made = self.run(&["tokens", "add", "fire", "--role", "admin"], |_| ());
+        let token = made.succeeds().stdout;
+        self.leaks.add("the API token", token.trim());
+        self.succeeds(&["tokens", "list"]);
+        self.succeeds(&["tokens", "list", "--format", "json"]);
+        self.succeeds(&["tokens", "revoke", "1"]);
     }
 
     /// Another master key and back again, another secret and back again.
