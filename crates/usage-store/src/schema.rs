@@ -317,6 +317,7 @@ diesel::table! {
         endpoint -> Text,
         width_seconds -> BigInt,
         events -> BigInt,
+        cuboids -> BigInt,
     }
 }
 

@@ -1,18 +1,20 @@
 -- Sums of usage by day, so that a question about a year need not read the year's events. All of it follows from usage_events and
 -- usage_coverage: it is made anew with every change of them, in the same transaction, and may be deleted and made again.
 
--- At which width an account, endpoint and UTC day is shown: that of the view usage_best_width, and how many events it has at it.
+-- At which width an account, endpoint and UTC day is shown: that of the view usage_best_width, how many events it has at it,
+-- and which cuboids of sums stand in usage_rollups: for each the bit of its number, 1 for cuboid 0, 2 for cuboid 1.
 CREATE TABLE usage_days (
     day_start BIGINT NOT NULL,
     account_id BIGINT NOT NULL,
     endpoint TEXT NOT NULL,
     width_seconds BIGINT NOT NULL,
     events BIGINT NOT NULL,
+    cuboids BIGINT NOT NULL,
     PRIMARY KEY (day_start, account_id, endpoint)
 );
 
 -- The sums of a day at that width, told apart by a set of dimensions (cuboid), packed column by column. A small day has cuboid 0
--- alone, which tells apart every dimension.
+-- alone, which tells apart every dimension; a larger one has cuboid 1 and those that have few cells beside a finer one.
 CREATE TABLE usage_rollups (
     cuboid BIGINT NOT NULL,
     day_start BIGINT NOT NULL,

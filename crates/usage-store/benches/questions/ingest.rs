@@ -12,8 +12,6 @@ use crate::database::{DAY, Database, FIRST_DAY};
 use crate::options::Options;
 use crate::{Outcome, percentile, say};
 
-/// Rows of a day.
-const WINDOW: usize = 3_000;
 /// Longer than any run takes.
 const LEASE: Duration = Duration::from_hours(1);
 
@@ -31,8 +29,8 @@ pub(crate) async fn measure(options: &Options, name: &str) -> Outcome<()> {
     let mut first = Vec::with_capacity(options.rounds);
     let mut again = Vec::with_capacity(options.rounds);
     for _ in 0..options.rounds {
-        let with = store(options.ingest_rows, name, true).await?;
-        let without = store(options.ingest_rows, name, false).await?;
+        let with = store(options, name, true).await?;
+        let without = store(options, name, false).await?;
         first.push((with.0, without.0));
         again.push((with.1, without.1));
     }
@@ -48,8 +46,9 @@ pub(crate) async fn measure(options: &Options, name: &str) -> Outcome<()> {
         ratios.sort_unstable_by(f64::total_cmp);
         let text: Vec<String> = ratios.iter().map(|ratio| format!("{ratio:.2}")).collect();
         say(format_args!(
-            "{what} of {} rows: {:.2} s with sums, {:.2} s without, ratios {}",
+            "{what} of {} rows, {} a day: {:.2} s with sums, {:.2} s without, ratios {}",
             options.ingest_rows,
+            options.rows_a_day,
             median(|(with, _)| *with),
             median(|(_, without)| *without),
             text.join(" ")
@@ -58,7 +57,7 @@ pub(crate) async fn measure(options: &Options, name: &str) -> Outcome<()> {
     Ok(())
 }
 
-async fn store(rows: usize, name: &str, sums: bool) -> Outcome<(Duration, Duration)> {
+async fn store(options: &Options, name: &str, sums: bool) -> Outcome<(Duration, Duration)> {
     let database = Database::open(name)?;
     let ledger = database.ledger().await?;
     if !sums {
@@ -95,7 +94,7 @@ async fn store(rows: usize, name: &str, sums: bool) -> Outcome<(Duration, Durati
             read_started_at: SystemClock.now(),
             run_id: 1,
             accept_retractions: false,
-            windows: windows(rows)?,
+            windows: windows(options.ingest_rows, options.rows_a_day)?,
         };
         let began = Instant::now();
         ledger.replace_windows(&lease, read).await?;
@@ -110,12 +109,12 @@ async fn store(rows: usize, name: &str, sums: bool) -> Outcome<(Duration, Durati
     Ok((took[0], took[1]))
 }
 
-fn windows(rows: usize) -> Outcome<Vec<WindowRows>> {
-    let days = rows.div_ceil(WINDOW);
+fn windows(rows: usize, a_day: usize) -> Outcome<Vec<WindowRows>> {
+    let days = rows.div_ceil(a_day);
     (0..days)
         .map(|day| {
             let start = FIRST_DAY + i64::try_from(day)? * DAY;
-            let count = WINDOW.min(rows - day * WINDOW);
+            let count = a_day.min(rows - day * a_day);
             Ok(WindowRows {
                 window: Window::from_unix(start, Width::Day)?,
                 rows: (0..count).map(|number| row(day, number)).collect(),

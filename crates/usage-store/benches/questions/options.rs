@@ -15,14 +15,16 @@ pub(crate) struct Options {
     pub(crate) bare: usize,
     /// Rows that are stored with sums and without; 0 leaves that out.
     pub(crate) ingest_rows: usize,
+    /// How many of them a day has.
+    pub(crate) rows_a_day: usize,
     /// How often they are.
     pub(crate) rounds: usize,
     /// `sqlite`, `postgres` or both.
     pub(crate) databases: Vec<String>,
 }
 
-const USAGE: &str = "[--events N] [--asked N] [--clients N] [--bare N] [--ingest-rows N] [--rounds N] \
-                     [--database sqlite|postgres]";
+const USAGE: &str = "[--events N] [--asked N] [--clients N] [--bare N] [--ingest-rows N] [--rows-a-day N] \
+                     [--rounds N] [--database sqlite|postgres]";
 
 impl Options {
     pub(crate) fn from_arguments() -> Outcome<Self> {
@@ -32,6 +34,7 @@ impl Options {
             clients: 16,
             bare: 3,
             ingest_rows: 60_000,
+            rows_a_day: 3_000,
             rounds: 5,
             databases: vec!["sqlite".to_owned(), "postgres".to_owned()],
         };
@@ -54,6 +57,7 @@ impl Options {
                 "--clients" => options.clients = number()?.max(1),
                 "--bare" => options.bare = number()?.max(1),
                 "--ingest-rows" => options.ingest_rows = number()?,
+                "--rows-a-day" => options.rows_a_day = number()?.max(1),
                 "--rounds" => options.rounds = number()?.max(1),
                 "--database" if ["sqlite", "postgres"].contains(&value.as_str()) => {
                     options.databases = vec![value];

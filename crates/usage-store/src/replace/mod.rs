@@ -27,7 +27,7 @@ use crate::lease::{self, Lease};
 use crate::ledger::{self, Ledger};
 use crate::pricing::{PricingNotes, RowPricer};
 use crate::rollups;
-use prepare::PreparedWindow;
+use prepare::{PreparedWindow, PricedRow};
 use read::Read;
 
 /// Complete windows of one read, to stand in the ledger instead of what it has of their scope.
@@ -295,7 +295,8 @@ impl Batch {
             write::retract(connection, change)?;
         }
         coverage::save(connection, &covered)?;
-        rollups::settle(connection)?;
+        let inserted = inserted.iter().map(PricedRow::inserted).collect();
+        rollups::settle_inserted(connection, inserted)?;
         if !covered.is_empty() {
             data_version::bump(connection, read.lease.account_id)?;
         }

@@ -3,7 +3,7 @@
 use hashbrown::HashMap;
 use usage_core::{Dimension, DimensionSet, Dimensions, Metric, Metrics, TokenSplit};
 
-use super::{CUBOIDS, Cuboid, SMALL, WHOLE, packed};
+use super::{CUBOIDS, Cuboid, SHRINKS, SMALL, WHOLE, cuboids_for, packed};
 
 /// How many numbers a cell has: events, those without a price, the cost in nano-USD, every reported metric, and the classes of
 /// the token split that are derived row by row.
@@ -156,18 +156,31 @@ impl Table {
         Ok(())
     }
 
-    /// The cells as another set of dimensions tells them apart.
-    fn coarser(&self, dimensions: DimensionSet) -> Result<Self, Beyond> {
+    /// The cells as another set of dimensions tells them apart; `None` if those are more than `most`.
+    fn coarser(&self, dimensions: DimensionSet, most: usize) -> Result<Option<Self>, Beyond> {
         let kept = Dimension::USAGE.map(|dimension| dimensions.contains(dimension));
         let mut coarser = Self::default();
-        for (key, counters) in &self.cells {
+        // Nothing is summed up before it is known that there are few enough.
+        let mut places = Vec::with_capacity(self.cells.len());
+        for (key, _) in &self.cells {
             let mut key = *key;
             for (value, kept) in key.iter_mut().zip(kept) {
                 *value *= u32::from(kept);
             }
-            coarser.add(key, counters)?;
+            let next = coarser.cells.len();
+            let place = *coarser.places.entry(key).or_insert(next);
+            if place == next {
+                if next == most {
+                    return Ok(None);
+                }
+                coarser.cells.push((key, Counters::default()));
+            }
+            places.push(place);
         }
-        Ok(coarser)
+        for (place, (_, counters)) in places.into_iter().zip(&self.cells) {
+            coarser.cells[place].1.add(counters)?;
+        }
+        Ok(Some(coarser))
     }
 }
 
@@ -204,12 +217,16 @@ impl Cells {
         }
         let mut tables: Vec<(Cuboid, Table)> = Vec::with_capacity(CUBOIDS.len());
         for cuboid in CUBOIDS {
-            let from = tables
-                .iter()
-                .find(|(finer, _)| finer.number == cuboid.from)
-                .map_or(&self.whole, |(_, table)| table);
-            let table = from.coarser(cuboid.dimensions).ok()?;
-            tables.push((cuboid, table));
+            // The nearest finer one that is kept; the first is made of all there is, and is always kept.
+            let from = cuboids_for(cuboid.dimensions)
+                .into_iter()
+                .find_map(|number| tables.iter().find(|(finer, _)| finer.number == number));
+            let (from, most) = from.map_or((&self.whole, usize::MAX), |(_, table)| {
+                (table, table.cells.len() / SHRINKS)
+            });
+            if let Some(table) = from.coarser(cuboid.dimensions, most).ok()? {
+                tables.push((cuboid, table));
+            }
         }
         let pack =
             |(cuboid, table): &(Cuboid, Table)| (cuboid.number, packed::pack(self, table, cuboid.dimensions));

@@ -37,18 +37,18 @@ pub(crate) fn differing(
     )
     .load(connection)
     .map_err(StoreError::query("comparing sums of usage"))?;
-    let standing: Vec<(i64, i64, String, i64, i64)> = usage_days::table
+    let standing: Vec<(i64, i64, String, i64, i64, i64)> = usage_days::table
         .load(connection)
         .map_err(StoreError::query("comparing sums of usage"))?;
-    let mut standing: BTreeMap<DayOf, (i64, i64)> = standing
+    let mut standing: BTreeMap<DayOf, (i64, i64, i64)> = standing
         .into_iter()
-        .map(|(day_start, account_id, endpoint, width, events)| {
+        .map(|(day_start, account_id, endpoint, width, events, cuboids)| {
             let day = DayOf {
                 account_id,
                 endpoint,
                 day_start,
             };
-            (day, (width, events))
+            (day, (width, events, cuboids))
         })
         .collect();
     for row in shown {
@@ -61,7 +61,7 @@ pub(crate) fn differing(
         if stale.contains(&day) {
             continue;
         }
-        let expected = sums_of(connection, &day, row.width_seconds)?;
+        let expected = sums_of(connection, &day, row.width_seconds, &[])?;
         let mut cuboids: Vec<(i64, Vec<u8>)> = usage_rollups::table
             .filter(usage_rollups::cuboid.eq_any(super::numbers()))
             .filter(usage_rollups::day_start.eq(day.day_start))
@@ -71,7 +71,9 @@ pub(crate) fn differing(
             .load(connection)
             .map_err(StoreError::query("comparing sums of usage"))?;
         cuboids.sort_unstable();
-        if stands != Some((expected.width_seconds, expected.events)) || expected.cuboids != Some(cuboids) {
+        if stands != Some((expected.width_seconds, expected.events, expected.cuboid_bits()))
+            || expected.cuboids != Some(cuboids)
+        {
             each(&day);
         }
     }

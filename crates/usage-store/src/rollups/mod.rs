@@ -17,7 +17,7 @@ use usage_core::{Dimension, DimensionSet};
 
 pub(crate) use cells::{Beyond, Cells, Counters};
 pub(crate) use check::differing;
-pub(crate) use rebuild::settle;
+pub(crate) use rebuild::{Inserted, settle, settle_inserted};
 
 /// The seconds of a UTC day.
 pub(crate) const DAY: i64 = 86_400;
@@ -80,12 +80,29 @@ fn numbers() -> Vec<i64> {
 /// How many cells a small day has at most.
 const SMALL: usize = 128;
 
-/// The cuboid with the fewest cells that tells these dimensions apart; `None` if only small days do.
-pub(crate) fn cuboid_for(dimensions: DimensionSet) -> Option<Cuboid> {
-    CUBOIDS
+/// A cuboid is kept if the one that it is summed up from has at least so many times as many cells. One that hardly shrinks
+/// costs as much to make, write and read as the finer one that answers the same questions.
+const SHRINKS: usize = 2;
+
+/// The numbers of the cuboids that tell these dimensions apart, of which the first that a day has is the one to read: that
+/// with the fewest cells, those that it is summed up from, and at last that of small days.
+pub(crate) fn cuboids_for(dimensions: DimensionSet) -> Vec<i64> {
+    let mut numbers = Vec::new();
+    let mut next = CUBOIDS
         .into_iter()
         .rev()
-        .find(|cuboid| dimensions.is_subset(cuboid.dimensions))
+        .find(|cuboid| dimensions.is_subset(cuboid.dimensions));
+    while let Some(cuboid) = next {
+        numbers.push(cuboid.number);
+        next = CUBOIDS.into_iter().find(|finer| finer.number == cuboid.from);
+    }
+    numbers.push(WHOLE.number);
+    numbers
+}
+
+/// The bits of cuboids in `usage_days.cuboids`.
+pub(crate) fn bits(numbers: impl IntoIterator<Item = i64>) -> i64 {
+    numbers.into_iter().fold(0, |bits, number| bits | 1 << number)
 }
 
 #[cfg(test)]
@@ -99,14 +116,26 @@ mod tests {
         for left in all.dimensions.iter() {
             for right in all.dimensions.iter() {
                 let pair = DimensionSet::EMPTY.with(left).with(right);
-                let found = cuboid_for(pair).unwrap();
-                assert!(
-                    pair.is_subset(found.dimensions) && found.number != all.number,
-                    "{pair}"
-                );
+                let found = cuboids_for(pair);
+                assert!(found.len() > 2, "{pair}");
+                assert_eq!(found[found.len() - 2..], [all.number, WHOLE.number], "{pair}");
+                for cuboid in CUBOIDS
+                    .into_iter()
+                    .filter(|cuboid| found.contains(&cuboid.number))
+                {
+                    assert!(pair.is_subset(cuboid.dimensions), "{pair}: {cuboid:?}");
+                }
             }
         }
-        assert_eq!(cuboid_for(DimensionSet::EMPTY.with(Dimension::Size)), None);
+        assert_eq!(
+            cuboids_for(DimensionSet::EMPTY.with(Dimension::Size)),
+            [WHOLE.number]
+        );
+        assert_eq!(
+            cuboids_for(DimensionSet::EMPTY.with(Dimension::UserId)),
+            [6, 3, 1, 0]
+        );
+        assert_eq!(bits([6, 3, 1, 0]), 0b100_1011);
     }
 
     #[test]

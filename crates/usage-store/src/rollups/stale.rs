@@ -61,6 +61,35 @@ pub(super) fn with_other_events(
     Ok(rows.into_iter().map(|row| row.day_start).collect())
 }
 
+/// Those days, of an account and endpoint, that another transaction changed while this one did. SQLite has one writer at a time.
+pub(super) fn by_others(
+    connection: &mut AnyConnection,
+    account_id: i64,
+    endpoint: &str,
+    first: i64,
+    last: i64,
+) -> Result<BTreeSet<i64>, StoreError> {
+    if matches!(connection, AnyConnection::Sqlite(_)) {
+        return Ok(BTreeSet::new());
+    }
+    let mut statement = Statement::new(
+        "SELECT DISTINCT day_start, account_id, endpoint FROM usage_stale_days \
+         WHERE writer NOT IN (txid_current() * 2, txid_current() * 2 + 1) AND account_id = ",
+    );
+    statement
+        .integer(account_id)
+        .sql(" AND endpoint = ")
+        .text(endpoint)
+        .sql(" AND day_start >= ")
+        .integer(first)
+        .sql(" AND day_start <= ")
+        .integer(last);
+    let rows: Vec<Row> = statement
+        .load(connection)
+        .map_err(StoreError::query("looking for days without sums"))?;
+    Ok(rows.into_iter().map(|row| row.day_start).collect())
+}
+
 /// Takes away this transaction's mark of a day of which only coverage changed.
 pub(super) fn take_away_coverage(connection: &mut AnyConnection, day: &DayOf) -> Result<(), StoreError> {
     let coverage = match connection {

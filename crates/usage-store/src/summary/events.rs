@@ -10,7 +10,7 @@ use super::{Groups, Part, Parts, SummaryBy, UsageSums};
 use crate::connection::AnyConnection;
 use crate::coverage::parse_endpoint;
 use crate::error::StoreError;
-use crate::rollups::{DAY as DAY_SECONDS, stale};
+use crate::rollups::{self, DAY as DAY_SECONDS, stale};
 use crate::statement::Statement;
 use crate::usage_filter::UsageFilter;
 
@@ -25,7 +25,7 @@ const CACHE_WRITE: &str = "COALESCE(e.input_cache_write_tokens, CASE \
 pub(super) enum Which<'a> {
     /// Of every day of the filter.
     All,
-    /// Of those that have no sums in any of the cuboids, all of which are from the first to the last.
+    /// Of those that have sums in none of the cuboids, all of which are from the first to the last.
     WithoutSums {
         /// The start of the first day, Unix seconds.
         first: i64,
@@ -155,11 +155,9 @@ fn statement(filter: &UsageFilter, parts: &Parts, which: &Which<'_>, widths: &st
             .sql(format!(
                 " AND (EXISTS (SELECT 1 FROM usage_stale_days s WHERE s.day_start = {DAY} \
                  AND s.account_id = e.account_id AND s.endpoint = e.endpoint) \
-                 OR NOT EXISTS (SELECT 1 FROM usage_rollups r WHERE r.cuboid IN ("
-            ))
-            .integers(cuboids.iter().copied())
-            .sql(format!(
-                ") AND r.day_start = {DAY} AND r.account_id = e.account_id AND r.endpoint = e.endpoint))"
+                 OR NOT EXISTS (SELECT 1 FROM usage_days d WHERE (d.cuboids & {}) <> 0 AND d.day_start = {DAY} \
+                 AND d.account_id = e.account_id AND d.endpoint = e.endpoint))",
+                rollups::bits(cuboids.iter().copied())
             ));
     }
     if grouped.is_empty() {

@@ -1,5 +1,7 @@
 //! Sums put together from the sums of days; what these do not answer comes from the events.
 
+use std::fmt::Write as _;
+
 use chrono::DateTime;
 use diesel::QueryableByName;
 use diesel::RunQueryDsl as _;
@@ -64,7 +66,7 @@ struct Days<'a> {
     parts: &'a Parts,
     /// The dimensions that are told apart, in the order of the query.
     by: Vec<Dimension>,
-    /// The cuboids that answer it: that of small days, and another unless only small days do.
+    /// The cuboids that answer it, the one with the fewest cells first.
     cuboids: Vec<i64>,
 }
 
@@ -83,13 +85,11 @@ impl<'a> Days<'a> {
             .copied()
             .chain(filter.narrowing().map(|(dimension, _)| dimension))
             .fold(DimensionSet::EMPTY, DimensionSet::with);
-        let mut cuboids = vec![rollups::WHOLE.number];
-        cuboids.extend(rollups::cuboid_for(needed).map(|cuboid| cuboid.number));
         Self {
             filter,
             parts,
             by,
-            cuboids,
+            cuboids: rollups::cuboids_for(needed),
         }
     }
 
@@ -120,7 +120,8 @@ impl<'a> Days<'a> {
         found.into_groups(groups)
     }
 
-    /// The first and last day that has no sums that answer the question.
+    /// The first and last day that has no sums that answer the question: those with stale ones, and large days if no cuboid of
+    /// theirs tells its dimensions apart.
     fn without_sums(&self, connection: &mut AnyConnection) -> Result<Option<(i64, i64)>, StoreError> {
         let mut statement = Statement::new(
             "SELECT min(s.day_start) AS first, max(s.day_start) AS last FROM usage_stale_days s WHERE 1 = 1",
@@ -132,8 +133,7 @@ impl<'a> Days<'a> {
         }
         let mut statement = Statement::new(
             "SELECT min(d.day_start) AS first, max(d.day_start) AS last FROM usage_days d WHERE d.events > 0 \
-             AND NOT EXISTS (SELECT 1 FROM usage_rollups r WHERE r.cuboid = 0 AND r.day_start = d.day_start \
-             AND r.account_id = d.account_id AND r.endpoint = d.endpoint)",
+             AND (d.cuboids & 1) = 0",
         );
         self.filter.days(&mut statement, "d");
         let large = stale::span(connection, &statement)?;
@@ -144,19 +144,21 @@ impl<'a> Days<'a> {
     }
 
     fn rows(&self, connection: &mut AnyConnection, from: i64, to: i64) -> Result<Vec<Row>, StoreError> {
-        let mut statement = Statement::new(
-            "SELECT r.day_start, r.account_id, r.endpoint, r.cells FROM usage_rollups r WHERE r.cuboid IN (",
-        );
-        statement
-            .integers(self.cuboids.iter().copied())
-            .sql(") AND r.day_start >= ")
-            .integer(from)
-            .sql(" AND r.day_start < ")
-            .integer(to);
-        self.filter.days(&mut statement, "r");
+        let mut choice = String::new();
+        for number in &self.cuboids {
+            let bit = rollups::bits([*number]);
+            let _ = write!(choice, " WHEN (d.cuboids & {bit}) <> 0 THEN {number}");
+        }
+        let mut statement = Statement::new(format!(
+            "SELECT d.day_start, d.account_id, d.endpoint, r.cells FROM usage_days d JOIN usage_rollups r \
+             ON r.cuboid = CASE{choice} END AND r.day_start = d.day_start AND r.account_id = d.account_id \
+             AND r.endpoint = d.endpoint WHERE d.day_start >= "
+        ));
+        statement.integer(from).sql(" AND d.day_start < ").integer(to);
+        self.filter.days(&mut statement, "d");
         statement.sql(
-            " AND NOT EXISTS (SELECT 1 FROM usage_stale_days s WHERE s.day_start = r.day_start \
-             AND s.account_id = r.account_id AND s.endpoint = r.endpoint)",
+            " AND NOT EXISTS (SELECT 1 FROM usage_stale_days s WHERE s.day_start = d.day_start \
+             AND s.account_id = d.account_id AND s.endpoint = d.endpoint)",
         );
         statement
             .load(connection)
@@ -220,10 +222,25 @@ impl Found {
             }
             told.push((column, numbers));
         }
+        // Few groups have many cells: each is looked up once if a table of all that there may be is small.
+        let most = told
+            .iter()
+            .try_fold(1_usize, |most, (_, numbers)| most.checked_mul(numbers.len()));
+        let mut known = vec![None; most.filter(|most| *most <= packed.cells).unwrap_or(0)];
         let mut cells = Vec::with_capacity(packed.cells);
         for cell in 0..packed.cells {
             if !wanted.iter().all(|(column, wanted)| wanted[column.number(cell)]) {
                 continue;
+            }
+            let mut index = 0;
+            if !known.is_empty() {
+                for (column, numbers) in &told {
+                    index = index * numbers.len() + column.number(cell);
+                }
+                if let Some(place) = known[index] {
+                    cells.push((cell, place));
+                    continue;
+                }
             }
             let mut key = (head, [0; MOST]);
             for (number, (column, numbers)) in key.1.iter_mut().zip(&told) {
@@ -234,6 +251,9 @@ impl Found {
                 self.sums.push(Counters::default());
                 self.sums.len() - 1
             });
+            if let Some(known) = known.get_mut(index) {
+                *known = Some(place);
+            }
             cells.push((cell, place));
         }
         packed

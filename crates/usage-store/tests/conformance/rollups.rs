@@ -242,7 +242,8 @@ pub(crate) async fn sums_that_somebody_changed_are_found(fixture: &Fixture) {
         Vec::new()
     );
     for damage in [
-        "DELETE FROM usage_rollups WHERE cuboid = 3 AND day_start = 1756684800",
+        "UPDATE usage_days SET cuboids = cuboids - 2 WHERE day_start = 1756598400",
+        "DELETE FROM usage_rollups WHERE cuboid = 1 AND day_start = 1756684800",
         "UPDATE usage_days SET events = events + 1 WHERE day_start = 1756771200",
         "DELETE FROM usage_days WHERE day_start = 1756857600",
     ] {
@@ -252,7 +253,7 @@ pub(crate) async fn sums_that_somebody_changed_are_found(fixture: &Fixture) {
     assert_eq!(
         findings[0].to_string(),
         format!(
-            "3 days whose sums are not those of their events, for example 2025-09-01T00:00:00Z of account {} and completions",
+            "4 days whose sums are not those of their events, for example 2025-08-31T00:00:00Z of account {} and completions",
             fixture.account.id
         )
     );
