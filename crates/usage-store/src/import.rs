@@ -24,6 +24,7 @@ use crate::pricing::{Pricing, RowPricer};
 use crate::replace::WindowRows;
 use crate::replace::prepare::{PreparedRow, PricedRow, Stamp};
 use crate::replace::write;
+use crate::rollups;
 use crate::schema::{usage_events, usage_revisions};
 
 /// The kind of a run that imports. Rows of such a run may stand in windows without coverage.
@@ -267,6 +268,7 @@ impl Import {
         new.sort_by_key(|row| (row.window_start, row.key));
         let priced = self.priced(connection, new)?;
         write::insert(connection, self.stamp, &priced)?;
+        rollups::settle(connection)?;
         data_version::bump(connection, self.lease.account_id)?;
         lease::extend(connection, &self.lease)?;
         Ok(imported)

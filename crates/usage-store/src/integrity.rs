@@ -9,12 +9,13 @@ use usage_core::{DedupeKey, Width, format_instant};
 
 use crate::accounts::{self, AccountScope};
 use crate::bucket_index;
-use crate::connection::AnyConnection;
+use crate::connection::{self, AnyConnection};
 use crate::costs;
 use crate::error::{MOST_DUPLICATES, StoreError, one_line};
 use crate::events::{self, instant};
 use crate::import;
 use crate::ledger::Ledger;
+use crate::rollups;
 
 /// What an integrity check found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -61,6 +62,7 @@ impl Ledger {
             check_coverage(connection, &mut report)?;
             check_costs(connection, &mut report)?;
             check_prices(connection, &mut report)?;
+            check_sums(connection, &mut report)?;
             report.imported = import::unread(connection, &AccountScope::All)?
                 .iter()
                 .map(|unread| unread.events)
@@ -226,6 +228,18 @@ fn check_prices(connection: &mut AnyConnection, report: &mut IntegrityReport) ->
          WHERE (e.price_ref IS NOT NULL AND NOT EXISTS (SELECT 1 FROM prices p WHERE p.id = e.price_ref)) \
          OR (e.cost_nano_usd IS NOT NULL AND e.price_ref IS NULL)",
     )
+}
+
+/// The sums that are kept of each day must be those of its events, unless they are marked as not made yet.
+fn check_sums(connection: &mut AnyConnection, report: &mut IntegrityReport) -> Result<(), StoreError> {
+    connection::read_transaction(connection, |connection| {
+        rollups::differing(connection, |day| {
+            report.note("days whose sums are not those of their events", || {
+                let date = instant(day.day_start).map_or_else(|_| day.day_start.to_string(), format_instant);
+                format!("{date} of account {} and {}", day.account_id, day.endpoint)
+            });
+        })
+    })
 }
 
 fn count(

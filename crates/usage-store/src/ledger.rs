@@ -105,20 +105,23 @@ impl Ledger {
         self.run(migrate::state).await
     }
 
-    /// Brings the schema up to date and makes the unique index if it is missing.
+    /// Brings the schema up to date, makes the unique index if it is missing, and the sums of days that have none.
     ///
     /// Fails with [`StoreError::DuplicateEvents`] if the index cannot be made.
     pub async fn migrate(&self) -> Result<Migrated, StoreError> {
         let name = self.name.to_string();
-        self.once(move |connection| match migrate::state(connection)? {
-            SchemaState::Newer(version) => Err(StoreError::NewerSchema { version }),
-            SchemaState::Foreign => Err(foreign(name)),
-            SchemaState::Empty | SchemaState::Current | SchemaState::Older(_) => Ok(Migrated {
-                versions: migrate::run(connection)?,
-                index_made: bucket_index::repair(connection)?,
-            }),
-        })
-        .await
+        let migrated = self
+            .once(move |connection| match migrate::state(connection)? {
+                SchemaState::Newer(version) => Err(StoreError::NewerSchema { version }),
+                SchemaState::Foreign => Err(foreign(name)),
+                SchemaState::Empty | SchemaState::Current | SchemaState::Older(_) => Ok(Migrated {
+                    versions: migrate::run(connection)?,
+                    index_made: bucket_index::repair(connection)?,
+                }),
+            })
+            .await?;
+        self.make_sums().await?;
+        Ok(migrated)
     }
 
     /// Whether writes go through `usage_admin_bucket_idx` or, where it is missing, take the manual path.

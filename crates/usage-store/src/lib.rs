@@ -31,6 +31,7 @@ mod pricing;
 mod replace;
 mod reprice;
 mod role;
+mod rollups;
 mod rotate;
 mod runs;
 mod schema;

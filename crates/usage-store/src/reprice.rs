@@ -17,6 +17,7 @@ use crate::ledger::Ledger;
 use crate::pricing::{self, EventPrice, PriceRecord, Pricing, PricingNotes, RowPrice, RowPricer, RowToPrice};
 use crate::replace::prepare::Stamp;
 use crate::replace::write;
+use crate::rollups;
 use crate::schema::usage_events;
 
 /// Which events to price anew.
@@ -217,6 +218,7 @@ impl Day {
             self.write(connection, &changed)?;
         }
         if !self.reprice.dry_run {
+            rollups::settle(connection)?;
             data_version::bump(connection, self.lease.account_id)?;
             lease::extend(connection, &self.lease)?;
         }

@@ -310,4 +310,34 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    usage_days (day_start, account_id, endpoint) {
+        day_start -> BigInt,
+        account_id -> BigInt,
+        endpoint -> Text,
+        width_seconds -> BigInt,
+        events -> BigInt,
+        cuboids -> BigInt,
+    }
+}
+
+diesel::table! {
+    usage_rollups (cuboid, day_start, account_id, endpoint) {
+        cuboid -> BigInt,
+        day_start -> BigInt,
+        account_id -> BigInt,
+        endpoint -> Text,
+        cells -> Binary,
+    }
+}
+
+diesel::table! {
+    usage_stale_days (day_start, account_id, endpoint, writer) {
+        day_start -> BigInt,
+        account_id -> BigInt,
+        endpoint -> Text,
+        writer -> BigInt,
+    }
+}
+
 diesel::allow_tables_to_appear_in_same_query!(accounts, provider_keys);

@@ -7,6 +7,7 @@ use usage_core::{Dimension, Endpoint, Provider};
 
 use crate::accounts::AccountScope;
 use crate::error::StoreError;
+use crate::rollups::DAY;
 use crate::statement::Statement;
 
 /// Which usage to show. What is not said does not narrow: a filter that only has a scope is everything in it.
@@ -72,6 +73,22 @@ impl UsageFilter {
         }
         for (dimension, values) in self.narrowing() {
             narrow(statement, dimension, &values);
+        }
+    }
+
+    /// Appends the conditions on the days of `table` that the filter touches, each with ` AND ` before it.
+    pub(crate) fn days(&self, statement: &mut Statement, table: &str) {
+        self.places(statement, table);
+        if let Some(start) = self.start {
+            let first = ceiling(start).div_euclid(DAY).saturating_mul(DAY);
+            statement
+                .sql(format!(" AND {table}.day_start >= "))
+                .integer(first);
+        }
+        if let Some(end) = self.end {
+            statement
+                .sql(format!(" AND {table}.day_start < "))
+                .integer(ceiling(end));
         }
     }
 

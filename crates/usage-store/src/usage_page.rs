@@ -8,10 +8,11 @@ use diesel::prelude::*;
 use usage_core::DedupeKey;
 
 use crate::accounts::{self, AccountScope};
-use crate::connection::AnyConnection;
+use crate::connection::{self, AnyConnection};
 use crate::error::StoreError;
 use crate::events::{EventRow, StoredEvent, instant, parse_key};
 use crate::ledger::Ledger;
+use crate::rollups::stale;
 use crate::statement::Statement;
 use crate::usage_filter::UsageFilter;
 
@@ -101,7 +102,10 @@ impl Ledger {
     /// Fails with [`StoreError::Unsupported`] for a dimension that usage does not have.
     pub async fn usage_page(&self, query: UsagePageQuery) -> Result<UsagePage, StoreError> {
         query.filter.check()?;
-        self.run(move |connection| page(connection, &query)).await
+        self.run(move |connection| {
+            connection::read_transaction(connection, |connection| page(connection, &query))
+        })
+        .await
     }
 }
 
@@ -111,12 +115,13 @@ fn page(connection: &mut AnyConnection, query: &UsagePageQuery) -> Result<UsageP
         UsageOrder::Newest => ("<", "DESC"),
         UsageOrder::Oldest => (">", "ASC"),
     };
-    let mut statement = Statement::new(
-        "SELECT e.* FROM usage_events e JOIN usage_best_width best \
+    let widths = stale::widths_for(connection, &query.filter)?;
+    let mut statement = Statement::new(format!(
+        "SELECT e.* FROM usage_events e JOIN {widths} best \
          ON best.account_id = e.account_id AND best.endpoint = e.endpoint \
          AND best.day_start = e.window_start - e.window_start % 86400 \
-         AND best.width_seconds = e.window_end - e.window_start WHERE 1 = 1",
-    );
+         AND best.width_seconds = e.window_end - e.window_start WHERE 1 = 1"
+    ));
     query.filter.conditions(&mut statement);
     if let Some(after) = query.after {
         let start = after.window_start.timestamp();

@@ -197,7 +197,7 @@ fn no_names_are_copied_where_none_may_be() {
         copied.contains(&"usage_events") && copied.contains(&"erased_names"),
         "{told}"
     );
-    let [migrations, leases, marks, last] = rest[..] else {
+    let [migrations, leases, days, rollups, stale, marks, last] = rest[..] else {
         panic!("{told}")
     };
     assert!(
@@ -205,6 +205,13 @@ fn no_names_are_copied_where_none_may_be() {
         "{told}"
     );
     assert!(leases.starts_with("leases: not copied, "), "{told}");
+    for (told_of, table) in [
+        (days, "usage_days"),
+        (rollups, "usage_rollups"),
+        (stale, "usage_stale_days"),
+    ] {
+        assert!(told_of.starts_with(&format!("{table}: not copied, ")), "{told}");
+    }
     assert!(marks.starts_with("write_marks: not copied, "), "{told}");
     assert!(
         last.starts_with("[place]/work/ledger.db -> copy.db: ")

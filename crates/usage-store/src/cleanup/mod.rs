@@ -21,6 +21,7 @@ use crate::lease::{self, Lease};
 use crate::ledger::Ledger;
 use crate::replace::prepare::Stamp;
 use crate::replace::write;
+use crate::rollups;
 use crate::schema::usage_coverage;
 use find::{find, sums};
 
@@ -199,6 +200,7 @@ fn delete(
             cleaned.uncovered += uncover(connection, doubled)?;
         }
     }
+    rollups::settle(connection)?;
     for lease in leases {
         data_version::bump(connection, lease.account_id)?;
         lease::extend(connection, lease)?;

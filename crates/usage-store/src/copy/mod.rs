@@ -20,10 +20,11 @@ use crate::connection::{self, AnyConnection, Manager};
 use crate::error::{Retry, StoreError};
 use crate::ledger::{Ledger, OpenMode, blocking};
 use crate::migrate::{self, SchemaState};
+use crate::rollups;
 use catalogue::{Catalogue, Table};
 
 /// Tables that are not copied, and why.
-const LEFT_OUT: [(&str, &str); 3] = [
+const LEFT_OUT: [(&str, &str); 6] = [
     (
         "__diesel_schema_migrations",
         "setting up the target wrote its own",
@@ -32,11 +33,16 @@ const LEFT_OUT: [(&str, &str); 3] = [
         "leases",
         "they say who writes the source now, by the clock of its database",
     ),
+    ("usage_days", SUMS),
+    ("usage_rollups", SUMS),
+    ("usage_stale_days", SUMS),
     (
         "write_marks",
         "they say which transactions of the source's server took effect",
     ),
 ];
+
+const SUMS: &str = "sums of days follow from the events and are made anew in the target";
 
 /// A ledger that was copied and found equal.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -227,6 +233,7 @@ impl Copy<'_> {
                 rows,
             });
         }
+        rollups::settle(target)?;
         Ok(LedgerCopy {
             source: self.source_name.to_owned(),
             target: self.target_name.to_owned(),

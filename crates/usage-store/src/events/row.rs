@@ -72,67 +72,82 @@ macro_rules! event_row {
 
             /// The event, with the key and the hash under which it stands.
             pub(crate) fn into_parts(
-                self,
+                mut self,
                 owners: &[StoredAccount],
             ) -> Result<(StoredEvent, Vec<u8>, i64), StoreError> {
                 let owner = owners.iter().find(|owner| owner.id == self.account_id);
                 let owner = owner.ok_or_else(|| StoreError::corrupt("account", self.account_id))?;
                 debug_assert_eq!(self.dedupe_key.len(), 16, "a dedupe key has 16 bytes");
+                let endpoint = parse_endpoint(&self.endpoint)?;
+                let window = parse_window(self.window_start, self.window_end - self.window_start)?;
+                let (dedupe_key, content_hash) = (std::mem::take(&mut self.dedupe_key), self.content_hash);
+                let (account_id, revision, run_id) = (self.account_id, self.revision, self.run_id);
+                let (first_stored_at, changed_at) =
+                    (instant(self.first_stored_at)?, instant(self.changed_at)?);
+                let price = self.price_ref.map(|price_ref| EventPrice {
+                    cost: self.cost_nano_usd.map(NanoUsd::new),
+                    price_ref,
+                });
+                let (dimensions, metrics, _) = self.into_numbers();
                 let event = StoredEvent {
                     event: UsageEvent {
                         account: owner.account.clone(),
-                        endpoint: parse_endpoint(&self.endpoint)?,
-                        window: parse_window(self.window_start, self.window_end - self.window_start)?,
-                        dimensions: Dimensions {
-                            project_id: self.project_id,
-                            api_key_id: self.api_key_id,
-                            user_id: self.user_id,
-                            model: self.model,
-                            service_tier: self.service_tier,
-                            batch: self.batch,
-                            api_source: self.api_source,
-                            vector_store_id: self.vector_store_id,
-                            size: self.size,
-                            source: self.source,
-                            context_level: self.context_level,
-                        },
-                        metrics: Metrics {
-                            input_tokens: self.input_tokens,
-                            output_tokens: self.output_tokens,
-                            input_cached_tokens: self.input_cached_tokens,
-                            input_uncached_tokens: self.input_uncached_tokens,
-                            input_cache_write_tokens: self.input_cache_write_tokens,
-                            input_cache_write_30m_tokens: self.input_cache_write_30m_tokens,
-                            input_cache_write_12h_tokens: self.input_cache_write_12h_tokens,
-                            input_text_tokens: self.input_text_tokens,
-                            output_text_tokens: self.output_text_tokens,
-                            input_cached_text_tokens: self.input_cached_text_tokens,
-                            input_audio_tokens: self.input_audio_tokens,
-                            input_cached_audio_tokens: self.input_cached_audio_tokens,
-                            output_audio_tokens: self.output_audio_tokens,
-                            input_image_tokens: self.input_image_tokens,
-                            input_cached_image_tokens: self.input_cached_image_tokens,
-                            output_image_tokens: self.output_image_tokens,
-                            num_model_requests: self.num_model_requests,
-                            images: self.images,
-                            characters: self.characters,
-                            seconds: self.seconds,
-                            usage_bytes: self.usage_bytes,
-                            num_sessions: self.num_sessions,
-                            num_requests: self.num_requests,
-                        },
+                        endpoint,
+                        window,
+                        dimensions,
+                        metrics,
                     },
-                    account_id: self.account_id,
-                    revision: self.revision,
-                    first_stored_at: instant(self.first_stored_at)?,
-                    changed_at: instant(self.changed_at)?,
-                    run_id: self.run_id,
-                    price: self.price_ref.map(|price_ref| EventPrice {
-                        cost: self.cost_nano_usd.map(NanoUsd::new),
-                        price_ref,
-                    }),
+                    account_id,
+                    revision,
+                    first_stored_at,
+                    changed_at,
+                    run_id,
+                    price,
                 };
-                Ok((event, self.dedupe_key, self.content_hash))
+                Ok((event, dedupe_key, content_hash))
+            }
+
+            /// What is summed up, by what, and the cost in nano-USD.
+            pub(crate) fn into_numbers(self) -> (Dimensions, Metrics, Option<i64>) {
+                let dimensions = Dimensions {
+                    project_id: self.project_id,
+                    api_key_id: self.api_key_id,
+                    user_id: self.user_id,
+                    model: self.model,
+                    service_tier: self.service_tier,
+                    batch: self.batch,
+                    api_source: self.api_source,
+                    vector_store_id: self.vector_store_id,
+                    size: self.size,
+                    source: self.source,
+                    context_level: self.context_level,
+                };
+                let metrics = Metrics {
+                    input_tokens: self.input_tokens,
+                    output_tokens: self.output_tokens,
+                    input_cached_tokens: self.input_cached_tokens,
+                    input_uncached_tokens: self.input_uncached_tokens,
+                    input_cache_write_tokens: self.input_cache_write_tokens,
+                    input_cache_write_30m_tokens: self.input_cache_write_30m_tokens,
+                    input_cache_write_12h_tokens: self.input_cache_write_12h_tokens,
+                    input_text_tokens: self.input_text_tokens,
+                    output_text_tokens: self.output_text_tokens,
+                    input_cached_text_tokens: self.input_cached_text_tokens,
+                    input_audio_tokens: self.input_audio_tokens,
+                    input_cached_audio_tokens: self.input_cached_audio_tokens,
+                    output_audio_tokens: self.output_audio_tokens,
+                    input_image_tokens: self.input_image_tokens,
+                    input_cached_image_tokens: self.input_cached_image_tokens,
+                    output_image_tokens: self.output_image_tokens,
+                    num_model_requests: self.num_model_requests,
+                    images: self.images,
+                    characters: self.characters,
+                    seconds: self.seconds,
+                    usage_bytes: self.usage_bytes,
+                    num_sessions: self.num_sessions,
+                    num_requests: self.num_requests,
+                };
+                (dimensions, metrics, self.cost_nano_usd)
             }
         }
     };

@@ -26,7 +26,8 @@ use crate::error::StoreError;
 use crate::lease::{self, Lease};
 use crate::ledger::{self, Ledger};
 use crate::pricing::{PricingNotes, RowPricer};
-use prepare::PreparedWindow;
+use crate::rollups;
+use prepare::{PreparedWindow, PricedRow};
 use read::Read;
 
 /// Complete windows of one read, to stand in the ledger instead of what it has of their scope.
@@ -294,6 +295,8 @@ impl Batch {
             write::retract(connection, change)?;
         }
         coverage::save(connection, &covered)?;
+        let inserted = inserted.iter().map(PricedRow::inserted).collect();
+        rollups::settle_inserted(connection, inserted)?;
         if !covered.is_empty() {
             data_version::bump(connection, read.lease.account_id)?;
         }

@@ -8,6 +8,7 @@ use usage_core::{
 
 use super::{WindowOutcome, WindowRows};
 use crate::pricing::{PriceColumns, RowToPrice};
+use crate::rollups::Inserted;
 use crate::sql::{Row, Value};
 
 /// How many metric columns a row has.
@@ -92,6 +93,21 @@ impl PreparedRow {
 pub(crate) struct PricedRow<'a> {
     pub(crate) row: &'a PreparedRow,
     pub(crate) price: PriceColumns,
+}
+
+impl PricedRow<'_> {
+    /// The row as what sums it up sees it.
+    pub(super) fn inserted(&self) -> Inserted<'_> {
+        Inserted {
+            account_id: self.row.account_id,
+            endpoint: self.row.endpoint,
+            window_start: self.row.window_start,
+            window_end: self.row.window_end,
+            dimensions: &self.row.dimensions,
+            metrics: &self.row.metrics,
+            cost: self.price.cost_nano_usd,
+        }
+    }
 }
 
 /// A row with what the transaction adds to it.

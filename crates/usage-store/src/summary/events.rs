@@ -10,6 +10,7 @@ use super::{Groups, Part, Parts, SummaryBy, UsageSums};
 use crate::connection::AnyConnection;
 use crate::coverage::parse_endpoint;
 use crate::error::StoreError;
+use crate::rollups::{self, DAY as DAY_SECONDS, stale};
 use crate::statement::Statement;
 use crate::usage_filter::UsageFilter;
 
@@ -20,24 +21,43 @@ const CACHE_WRITE: &str = "COALESCE(e.input_cache_write_tokens, CASE \
     WHEN e.input_cache_write_30m_tokens IS NULL THEN e.input_cache_write_12h_tokens \
     ELSE e.input_cache_write_30m_tokens + COALESCE(e.input_cache_write_12h_tokens, 0) END)";
 
+/// Of which days.
+pub(super) enum Which<'a> {
+    /// Of every day of the filter.
+    All,
+    /// Of those that have sums in none of the cuboids, all of which are from the first to the last.
+    WithoutSums {
+        /// The start of the first day, Unix seconds.
+        first: i64,
+        /// The start of the last day, Unix seconds.
+        last: i64,
+        /// The numbers of the cuboids.
+        cuboids: &'a [i64],
+    },
+}
+
 /// Adds the sums of the events that the filter names.
 pub(super) fn sum(
     connection: &mut AnyConnection,
     filter: &UsageFilter,
     parts: &Parts,
     groups: &mut Groups,
+    which: &Which<'_>,
 ) -> Result<(), StoreError> {
-    let rows: Vec<SumRow> = statement(filter, parts).load(connection).map_err(|error| {
-        // Each database says in words of its own that a sum is beyond its integers.
-        match StoreError::query("summing up usage")(error) {
-            StoreError::Query { reason, .. }
-                if reason.contains("integer overflow") || reason.contains("out of range") =>
-            {
-                beyond("a column")
+    let widths = stale::widths_for(connection, filter)?;
+    let rows: Vec<SumRow> = statement(filter, parts, which, widths)
+        .load(connection)
+        .map_err(|error| {
+            // Each database says in words of its own that a sum is beyond its integers.
+            match StoreError::query("summing up usage")(error) {
+                StoreError::Query { reason, .. }
+                    if reason.contains("integer overflow") || reason.contains("out of range") =>
+                {
+                    beyond("a column")
+                }
+                error => error,
             }
-            error => error,
-        }
-    })?;
+        })?;
     for row in rows {
         let period_start = match (parts.period, row.day_start) {
             (Some(period), Some(day)) => Some(period.start_of(day)?),
@@ -60,7 +80,7 @@ pub(super) fn sum(
     Ok(())
 }
 
-fn statement(filter: &UsageFilter, parts: &Parts) -> Statement {
+fn statement(filter: &UsageFilter, parts: &Parts, which: &Which<'_>, widths: &str) -> Statement {
     const DAY: &str = "e.window_start - e.window_start % 86400";
     let mut columns = Vec::new();
     let mut grouped = Vec::new();
@@ -120,12 +140,26 @@ fn statement(filter: &UsageFilter, parts: &Parts) -> Statement {
     columns.push("CAST(sum(e.cost_nano_usd) AS BIGINT) AS cost_nano_usd".to_owned());
 
     let mut statement = Statement::new(format!(
-        "SELECT {} FROM usage_events e JOIN usage_best_width best \
+        "SELECT {} FROM usage_events e JOIN {widths} best \
          ON best.account_id = e.account_id AND best.endpoint = e.endpoint AND best.day_start = {DAY} \
          AND best.width_seconds = e.window_end - e.window_start WHERE 1 = 1",
         columns.join(", ")
     ));
     filter.conditions(&mut statement);
+    if let Which::WithoutSums { first, last, cuboids } = which {
+        statement
+            .sql(" AND e.window_start >= ")
+            .integer(*first)
+            .sql(" AND e.window_start < ")
+            .integer(last.saturating_add(DAY_SECONDS))
+            .sql(format!(
+                " AND (EXISTS (SELECT 1 FROM usage_stale_days s WHERE s.day_start = {DAY} \
+                 AND s.account_id = e.account_id AND s.endpoint = e.endpoint) \
+                 OR NOT EXISTS (SELECT 1 FROM usage_days d WHERE (d.cuboids & {}) <> 0 AND d.day_start = {DAY} \
+                 AND d.account_id = e.account_id AND d.endpoint = e.endpoint))",
+                rollups::bits(cuboids.iter().copied())
+            ));
+    }
     if grouped.is_empty() {
         // Without groups a database makes a row of nothing.
         statement.sql(" HAVING count(*) > 0");

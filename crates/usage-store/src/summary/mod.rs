@@ -1,6 +1,7 @@
 //! Sums of usage by account, surface, dimensions and time.
 
 mod events;
+mod rollups;
 mod sums;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -8,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::{DateTime, Datelike, NaiveTime, TimeDelta, Utc};
 use usage_core::{Dimension, Endpoint};
 
-use crate::connection::AnyConnection;
+use crate::connection::{self, AnyConnection};
 use crate::error::StoreError;
 use crate::events::instant;
 use crate::ledger::Ledger;
@@ -75,14 +76,17 @@ impl Ledger {
                 usage_filter::check(*dimension)?;
             }
         }
-        self.run(move |connection| summary(connection, &query)).await
+        self.run(move |connection| {
+            connection::read_transaction(connection, |connection| summary(connection, &query))
+        })
+        .await
     }
 }
 
 fn summary(connection: &mut AnyConnection, query: &SummaryQuery) -> Result<Vec<SummaryRow>, StoreError> {
     let parts = Parts::of(query);
     let mut groups = Groups::default();
-    events::sum(connection, &query.filter, &parts, &mut groups)?;
+    rollups::sum(connection, &query.filter, &parts, &mut groups)?;
     groups.into_rows(&parts)
 }
 

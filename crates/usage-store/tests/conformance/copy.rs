@@ -9,7 +9,14 @@ use usage_testkit::{PostgresCluster, PostgresDatabase};
 use crate::fixture::{Fixture, NOW, day, row, rows, sqlite_sql};
 
 /// Tables that are not copied, as the documentation has it.
-const LEFT_OUT: [&str; 3] = ["__diesel_schema_migrations", "leases", "write_marks"];
+const LEFT_OUT: [&str; 6] = [
+    "__diesel_schema_migrations",
+    "leases",
+    "usage_days",
+    "usage_rollups",
+    "usage_stale_days",
+    "write_marks",
+];
 
 /// A database of one kind or the other.
 struct Database {
@@ -267,6 +274,31 @@ pub(crate) async fn every_field_of_every_table_is_copied(fixture: &Fixture) {
     );
 }
 
+/// Sums follow from the events, so they are made where the events went, also of days whose sums the source lacks.
+pub(crate) async fn sums_of_days_are_made_in_the_target(fixture: &Fixture) {
+    crate::usage::fill(fixture).await;
+    for target in Database::of_both_kinds() {
+        copy(fixture, &target).await.unwrap();
+        assert_eq!(target.sql("SELECT count(*) FROM usage_stale_days").trim(), "0");
+        let widths = |table: &str| {
+            target.sql(&format!(
+                "SELECT account_id, endpoint, day_start, width_seconds FROM {table} ORDER BY 1, 2, 3"
+            ))
+        };
+        assert_eq!(widths("usage_days"), widths("usage_best_width"));
+        assert!(widths("usage_days").lines().count() > 5);
+        let report = target.open(fixture).await.check_integrity().await.unwrap();
+        assert!(
+            report
+                .findings
+                .iter()
+                .all(|finding| !finding.what.contains("sums")),
+            "{:?}",
+            report.findings
+        );
+    }
+}
+
 /// A table of somebody else in the source's database is told, not copied.
 pub(crate) async fn a_table_that_is_no_ledgers_is_told(fixture: &Fixture) {
     fixture.sql("CREATE TABLE notes (words TEXT)");
@@ -275,7 +307,15 @@ pub(crate) async fn a_table_that_is_no_ledgers_is_told(fixture: &Fixture) {
         let told: Vec<_> = copied.left_out.iter().map(|(table, _)| table.as_str()).collect();
         assert_eq!(
             told,
-            ["__diesel_schema_migrations", "leases", "notes", "write_marks"]
+            [
+                "__diesel_schema_migrations",
+                "leases",
+                "notes",
+                "usage_days",
+                "usage_rollups",
+                "usage_stale_days",
+                "write_marks"
+            ]
         );
         assert_eq!(copied.rows_of("accounts"), 1);
     }

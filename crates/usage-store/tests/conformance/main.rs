@@ -20,6 +20,7 @@ mod prices;
 mod replace;
 mod rest;
 mod restatement;
+mod rollups;
 mod rotate;
 mod schema;
 mod spending;
@@ -174,6 +175,7 @@ on_both_databases!(
     crate::prices::rows_from_before_prices_are_priced_when_asked
         as rows_from_before_prices_are_priced_when_asked,
     crate::copy::every_field_of_every_table_is_copied as every_field_of_every_table_is_copied,
+    crate::copy::sums_of_days_are_made_in_the_target as sums_of_days_are_made_in_the_target,
     crate::copy::a_table_that_is_no_ledgers_is_told as a_table_that_is_no_ledgers_is_told,
     crate::copy::no_number_is_given_out_again as no_number_is_given_out_again,
     crate::copy::only_an_empty_database_is_copied_into as only_an_empty_database_is_copied_into,
@@ -197,6 +199,10 @@ on_both_databases!(
     crate::usage::sums_come_by_period_and_then_by_values as sums_come_by_period_and_then_by_values,
     crate::usage::what_usage_does_not_have_is_refused as what_usage_does_not_have_is_refused,
     crate::usage::a_sum_of_tokens_beyond_64_bits_is_an_error as a_sum_of_tokens_beyond_64_bits_is_an_error,
+    crate::rollups::sums_stay_those_of_the_events as sums_stay_those_of_the_events,
+    crate::rollups::sums_that_somebody_changed_are_found as sums_that_somebody_changed_are_found,
+    crate::rollups::a_day_beyond_64_bits_is_answered_from_its_events
+        as a_day_beyond_64_bits_is_answered_from_its_events,
     crate::incidents::the_table_of_incidents_goes_and_comes_back
         as the_table_of_incidents_goes_and_comes_back,
 );

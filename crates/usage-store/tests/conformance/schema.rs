@@ -120,6 +120,9 @@ pub(crate) async fn tables_hold_exactly_the_columns_the_program_knows(fixture: &
         "provider_keys",
         "runs",
         "usage_coverage",
+        "usage_days",
+        "usage_rollups",
+        "usage_stale_days",
         "write_marks",
     ]
     .into_iter()

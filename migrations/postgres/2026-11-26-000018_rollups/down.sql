@@ -1,0 +1,10 @@
+DROP TRIGGER usage_coverage_delete_stale ON usage_coverage;
+DROP TRIGGER usage_coverage_update_stale ON usage_coverage;
+DROP TRIGGER usage_coverage_insert_stale ON usage_coverage;
+DROP TRIGGER usage_events_delete_stale ON usage_events;
+DROP TRIGGER usage_events_update_stale ON usage_events;
+DROP TRIGGER usage_events_insert_stale ON usage_events;
+DROP FUNCTION usage_mark_stale_days();
+DROP TABLE usage_stale_days;
+DROP TABLE usage_rollups;
+DROP TABLE usage_days;

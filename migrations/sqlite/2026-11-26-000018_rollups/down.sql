@@ -1,0 +1,9 @@
+DROP TRIGGER usage_coverage_delete_stale;
+DROP TRIGGER usage_coverage_update_stale;
+DROP TRIGGER usage_coverage_insert_stale;
+DROP TRIGGER usage_events_delete_stale;
+DROP TRIGGER usage_events_update_stale;
+DROP TRIGGER usage_events_insert_stale;
+DROP TABLE usage_stale_days;
+DROP TABLE usage_rollups;
+DROP TABLE usage_days;
