@@ -2,7 +2,6 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
-
 use std::time::Duration;
 
 use serde_json::{Value, json};
