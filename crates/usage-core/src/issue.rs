@@ -113,10 +113,14 @@ issue_codes! {
     ImportUnusable Error "IMPORT_UNUSABLE",
     /// The ledger differs from the provider's export.
     ParityDifferences Error "PARITY_DIFFERENCES",
+    /// No export lies where they are looked for, so that the ledger was not held against any.
+    NoExports Info "NO_EXPORTS",
     /// The ledger could not be held against the provider's export.
     ParityFailed Error "PARITY_FAILED",
     /// Charges and priced usage are further apart than allowed.
     CostVariance Warning "COST_VARIANCE",
+    /// Something was charged that no price explains, or days could not be held against what was charged for them.
+    NotReconciled Warning "NOT_RECONCILED",
     /// Priced usage could not be held against the charges.
     ReconciliationFailed Warning "RECONCILIATION_FAILED",
     /// The run was told to stop before it was done.

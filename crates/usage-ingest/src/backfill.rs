@@ -2,10 +2,13 @@
 
 mod reading;
 
+use std::time::Duration;
+
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::Serialize;
 use serde_json::{Map, Value};
 use tokio::sync::watch;
+use tokio::time::Instant;
 use usage_core::{Issue, IssueCode, Severity};
 use usage_store::{Ledger, NewRun, PricingNote, PricingNotes, RunStatus, StoreError, StoredAccount};
 
@@ -17,6 +20,8 @@ use crate::telemetry::Telemetry;
 
 /// How long a run on another host may go without a lease before it counts as gone.
 const UNSEEN_FOR: TimeDelta = TimeDelta::days(1);
+/// What a run has done so far is recorded at most this often, so that it costs nothing beside what is stored.
+const RECORDED_EVERY: Duration = Duration::from_millis(250);
 
 /// What a run needs beside its plan.
 pub struct Backfill<'a> {
@@ -114,6 +119,7 @@ async fn work_off(
         telemetry: Telemetry::default(),
         pricing: PricingNotes::new(),
         issues: Vec::new(),
+        recorded_at: None,
     };
     let worked = work.every_account(held).await;
     if let Err(error) = &worked {
@@ -228,6 +234,8 @@ struct Work<'a> {
     /// What must be told about the prices of what was written.
     pricing: PricingNotes,
     issues: Vec<Issue>,
+    /// When its record was last brought up to date.
+    recorded_at: Option<Instant>,
 }
 
 impl Work<'_> {

@@ -14,8 +14,8 @@ mod time_range;
 
 pub use diff::{
     Cause, Coarsened, CompareOptions, Comparison, Counts, Difference, DifferenceKind, ExportScope, GroupKey,
-    GroupRecord, InspectedFile, NotCovered, NotCoveredReason, OpenWindow, ParityError, Surface, Verdict,
-    compare, compare_exports, summarize,
+    GroupRecord, InspectedFile, NotCovered, NotCoveredReason, OpenWindow, ParityError, Surface,
+    SurfaceCounts, Verdict, compare, compare_exports, summarize,
 };
 pub use export::{Export, ExportError, ExportFile, ExportProblem, ExportSource, ExportText, UsageExport};
 pub use layout::{Column, Layout, TIME_COLUMNS};

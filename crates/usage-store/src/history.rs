@@ -81,17 +81,17 @@ impl Ledger {
         .await
     }
 
-    /// How many revisions of usage and of costs each of these runs left; a run without any is not named.
-    pub async fn revisions_by_run(&self, runs: Vec<i64>) -> Result<BTreeMap<i64, u64>, StoreError> {
+    /// How many revisions of usage and of costs each run left from this moment on; a run without any is not named.
+    pub async fn revisions_since(&self, from: DateTime<Utc>) -> Result<BTreeMap<i64, u64>, StoreError> {
         self.run(move |connection| {
             let of_usage: Vec<(i64, i64)> = usage_revisions::table
-                .filter(usage_revisions::replaced_by_run.eq_any(&runs))
+                .filter(usage_revisions::replaced_at.ge(from.timestamp()))
                 .group_by(usage_revisions::replaced_by_run)
                 .select((usage_revisions::replaced_by_run, diesel::dsl::count_star()))
                 .load(connection)
                 .map_err(StoreError::query("counting the revisions of runs"))?;
             let of_costs: Vec<(i64, i64)> = cost_revisions::table
-                .filter(cost_revisions::replaced_by_run.eq_any(&runs))
+                .filter(cost_revisions::replaced_at.ge(from.timestamp()))
                 .group_by(cost_revisions::replaced_by_run)
                 .select((cost_revisions::replaced_by_run, diesel::dsl::count_star()))
                 .load(connection)

@@ -153,6 +153,29 @@ impl Ledger {
         .await
     }
 
+    /// Records what a run has done so far, so that its counters outlive its process. A run that has ended is left alone.
+    pub async fn record_progress(
+        &self,
+        id: i64,
+        telemetry: String,
+        issues: String,
+    ) -> Result<(), StoreError> {
+        self.write(move |connection| {
+            let running = runs::table
+                .find(id)
+                .filter(runs::status.eq(RunStatus::Running.as_str()));
+            diesel::update(running)
+                .set((
+                    runs::telemetry.eq(telemetry.as_str()),
+                    runs::issues.eq(issues.as_str()),
+                ))
+                .execute(connection)
+                .map_err(StoreError::query("recording what a run has done so far"))
+                .map(drop)
+        })
+        .await
+    }
+
     /// Records how a run ended.
     pub async fn finish_run(
         &self,

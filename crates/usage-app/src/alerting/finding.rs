@@ -79,8 +79,7 @@ impl Finding {
         Self::new(IncidentKind::RunFailed, subject, account, &message)
     }
 
-    /// The ledger and the provider's export of an endpoint, or of `usage` where several were compared at once, differ in so
-    /// many groups.
+    /// The ledger and the provider's export of an endpoint differ in so many groups.
     pub fn parity(account: &Account, surface: &str, different_groups: u64) -> Self {
         let subject = format!("{account} {surface}");
         let message = format!(

@@ -69,6 +69,11 @@ impl Pass {
         &self.findings
     }
 
+    /// This very thing was not looked at, although the rest of its kind was.
+    pub(crate) fn did_not_look_at(&mut self, finding: &Finding) {
+        self.spare(finding.kind, finding.subject.clone());
+    }
+
     /// What is not to be ended, whatever was looked at.
     pub(super) fn spare(&mut self, kind: IncidentKind, subject: String) {
         self.spared.insert((kind, subject));

@@ -1,7 +1,6 @@
 //! What a pass does for one account.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Map, Value};
@@ -176,16 +175,6 @@ impl Work<'_> {
             run.outcome = Outcome::Incomplete;
         }
         run.issues.push(issue);
-    }
-
-    /// The folder with the account's exports, if there is one.
-    pub(super) fn exports(&self) -> Option<PathBuf> {
-        let folder = self.options.exports.as_ref()?;
-        let own = folder.join(self.account.account.organization());
-        if own.is_dir() {
-            return Some(own);
-        }
-        self.is_only_account.then(|| folder.clone())
     }
 
     async fn record(

@@ -69,12 +69,16 @@ fn look_at(report: &AccountReport, options: &PassOptions, pass: &mut Pass) {
             pass.looked_at(IncidentKind::InvalidKey, account);
         }
     }
-    for (surface, groups) in &report.differences {
-        let finding = Finding::parity(account, surface, *groups);
-        if *groups > 0 {
-            pass.found(finding);
-        } else {
-            pass.looked_at_subject_of(&finding);
+    if let Some(proofs) = &report.proofs {
+        // What an endpoint differed in that has no export any more is over as well: nobody can look at it again.
+        pass.looked_at(IncidentKind::Parity, account);
+        for (endpoint, proof) in proofs {
+            let finding = Finding::parity(account, endpoint, proof.differences);
+            if proof.differences > 0 {
+                pass.found(finding);
+            } else if !proof.compared {
+                pass.did_not_look_at(&finding);
+            }
         }
     }
     if let Some(found) = &report.variance {

@@ -1,13 +1,16 @@
 //! What a pass proves after it has read: parity where exports lie, and reconciliation.
 
+use std::collections::BTreeMap;
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use chrono::NaiveDate;
 use serde::Serialize;
 use usage_core::{Decimal, Endpoint, Issue, IssueCode, Severity, format_instant};
 use usage_ingest::RunReport;
-use usage_parity::Verdict;
+use usage_parity::reconcile::Complaint;
+use usage_parity::{SurfaceCounts, Verdict};
 use usage_store::{AccountScope, CoverageQuery};
 
 use super::account::Work;
@@ -16,7 +19,7 @@ use crate::commands::parity::{self, ParityOptions, ParityReport};
 use crate::commands::reconcile::{self, ReconcileOptions, ReconcileReport};
 use crate::error::AppError;
 use crate::files::file_label;
-use crate::monitoring::{ParityProof, Proofs};
+use crate::monitoring::Proofs;
 use crate::wiring::Exit;
 
 /// The label of reports that a pass files.
@@ -57,15 +60,30 @@ pub(super) async fn gather(work: &Work<'_>, run: &mut RunReport) -> Evidence {
 }
 
 async fn parity(work: &Work<'_>, run: &mut RunReport, proofs: &mut Proofs) -> Option<ParityResult> {
-    let folder = work.exports()?;
-    match has_exports(&folder) {
-        Ok(true) => {}
-        Ok(false) => return None,
+    let named = work.options.exports.as_ref()?;
+    let folder = match work.exports_below(named) {
+        Ok(Some(folder)) => folder,
+        Ok(None) => {
+            // Whatever an earlier comparison found is no longer there to be looked at.
+            proofs.parity.entry(work.account.account.to_string()).or_default();
+            work.note(
+                run,
+                Issue::new(
+                    IssueCode::NoExports,
+                    format!(
+                        "{}: no export lies in {}, so parity was not proved",
+                        work.account.account,
+                        named.display()
+                    ),
+                ),
+            );
+            return None;
+        }
         Err(error) => {
             work.note(run, Issue::new(IssueCode::ParityFailed, error.to_string()));
             return None;
         }
-    }
+    };
     let options = ParityOptions {
         folder: Some(folder),
         account: Some(work.account.account.clone()),
@@ -107,35 +125,38 @@ async fn parity(work: &Work<'_>, run: &mut RunReport, proofs: &mut Proofs) -> Op
     Some(result)
 }
 
-/// Exports of several endpoints are compared at once, and their groups counted together.
+/// Keeps what was compared of each endpoint; what an endpoint has at several widths is added up.
 fn prove(work: &Work<'_>, report: &ParityReport, proofs: &mut Proofs) {
     let comparison = report.comparison();
     let of_account = proofs.parity.entry(work.account.account.to_string()).or_default();
-    if !comparison.surfaces.is_empty() {
-        let surface = match comparison.surfaces.as_slice() {
-            [only] => only.endpoint.as_str(),
-            _ => "usage",
-        };
-        let counts = comparison.counts;
-        let missing = [counts.missing_in_db, counts.missing_in_csv];
-        let proof = proof(counts.windows_compared, missing, counts.mismatched);
-        of_account.insert(surface.to_owned(), proof);
+    for surface in &comparison.surfaces {
+        let SurfaceCounts {
+            windows_compared,
+            missing_in_db,
+            missing_in_csv,
+            mismatched,
+        } = surface.counts;
+        let proof = of_account.entry(surface.endpoint.to_string()).or_default();
+        proof.add(windows_compared, [missing_in_db, missing_in_csv], mismatched);
     }
     if let Some(costs) = &comparison.costs {
         let counts = costs.counts;
         let missing = [counts.missing_in_db, counts.missing_in_csv];
-        let proof = proof(counts.windows_compared, missing, counts.mismatched);
-        of_account.insert(Endpoint::Costs.to_string(), proof);
+        let proof = of_account.entry(Endpoint::Costs.to_string()).or_default();
+        proof.add(counts.windows_compared, missing, counts.mismatched);
     }
 }
 
-const fn proof(windows: u64, [missing_in_db, missing_in_csv]: [u64; 2], mismatched: u64) -> ParityProof {
-    ParityProof {
-        compared: windows > 0,
-        differences: missing_in_db + missing_in_csv + mismatched,
-        missing: missing_in_db,
-        mismatched,
+fn windows_by_endpoint(report: &ParityReport) -> BTreeMap<String, u64> {
+    let comparison = report.comparison();
+    let mut windows: BTreeMap<String, u64> = BTreeMap::new();
+    for surface in &comparison.surfaces {
+        *windows.entry(surface.endpoint.to_string()).or_default() += surface.counts.windows_compared;
     }
+    if let Some(costs) = &comparison.costs {
+        windows.insert(Endpoint::Costs.to_string(), costs.counts.windows_compared);
+    }
+    windows
 }
 
 fn parity_result(report: &ParityReport) -> (ParityResult, bool) {
@@ -153,6 +174,7 @@ fn parity_result(report: &ParityReport) -> (ParityResult, bool) {
     let result = ParityResult {
         clean: verdict == Verdict::Matched,
         windows_compared: counts.windows_compared + costs.windows_compared,
+        windows_by_endpoint: windows_by_endpoint(report),
         differences: missing_in_db + missing_in_csv + mismatched,
         missing_in_db,
         missing_in_csv,
@@ -202,6 +224,14 @@ async fn reconciliation(
         }
     };
     let mut result = reconciliation_result(work, &report);
+    // A variance has a code of its own.
+    let others: Vec<String> = report
+        .found()
+        .complaints(&work.options.max_variance)
+        .iter()
+        .filter(|complaint| !matches!(complaint, Complaint::Variance { .. }))
+        .map(ToString::to_string)
+        .collect();
     let variance = &report.found().variance;
     evidence
         .proofs
@@ -230,15 +260,32 @@ async fn reconciliation(
             ),
         );
     }
+    if !others.is_empty() {
+        let place = result.report.as_deref().unwrap_or("the report");
+        work.note(
+            run,
+            Issue::new(
+                IssueCode::NotReconciled,
+                format!(
+                    "{first_day} to {last_day} is not reconciled, {} USD charged: {}; see {place}",
+                    result.charged,
+                    others.join("; ")
+                ),
+            ),
+        );
+    }
     Some(result)
 }
 
 fn reconciliation_result(work: &Work<'_>, report: &ReconcileReport) -> ReconciliationResult {
     let found = report.found();
+    let complaints = found.complaints(&work.options.max_variance);
     ReconciliationResult {
         clean: report.exit() == Exit::Clean,
         days_compared: found.days.compared.len(),
         charged: found.bridge.charged.to_string(),
+        compared: found.variance.charged.to_string(),
+        complaints: complaints.iter().map(ToString::to_string).collect(),
         variance_percent: found.variance.percent.as_ref().map(ToString::to_string),
         passes_limit: found
             .variance
@@ -292,11 +339,17 @@ fn latest(work: &Work<'_>, folder: &str) -> PathBuf {
     work.options.audit_dir.join(folder).join(name)
 }
 
+/// Whether a file that may be an export lies in the folder; none does in a folder that is not there.
 fn has_exports(folder: &Path) -> Result<bool, AppError> {
     let cannot = |error: std::io::Error| {
         AppError::Parity(format!("the folder {} cannot be read: {error}", folder.display()))
     };
-    for entry in fs::read_dir(folder).map_err(cannot)? {
+    let entries = match fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
+        Err(error) => return Err(cannot(error)),
+    };
+    for entry in entries {
         let path = entry.map_err(cannot)?.path();
         if path
             .extension()
@@ -306,4 +359,19 @@ fn has_exports(folder: &Path) -> Result<bool, AppError> {
         }
     }
     Ok(false)
+}
+
+impl Work<'_> {
+    /// The folder with exports of the account, if there are any: the one below `named` that is called like its
+    /// organisation, or `named` itself if there is no other account.
+    fn exports_below(&self, named: &Path) -> Result<Option<PathBuf>, AppError> {
+        let own = named.join(self.account.account.organization());
+        if has_exports(&own)? {
+            return Ok(Some(own));
+        }
+        if self.is_only_account && has_exports(named)? {
+            return Ok(Some(named.to_owned()));
+        }
+        Ok(None)
+    }
 }

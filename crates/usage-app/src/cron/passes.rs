@@ -47,11 +47,15 @@ pub async fn run_surrounded_pass(
             return Err(error);
         }
     };
+    // A pass that found another at work has proved nothing: the one at work tells the switch itself, or is dead.
     let outcome = match report.exit() {
-        Exit::Clean => Ping::Succeeded,
-        Exit::Findings | Exit::Failed => Ping::Failed,
+        Exit::Clean if report.success => Some(Ping::Succeeded),
+        Exit::Clean => None,
+        Exit::Findings | Exit::Failed => Some(Ping::Failed),
     };
-    report.notes.extend(ping(&app, outcome).await);
+    if let Some(outcome) = outcome {
+        report.notes.extend(ping(&app, outcome).await);
+    }
     if let Some(file) = &surroundings.textfile
         && let Err(error) = write_metrics(&app, file, options.horizon_days).await
     {

@@ -1,11 +1,13 @@
 //! What a run of the kind `cron` records beside its telemetry.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use usage_ingest::Telemetry;
 
 use super::evidence::Evidence;
 use crate::monitoring::Proofs;
-use crate::text::thousands;
+use crate::text::{count, thousands};
 
 /// The telemetry of a run of a pass: that of every run, and what the pass did beside reading.
 #[derive(Clone, Debug, Serialize)]
@@ -55,6 +57,9 @@ pub struct ParityResult {
     pub clean: bool,
     /// Windows in which everything was compared.
     pub windows_compared: u64,
+    /// Of each endpoint with exports, `costs` among them, the windows in which everything was compared.
+    #[serde(default)]
+    pub windows_by_endpoint: BTreeMap<String, u64>,
     /// Groups that differ or that one side lacks, of usage and of costs.
     pub differences: u64,
     /// Of these, groups that the ledger lacks.
@@ -103,12 +108,40 @@ pub struct ReconciliationResult {
     pub days_compared: usize,
     /// What the provider charged, in USD, as decimal text.
     pub charged: String,
+    /// Of that, what was charged for usage that has a price, in USD, as decimal text: the variance is of this alone.
+    #[serde(default)]
+    pub compared: String,
+    /// Why it is not reconciled, one line each; the report has all of it.
+    #[serde(default)]
+    pub complaints: Vec<String>,
     /// The variance in percent, as decimal text; none if nothing has both sides.
     pub variance_percent: Option<String>,
     /// Whether the variance passes the limit.
     pub passes_limit: bool,
     /// The report.
     pub report: Option<String>,
+}
+
+impl ReconciliationResult {
+    /// What was found, in one line: how much of what was charged the variance is of, and what is not reconciled.
+    pub(crate) fn in_words(&self) -> String {
+        let mut words = format!(
+            "{}, {} USD charged over {}, {} USD of it at known prices and {} % apart",
+            if self.clean {
+                "reconciled"
+            } else {
+                "NOT RECONCILED"
+            },
+            self.charged,
+            count(self.days_compared as u64, "day"),
+            self.compared,
+            self.variance_percent.as_deref().unwrap_or("unknown")
+        );
+        for complaint in &self.complaints {
+            words.extend(["; ", complaint]);
+        }
+        words
+    }
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ use super::evidence::{CostVarianceFound, Evidence};
 use super::record::{ParityResult, ReconciliationResult};
 use crate::alerting::{AlertSummary, BudgetStatus};
 use crate::error::AppError;
+use crate::monitoring::ParityProof;
 use crate::text::{count, hide_secrets, thousands};
 use crate::wiring::Exit;
 
@@ -121,9 +122,9 @@ pub struct AccountReport {
     pub(super) key: Option<(i64, Option<String>)>,
     #[serde(skip)]
     pub(super) variance: Option<CostVarianceFound>,
-    /// Groups that differ from the exports, by endpoint.
+    /// What holding each endpoint against its exports found; none if that was not tried.
     #[serde(skip)]
-    pub(super) differences: Vec<(String, u64)>,
+    pub(super) proofs: Option<BTreeMap<String, ParityProof>>,
 }
 
 /// What became of an account.
@@ -264,7 +265,7 @@ impl AccountReport {
             owner: account.account.clone(),
             key: None,
             variance: None,
-            differences: Vec::new(),
+            proofs: None,
         }
     }
 
@@ -287,10 +288,6 @@ impl AccountReport {
         directory: DirectoryReport,
         evidence: Evidence,
     ) -> Self {
-        let proofs = evidence.proofs.parity.values().flatten();
-        let differences = proofs
-            .map(|(surface, proof)| (surface.clone(), proof.differences))
-            .collect();
         Self {
             outcome: run.outcome.into(),
             run_id: Some(run.run_id),
@@ -300,7 +297,7 @@ impl AccountReport {
             parity: evidence.parity,
             reconciliation: evidence.reconciliation,
             variance: evidence.variance,
-            differences,
+            proofs: evidence.proofs.parity.into_values().next(),
             ..Self::planned(account, plan)
         }
     }
@@ -418,18 +415,8 @@ impl AccountReport {
                 count(parity.windows_compared, "window"),
             )?;
         }
-        if let Some(ReconciliationResult {
-            variance_percent,
-            days_compared,
-            ..
-        }) = &self.reconciliation
-        {
-            let variance = variance_percent.as_deref().unwrap_or("unknown");
-            writeln!(
-                f,
-                "  reconciliation: variance {variance} % over {}",
-                count(*days_compared as u64, "day")
-            )?;
+        if let Some(reconciliation) = &self.reconciliation {
+            writeln!(f, "  reconciliation: {}", reconciliation.in_words())?;
         }
         let mut by_code: BTreeMap<(Severity, &str), u64> = BTreeMap::new();
         for issue in &self.issues {

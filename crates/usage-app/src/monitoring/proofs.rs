@@ -60,7 +60,8 @@ impl CronTelemetry {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Proofs {
-    /// The ledger against the provider's export, by account and endpoint.
+    /// The ledger against the provider's export, by account and endpoint; of an account whose exports were looked for and
+    /// not found, nothing. What is absent was not looked at.
     pub parity: BTreeMap<String, BTreeMap<String, ParityProof>>,
     /// Priced usage against what the provider charged, by account.
     pub reconciliation: BTreeMap<String, ReconciliationProof>,
@@ -87,6 +88,17 @@ pub struct ReconciliationProof {
     /// By how much usage at its prices is off what was charged, as a share of what was charged: a decimal, `0.0123` for
     /// 1.23 %; the hundredth of [`usage_parity::reconcile::Variance::percent`]. `None` if nothing could be compared.
     pub variance_ratio: Option<String>,
+}
+
+impl ParityProof {
+    /// Adds what was compared elsewhere of the same endpoint: windows, groups that the ledger and that the export lacks, and
+    /// groups with other numbers.
+    pub(crate) fn add(&mut self, windows: u64, [missing_in_db, missing_in_csv]: [u64; 2], mismatched: u64) {
+        self.compared |= windows > 0;
+        self.differences += missing_in_db + missing_in_csv + mismatched;
+        self.missing += missing_in_db;
+        self.mismatched += mismatched;
+    }
 }
 
 impl Proofs {

@@ -72,8 +72,14 @@ impl RunTotals {
         }
         self.last_issues.insert(run.kind.clone(), recorded.issues_by_code);
         for (account, endpoints) in recorded.parity {
-            let known = self.parity.entry(account).or_default();
-            known.extend(endpoints.into_iter().filter(|(_, proof)| proof.compared));
+            let mut known = self.parity.remove(&account).unwrap_or_default();
+            // An endpoint whose exports are gone is forgotten; one whose windows are not over keeps what was proved last.
+            let proofs = endpoints.into_iter().filter_map(|(endpoint, proof)| {
+                let last = known.remove(&endpoint);
+                let proof = if proof.compared { Some(proof) } else { last };
+                Some((endpoint, proof?))
+            });
+            self.parity.insert(account, proofs.collect());
         }
         for (account, proof) in recorded.reconciliation {
             let ratio = proof.variance_ratio.and_then(|ratio| ratio.parse().ok());

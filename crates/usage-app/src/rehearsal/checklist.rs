@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use chrono::{DateTime, Utc};
-use usage_core::{Decimal, IssueCode, format_instant};
+use usage_core::{Decimal, Endpoint, IssueCode, format_instant};
 
 use super::record::{Check, CodeCount, PassEntry, PassFacts, PassOutcome, Rehearsal, Verdict, WindowTally};
 use crate::text::{count, thousands};
@@ -28,6 +28,7 @@ const EXPLANATIONS: &[(IssueCode, &str)] = &[
         "another process had read the window later; its read stands",
     ),
     (IssueCode::ManualFallback, "checked on a line of its own"),
+    (IssueCode::NoExports, "checked on a line of its own"),
     (
         IssueCode::Unpriced,
         "the usage is stored; its cost stays unknown until it has a price",
@@ -46,10 +47,10 @@ const EXPLANATIONS: &[(IssueCode, &str)] = &[
     ),
 ];
 
-/// Evaluates the checklist. `unwritten` names what could not be written.
+/// Evaluates the checklist. `missing` names the files that should be there and are not.
 pub(super) fn evaluate(
     rehearsal: &Rehearsal,
-    unwritten: &[String],
+    missing: &[String],
     max_variance: &Decimal,
     at: DateTime<Utc>,
 ) -> Verdict {
@@ -63,7 +64,7 @@ pub(super) fn evaluate(
         parity(rehearsal),
         reconciliation(rehearsal, max_variance),
         restatements(rehearsal),
-        evidence(unwritten),
+        evidence(missing),
     ];
     Verdict {
         at,
@@ -142,13 +143,28 @@ fn smoke(rehearsal: &Rehearsal) -> Check {
         };
         Some(format!("{}: {why}", answers.account))
     });
+    let unclear: Vec<String> = smoke
+        .accounts
+        .iter()
+        .flat_map(|answers| {
+            let of_account = move |endpoint| format!("{} {endpoint}", answers.account);
+            answers.unclear.iter().map(of_account)
+        })
+        .collect();
     let available: usize = smoke.accounts.iter().map(|answers| answers.available.len()).sum();
-    let detail = format!(
+    let mut detail = format!(
         "{}, {} that answer in all; {}",
         count(smoke.accounts.len() as u64, "account"),
         count(available as u64, "endpoint"),
         smoke.file
     );
+    if !unclear.is_empty() {
+        let _ = write!(
+            detail,
+            "; no usable answer, to be read all the same: {}",
+            unclear.join(", ")
+        );
+    }
     check(name, &faults.collect::<Vec<_>>(), detail)
 }
 
@@ -253,19 +269,25 @@ fn issues(rehearsal: &Rehearsal) -> Check {
     check("No unexplained issue codes", &faults.collect::<Vec<_>>(), detail)
 }
 
-/// Throttling is no fault: it has to be known. A pass whose counters say that it waited notes it in its file.
+/// Throttling is no fault: it has to be known, and heeded.
 fn throttling(rehearsal: &Rehearsal) -> Check {
-    let passes = ran(rehearsal).map(|(entry, facts)| {
+    let mut faults = Vec::new();
+    let mut details = Vec::new();
+    for (entry, facts) in ran(rehearsal) {
         let counters = facts.counters;
-        format!(
+        let words = format!(
             "{}: {} with 429, {} ms waited",
             due(entry),
             count(counters.throttled_requests, "answer"),
             thousands(counters.throttled_ms)
-        )
-    });
-    let detail = passes.collect::<Vec<_>>().join("; ");
-    check("Throttling is noted", &[], detail)
+        );
+        if counters.throttled_requests > 0 && counters.throttled_ms == 0 {
+            faults.push(words);
+        } else {
+            details.push(words);
+        }
+    }
+    check("Throttling is noted and waited for", &faults, details.join("; "))
 }
 
 fn manual_fallback(rehearsal: &Rehearsal) -> Check {
@@ -290,12 +312,10 @@ fn manual_fallback(rehearsal: &Rehearsal) -> Check {
 }
 
 fn parity(rehearsal: &Rehearsal) -> Check {
-    let name = "Parity with the provider's exports, 0 missing and 0 mismatched";
+    let name = "Parity with the provider's exports of every account and endpoint, 0 missing and 0 mismatched";
     let mut faults = Vec::new();
     let (mut compared, mut windows) = (0_u64, 0);
-    let mut last = false;
     for (entry, facts) in ran(rehearsal) {
-        last = !facts.parity.is_empty();
         for (account, parity) in &facts.parity {
             compared += 1;
             windows += parity.windows_compared;
@@ -308,38 +328,77 @@ fn parity(rehearsal: &Rehearsal) -> Check {
             }
         }
     }
-    if !last {
-        faults.push(match &rehearsal.place.exports {
-            None => "not checked: no folder with exports was named (--exports)".to_owned(),
-            Some(folder) => format!("not checked in the last pass: no export in {folder}"),
-        });
-    }
-    let detail = format!(
+    let explained = rehearsal.explained.get(IssueCode::NoExports.as_str());
+    let mut detail = format!(
         "{} over {}",
         count(compared, "comparison"),
         count(windows, "window")
     );
+    match (&rehearsal.place.exports, explained) {
+        (None, _) => faults.push("not checked: no folder with exports was named (--exports)".to_owned()),
+        (Some(_), Some(reason)) => {
+            let _ = write!(detail, "; endpoints without an export: {reason}");
+        }
+        (Some(folder), None) => faults.extend(not_compared(rehearsal, folder)),
+    }
     check(name, &faults, detail)
 }
 
+/// The endpoints that the last pass had to read and of which it compared no window.
+fn not_compared(rehearsal: &Rehearsal, folder: &str) -> Option<String> {
+    let Some((_, facts)) = ran(rehearsal).last() else {
+        return Some("no pass ran".to_owned());
+    };
+    let is_compared = |tally: &&WindowTally| {
+        let parity = facts.parity.get(&tally.account);
+        parity.is_some_and(|parity| parity.windows_by_endpoint.get(&tally.endpoint) > Some(&0))
+    };
+    let lacking: Vec<String> = facts
+        .windows
+        .iter()
+        .filter(|tally| !is_compared(tally))
+        .map(|tally| format!("{} {}", tally.account, tally.endpoint))
+        .collect();
+    let lacking = (!lacking.is_empty()).then(|| lacking.join(", "))?;
+    Some(format!(
+        "not checked in the last pass, no export of a day that is over lies in {folder}: {lacking}"
+    ))
+}
+
 fn reconciliation(rehearsal: &Rehearsal, max_variance: &Decimal) -> Check {
+    let explains = |code: IssueCode| rehearsal.explained.contains_key(code.as_str());
     let mut faults = Vec::new();
     let mut details = Vec::new();
     for (entry, facts) in ran(rehearsal) {
         for (account, result) in &facts.reconciliation {
-            let percent = result.variance_percent.as_deref().unwrap_or("unknown");
-            if result.passes_limit {
-                faults.push(format!("pass due {}, {account}: {percent} % apart", due(entry)));
+            let words = format!("pass due {}, {account}: {}", due(entry), result.in_words());
+            let other_complaints =
+                result.complaints.len() - usize::from(result.passes_limit).min(result.complaints.len());
+            let is_known = (!result.passes_limit || explains(IssueCode::CostVariance))
+                && (other_complaints == 0 || explains(IssueCode::NotReconciled));
+            if result.clean || is_known {
+                details.push(words);
             } else {
-                details.push(format!("{account}: {percent} % on {}", due(entry)));
+                faults.push(words);
             }
         }
     }
+    if let Some((_, facts)) = ran(rehearsal).last() {
+        let costs = facts
+            .windows
+            .iter()
+            .filter(|tally| tally.endpoint == Endpoint::Costs.as_str());
+        for tally in costs.filter(|tally| !facts.reconciliation.contains_key(&tally.account)) {
+            faults.push(format!("{}: not reconciled in the last pass", tally.account));
+        }
+    }
     if details.is_empty() {
-        details.push("no day had both costs and usage".to_owned());
+        details.push("costs are not read".to_owned());
     }
     check(
-        &format!("Charges and priced usage are at most {max_variance} % apart"),
+        &format!(
+            "The bill is reconciled: charges and priced usage at most {max_variance} % apart, nothing unexplained"
+        ),
         &faults,
         details.join("; "),
     )
@@ -364,6 +423,12 @@ fn restatements(rehearsal: &Rehearsal) -> Check {
             }
         }
     }
+    if let Some((_, facts)) = ran(rehearsal).last() {
+        let foreign = facts.foreign_revisions.iter();
+        faults.extend(
+            foreign.map(|(run, left)| format!("run {run} of no pass left {}", count(*left, "revision"))),
+        );
+    }
     let mut detail = format!("{}, each by a run of a pass", count(kept, "revision"));
     if of_dead > 0 {
         let _ = write!(
@@ -375,10 +440,11 @@ fn restatements(rehearsal: &Rehearsal) -> Check {
     check("Every restatement is accounted for", &faults, detail)
 }
 
-fn evidence(unwritten: &[String]) -> Check {
+fn evidence(missing: &[String]) -> Check {
+    let faults: Vec<String> = missing.iter().map(|file| format!("{file} is missing")).collect();
     check(
         "Everything is on record: the smoke log, notes of each pass, telemetry, reports",
-        unwritten,
-        "written".to_owned(),
+        &faults,
+        "every file is there".to_owned(),
     )
 }

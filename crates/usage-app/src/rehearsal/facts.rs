@@ -4,9 +4,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Days, NaiveDate, Utc};
+use serde::Deserialize;
+use serde_json::Value;
 use usage_core::{Endpoint, Severity, Width, WindowRange, WindowState};
-use usage_ingest::Telemetry;
-use usage_store::{AccountScope, Coverage, CoverageQuery, Ledger, RunStatus, StoredAccount};
+use usage_store::{AccountScope, Coverage, CoverageQuery, Ledger, Run, RunStatus, StoredAccount};
 
 use super::record::{
     CodeCount, Counters, ExpectedDays, PassEntry, PassFacts, Rehearsal, RunRevisions, WindowTally,
@@ -71,43 +72,73 @@ pub(super) async fn of_pass(
             account.account
         ))
     });
+    let runs = runs_of(ledger, entry).await?;
+    let told: BTreeSet<i64> = accounts.iter().filter_map(|account| account.run_id).collect();
+    // Of a process that died, and of another host, there is only the record.
+    let others: Vec<&Run> = runs.iter().filter(|run| !told.contains(&run.id)).collect();
+    let mut counters = Counters::default();
+    counters.add(&serde_json::to_value(&report.telemetry.counters).unwrap_or_default());
+    for run in &others {
+        counters.add(&telemetry_of(run));
+    }
+    let kept = ledger.revisions_since(rehearsal.begun_at).await?;
+    let of_passes: BTreeSet<i64> = rehearsal
+        .passes
+        .iter()
+        .filter_map(PassEntry::facts)
+        .flat_map(|facts| &facts.revisions)
+        .map(|run| run.run)
+        .chain(runs.iter().map(|run| run.id))
+        .collect();
     Ok(PassFacts {
         ended_at,
         success: report.success,
         telemetry: serde_json::to_value(&report.telemetry).unwrap_or_default(),
-        counters: counters(&report.telemetry.counters),
+        counters,
         windows: tallies(ledger, rehearsal, entry).await?,
-        issues: issues(report),
-        revisions: revisions(ledger, entry).await?,
+        issues: issues(report, &others),
+        revisions: revisions(&runs, &kept),
+        foreign_revisions: kept
+            .into_iter()
+            .filter(|(run, _)| !of_passes.contains(run))
+            .collect(),
         parity: parity.collect(),
         reconciliation: reconciliation.collect(),
         remarks: errors.chain(held).chain(report.notes.iter().cloned()).collect(),
     })
 }
 
-fn counters(telemetry: &Telemetry) -> Counters {
-    let throttled = telemetry.requests_by_status.values().flat_map(BTreeMap::values);
-    Counters {
-        windows_processed: telemetry.windows_processed,
-        windows_failed: telemetry.windows_failed,
-        events: [
-            telemetry.stored_events,
-            telemetry.updated_events,
-            telemetry.unchanged_events,
-            telemetry.retracted_events,
-        ],
-        costs: [
-            telemetry.stored_costs,
-            telemetry.updated_costs,
-            telemetry.unchanged_costs,
-            telemetry.retracted_costs,
-        ],
-        requests: telemetry.requests,
-        retries: telemetry.retries,
-        throttled_requests: throttled.filter_map(|by_status| by_status.get("429")).sum(),
-        throttled_ms: telemetry.throttled_ms,
-        manual_fallback_windows: telemetry.manual_fallback_windows,
-        manual_fallback_keys: telemetry.manual_fallback_keys,
+impl Counters {
+    /// Adds what a run recorded, under the names that every run's record has.
+    fn add(&mut self, telemetry: &Value) {
+        let of = |name: &str| number(telemetry, name).unwrap_or_default();
+        self.windows_processed += of("windowsProcessed");
+        self.windows_failed += of("windowsFailed");
+        let events = [
+            "storedEvents",
+            "updatedEvents",
+            "unchangedEvents",
+            "retractedEvents",
+        ];
+        for (sum, name) in self.events.iter_mut().zip(events) {
+            *sum += of(name);
+        }
+        let costs = ["storedCosts", "updatedCosts", "unchangedCosts", "retractedCosts"];
+        for (sum, name) in self.costs.iter_mut().zip(costs) {
+            *sum += of(name);
+        }
+        self.requests += of("requests");
+        self.retries += of("retries");
+        self.throttled_ms += of("throttledMs");
+        self.manual_fallback_windows += of("manualFallbackWindows");
+        self.manual_fallback_keys += of("manualFallbackKeys");
+        let by_status = telemetry.get("requestsByStatus").and_then(Value::as_object);
+        let by_status = by_status.into_iter().flat_map(|providers| providers.values());
+        self.throttled_requests += by_status
+            .filter_map(Value::as_object)
+            .flat_map(|endpoints| endpoints.values())
+            .filter_map(|statuses| number(statuses, "429"))
+            .sum::<u64>();
     }
 }
 
@@ -145,7 +176,8 @@ async fn tallies(
     Ok(tallies)
 }
 
-fn issues(report: &PassReport) -> Vec<CodeCount> {
+/// Issues by code: those of the report, and those on the record of runs that are not in it.
+fn issues(report: &PassReport, others: &[&Run]) -> Vec<CodeCount> {
     let mut codes: Vec<CodeCount> = Vec::new();
     for issue in report.accounts.iter().flat_map(|account| &account.issues) {
         let severity = match issue.severity {
@@ -153,45 +185,71 @@ fn issues(report: &PassReport) -> Vec<CodeCount> {
             Severity::Warning => "warning",
             Severity::Info => "info",
         };
-        match codes
-            .iter_mut()
-            .find(|code| code.code == issue.code.as_str() && code.severity == severity)
-        {
-            Some(code) => code.count += 1,
-            None => codes.push(CodeCount {
-                code: issue.code.as_str().to_owned(),
-                severity: severity.to_owned(),
-                count: 1,
-                message: issue.message.clone(),
-            }),
+        count_issue(&mut codes, issue.code.as_str(), severity, &issue.message);
+    }
+    for run in others {
+        let recorded: Vec<RecordedIssue> = serde_json::from_str(&run.issues).unwrap_or_default();
+        for issue in recorded {
+            count_issue(&mut codes, &issue.code, &issue.severity, &issue.message);
         }
     }
     codes
 }
 
-/// The revisions of every run of the pass: those that it counted beside those that are kept.
-async fn revisions(ledger: &Ledger, entry: &PassEntry) -> Result<Vec<RunRevisions>, AppError> {
+/// An issue as a run's record has it.
+#[derive(Deserialize)]
+struct RecordedIssue {
+    code: String,
+    severity: String,
+    message: String,
+}
+
+fn count_issue(codes: &mut Vec<CodeCount>, code: &str, severity: &str, message: &str) {
+    let known = codes
+        .iter_mut()
+        .find(|known| known.code == code && known.severity == severity);
+    match known {
+        Some(known) => known.count += 1,
+        None => codes.push(CodeCount {
+            code: code.to_owned(),
+            severity: severity.to_owned(),
+            count: 1,
+            message: message.to_owned(),
+        }),
+    }
+}
+
+/// The runs that belong to the pass, those of processes that died and of other hosts among them.
+async fn runs_of(ledger: &Ledger, entry: &PassEntry) -> Result<Vec<Run>, AppError> {
     let due = usage_core::format_instant(entry.due);
     let runs = ledger.runs_started_since(RUN_KIND, entry.due).await?;
-    let runs: Vec<_> = runs
+    Ok(runs
         .into_iter()
         .filter(|run| PassMark::of(&run.telemetry).is_some_and(|mark| mark.due == due))
-        .collect();
-    let kept = ledger
-        .revisions_by_run(runs.iter().map(|run| run.id).collect())
-        .await?;
-    let revisions = runs.into_iter().map(|run| RunRevisions {
+        .collect())
+}
+
+/// The revisions of every run of the pass: those that it counted beside those that are kept.
+fn revisions(runs: &[Run], kept: &BTreeMap<i64, u64>) -> Vec<RunRevisions> {
+    let revisions = runs.iter().map(|run| RunRevisions {
         run: run.id,
         status: run.status.as_str().to_owned(),
         counted: match run.status {
+            // What it had in hand when its process died it never counted.
             RunStatus::Running | RunStatus::Interrupted => None,
-            _ => serde_json::from_str::<serde_json::Value>(&run.telemetry)
-                .ok()
-                .and_then(|telemetry| telemetry.get("revisions")?.as_u64()),
+            _ => number(&telemetry_of(run), "revisions"),
         },
         kept: kept.get(&run.id).copied().unwrap_or_default(),
     });
-    Ok(revisions.collect())
+    revisions.collect()
+}
+
+fn telemetry_of(run: &Run) -> Value {
+    serde_json::from_str(&run.telemetry).unwrap_or_default()
+}
+
+fn number(telemetry: &Value, name: &str) -> Option<u64> {
+    telemetry.get(name)?.as_u64()
 }
 
 async fn accounts(ledger: &Ledger, rehearsal: &Rehearsal) -> Result<Vec<StoredAccount>, AppError> {

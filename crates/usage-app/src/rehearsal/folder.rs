@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use chrono::{DateTime, Utc};
 use usage_core::format_instant;
 
-use super::record::Rehearsal;
+use super::record::{PassEntry, Rehearsal};
+use super::summary;
 use crate::error::AppError;
 use crate::files::{AtomicFile, cannot_write};
 
@@ -80,6 +81,41 @@ impl Folder {
         name
     }
 
+    /// Whether a file of this name lies in it and is not empty.
+    pub(super) fn has(&self, name: &str) -> bool {
+        is_there(&self.path.join(name))
+    }
+
+    /// The files that a rehearsal should have left and that are not there.
+    pub(super) fn missing(&self, rehearsal: &Rehearsal) -> Vec<String> {
+        let own = rehearsal.smoke.iter().map(|smoke| smoke.file.as_str());
+        let notes = rehearsal.passes.iter().filter(|entry| entry.has_notes());
+        let own = own
+            .chain(notes.map(|entry| entry.notes.as_str()))
+            .chain([summary::FILE]);
+        let mut missing: Vec<String> = own
+            .map(|name| self.path.join(name))
+            .filter(|path| !is_there(path))
+            .map(|path| path.display().to_string())
+            .collect();
+        for facts in rehearsal.passes.iter().filter_map(PassEntry::facts) {
+            let parity = facts
+                .parity
+                .iter()
+                .map(|(account, parity)| (account, "parity", &parity.report));
+            let bills = facts.reconciliation.iter();
+            let bills = bills.map(|(account, bill)| (account, "reconciliation", &bill.report));
+            for (account, of_what, report) in parity.chain(bills) {
+                match report {
+                    Some(report) if is_there(Path::new(report)) => {}
+                    Some(report) => missing.push(report.clone()),
+                    None => missing.push(format!("a report of {of_what} of {account}")),
+                }
+            }
+        }
+        missing
+    }
+
     /// Writes a file for people, whole or not at all.
     pub(super) fn write(&self, name: &str, text: &str) -> Result<(), AppError> {
         write(&self.path.join(name), text)
@@ -98,6 +134,10 @@ pub fn unfinished_origin(audit: &Path, scale: u32) -> Result<Option<DateTime<Utc
     Ok(unfinished
         .filter(|rehearsal| rehearsal.verdict.is_none() && rehearsal.clock.scale == scale)
         .find_map(|rehearsal| rehearsal.clock.origin))
+}
+
+fn is_there(path: &Path) -> bool {
+    fs::metadata(path).is_ok_and(|metadata| metadata.is_file() && metadata.len() > 0)
 }
 
 /// A moment as part of a file's name.

@@ -68,7 +68,6 @@ pub async fn rehearse(
     let folder = Folder::open(&options.pass.audit_dir)?;
     let mut others = folder.rehearsals()?;
     let mut recorded = take_up(app, options, &folder, &mut others)?;
-    let mut unwritten = Vec::new();
     if recorded.rehearsal.smoke.is_none() {
         recorded.rehearsal.smoke = Some(smoke::call(app, &folder, &recorded.rehearsal).await?);
         recorded.save()?;
@@ -85,7 +84,7 @@ pub async fn rehearse(
             PassOutcome::Missed
         } else {
             begin(app, &folder, &mut recorded, number, due).await;
-            tell(recorded.save(), &mut unwritten);
+            tell(&recorded.save());
             let options = PassOptions {
                 due: Some(due),
                 keeps_reports: true,
@@ -97,11 +96,14 @@ pub async fn rehearse(
             }
             outcome(app, &recorded.rehearsal, number, report).await
         };
-        end(&folder, &mut recorded, number, result, &others, &mut unwritten);
+        end(&folder, &mut recorded, number, result, &others);
+    }
+    for number in 0..recorded.rehearsal.passes.len() {
+        make_up_for_notes(&folder, &recorded.rehearsal, number);
     }
     let verdict = checklist::evaluate(
         &recorded.rehearsal,
-        &unwritten,
+        &folder.missing(&recorded.rehearsal),
         &options.pass.max_variance,
         app.clock.now(),
     );
@@ -281,37 +283,36 @@ async fn outcome(
 }
 
 /// Puts what came of a pass on record, for people as well.
-fn end(
-    folder: &Folder,
-    recorded: &mut Recorded,
-    number: usize,
-    result: PassOutcome,
-    others: &[Recorded],
-    unwritten: &mut Vec<String>,
-) {
+fn end(folder: &Folder, recorded: &mut Recorded, number: usize, result: PassOutcome, others: &[Recorded]) {
     let Some(entry) = recorded.rehearsal.passes.get_mut(number) else {
         return;
     };
     let has_notes = !matches!(result, PassOutcome::Missed);
     entry.outcome = Some(result);
+    tell(&recorded.save());
+    let is_appended = tell(&write_summary(folder, recorded, others));
     if has_notes {
-        let entry = entry.clone();
-        tell(folder.write_notes(&recorded.rehearsal, number, &entry), unwritten);
+        tell(&folder.write_notes(&recorded.rehearsal, number, is_appended));
     }
-    tell(recorded.save(), unwritten);
-    tell(write_summary(folder, recorded, others), unwritten);
+}
+
+/// Writes the notes of a pass that could not be written when it ended.
+fn make_up_for_notes(folder: &Folder, rehearsal: &Rehearsal, number: usize) {
+    let Some(entry) = rehearsal.passes.get(number) else {
+        return;
+    };
+    if entry.has_notes() && !folder.has(&entry.notes) {
+        tell(&folder.write_notes(rehearsal, number, folder.has(summary::FILE)));
+    }
 }
 
 /// A record that cannot be written now does not end the rehearsal: the ledger has what the pass did, and the verdict says
-/// what is missing.
-fn tell(written: Result<(), AppError>, unwritten: &mut Vec<String>) {
+/// which file is missing in the end.
+fn tell(written: &Result<(), AppError>) -> bool {
     if let Err(error) = written {
         tracing::error!("{error}");
-        let error = error.to_string();
-        if !unwritten.contains(&error) {
-            unwritten.push(error);
-        }
     }
+    written.is_ok()
 }
 
 fn write_summary(folder: &Folder, recorded: &Recorded, others: &[Recorded]) -> Result<(), AppError> {

@@ -9,10 +9,11 @@ use usage_core::format_instant;
 use super::checklist::{explanation, windows_in_words};
 use super::folder::Folder;
 use super::record::{ClockUsed, CodeCount, PassEntry, PassFacts, PassOutcome, Rehearsal};
+use crate::error::AppError;
 use crate::text::{count, thousands};
 
-/// The notes of the pass of this number, counted from 0.
-pub(super) fn text(rehearsal: &Rehearsal, number: usize, entry: &PassEntry) -> String {
+/// The notes of the pass of this number, counted from 0; `is_appended` says whether its telemetry is in the summary.
+pub(super) fn text(rehearsal: &Rehearsal, number: usize, entry: &PassEntry, is_appended: bool) -> String {
     let mut text = format!("# Notes of the pass due {}\n\n", format_instant(entry.due));
     let _ = writeln!(
         text,
@@ -41,15 +42,40 @@ pub(super) fn text(rehearsal: &Rehearsal, number: usize, entry: &PassEntry) -> S
         }
         Some(PassOutcome::Missed) | None => {}
     }
-    let smoke = rehearsal.smoke.as_ref();
-    let _ = write!(
-        text,
-        "\n- [{}] Smoke log stored: {}\n- [x] Telemetry appended to [summary.md](summary.md)\n- [x] Progress file updated if \
-         there was a remediation: the ledger's own record of runs is the progress file\n",
-        if smoke.is_some() { "x" } else { " " },
-        smoke.map_or_else(|| "none".to_owned(), |smoke| format!("[{0}]({0})", smoke.file))
+    text.push('\n');
+    let smoke = match &rehearsal.smoke {
+        Some(smoke) => format!("[{0}]({0})", smoke.file),
+        None => "none".to_owned(),
+    };
+    tick(
+        &mut text,
+        rehearsal.smoke.is_some(),
+        &format!("Smoke log stored: {smoke}"),
+    );
+    tick(
+        &mut text,
+        is_appended,
+        "Telemetry appended to [summary.md](summary.md)",
+    );
+    let runs: Vec<String> = entry
+        .facts()
+        .iter()
+        .flat_map(|facts| &facts.revisions)
+        .map(|run| format!("{} ({})", run.run, run.status))
+        .collect();
+    tick(
+        &mut text,
+        !runs.is_empty(),
+        &format!(
+            "Progress file updated: in the ledger's own record of runs, {}",
+            or_none(&runs, "no run of this pass")
+        ),
     );
     text
+}
+
+fn tick(text: &mut String, is_done: bool, what: &str) {
+    let _ = writeln!(text, "- [{}] {what}", if is_done { "x" } else { " " });
 }
 
 /// `by real time`, or by which clock.
@@ -91,7 +117,7 @@ fn fields_of(text: &mut String, rehearsal: &Rehearsal, entry: &PassEntry, facts:
         text,
         "Windows processed",
         &format!(
-            "{}; the last run stored {} and kept {} as they were",
+            "{}; its runs stored {} and kept {} as they were",
             windows_in_words(&facts.windows),
             thousands(counters.windows_processed),
             thousands(counters.windows_failed)
@@ -204,10 +230,8 @@ fn reconciliation(facts: &PassFacts) -> String {
     let results = facts.reconciliation.iter().map(|(account, result)| {
         let report = result.report.as_deref().map(report_link);
         format!(
-            "{account}: {} USD charged over {}, {} % apart; {}",
-            result.charged,
-            count(result.days_compared as u64, "day"),
-            result.variance_percent.as_deref().unwrap_or("unknown"),
+            "{account}: {}; {}",
+            result.in_words(),
             report.unwrap_or_else(|| "no report".to_owned())
         )
     });
@@ -258,13 +282,16 @@ fn or_none(parts: &[String], none: &str) -> String {
 }
 
 impl Folder {
-    /// Writes the notes of a pass.
+    /// Writes the notes of the pass of this number.
     pub(super) fn write_notes(
         &self,
         rehearsal: &Rehearsal,
         number: usize,
-        entry: &PassEntry,
-    ) -> Result<(), crate::error::AppError> {
-        self.write(&entry.notes, &text(rehearsal, number, entry))
+        is_appended: bool,
+    ) -> Result<(), AppError> {
+        let Some(entry) = rehearsal.passes.get(number) else {
+            return Ok(());
+        };
+        self.write(&entry.notes, &text(rehearsal, number, entry, is_appended))
     }
 }

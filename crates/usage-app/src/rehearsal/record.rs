@@ -90,8 +90,11 @@ pub struct SmokeAccount {
     pub account: String,
     /// The endpoints that answered.
     pub available: Vec<String>,
-    /// The endpoints that refused.
+    /// The endpoints that the organisation does not have or the key may not read.
     pub unavailable: Vec<String>,
+    /// The endpoints of which no usable answer came, so that nobody knows; passes have to read them all the same.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unclear: Vec<String>,
     /// Why nothing is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
@@ -159,8 +162,11 @@ pub struct PassFacts {
     pub windows: Vec<WindowTally>,
     /// Issues by code.
     pub issues: Vec<CodeCount>,
-    /// Revisions, run by run.
+    /// Revisions, run by run of the pass.
     pub revisions: Vec<RunRevisions>,
+    /// Revisions since the rehearsal began that runs of no pass of it left, run by run.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub foreign_revisions: BTreeMap<i64, u64>,
     /// What holding the ledger against exports found, account by account.
     pub parity: BTreeMap<String, ParityResult>,
     /// What holding priced usage against the bill found, account by account.
@@ -285,23 +291,31 @@ impl Rehearsal {
         self.passes.iter().filter(|pass| pass.outcome.is_some()).count()
     }
 
-    /// The endpoints of an account that answered the first call; every endpoint asked for if nothing is known of it.
+    /// The endpoints of an account but those that the first call was refused.
     pub(super) fn available(&self, account: &str) -> Vec<Endpoint> {
         let smoke = self.smoke.iter().flat_map(|smoke| &smoke.accounts);
-        let answered = smoke
-            .filter(|answers| answers.account == account && answers.error.is_none())
-            .map(|answers| &answers.available)
+        let refused = smoke
+            .filter(|answers| answers.account == account)
+            .map(|answers| &answers.unavailable)
             .next();
         self.place
             .endpoints
             .iter()
-            .filter(|endpoint| answered.is_none_or(|answered| answered.contains(endpoint)))
+            .filter(|endpoint| refused.is_none_or(|refused| !refused.contains(endpoint)))
             .filter_map(|endpoint| endpoint.parse().ok())
             .collect()
     }
 }
 
 impl PassEntry {
+    /// Whether there is something to note: a pass that nobody was there to run leaves none.
+    pub(super) fn has_notes(&self) -> bool {
+        matches!(
+            self.outcome,
+            Some(PassOutcome::Ran(_) | PassOutcome::Failed { .. })
+        )
+    }
+
     /// What it did, if it was run.
     pub(super) fn facts(&self) -> Option<&PassFacts> {
         match &self.outcome {

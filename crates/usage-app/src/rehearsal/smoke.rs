@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
-use usage_core::format_instant;
+use usage_core::{IssueCode, format_instant};
 use usage_providers::Access;
 
 use super::folder::{Folder, compact_stamp};
@@ -32,6 +32,7 @@ pub(super) async fn call(app: &App, folder: &Folder, rehearsal: &Rehearsal) -> R
             account: account.clone(),
             available: Vec::new(),
             unavailable: Vec::new(),
+            unclear: Vec::new(),
             error: None,
         });
         let line = |endpoint: Option<String>, refusal: Option<String>| Line {
@@ -50,14 +51,7 @@ pub(super) async fn call(app: &App, folder: &Folder, rehearsal: &Rehearsal) -> R
                         continue;
                     }
                     log.push(line(Some(name.clone()), refusal(&answer.access)).text());
-                    if answer.access.is_allowed() {
-                        answers.unavailable.retain(|refused| *refused != name);
-                        if !answers.available.contains(&name) {
-                            answers.available.push(name);
-                        }
-                    } else if !answers.available.contains(&name) && !answers.unavailable.contains(&name) {
-                        answers.unavailable.push(name);
-                    }
+                    answers.take_in(name, &answer.access);
                 }
                 log.push(line(Some("directory".to_owned()), refusal(&report.directory)).text());
             }
@@ -96,6 +90,33 @@ async fn check(
     let secret = ledger.open_key(master, key.id).await?;
     let source = app.source(key.account.account.provider(), secret)?;
     Ok(source.check_key(&key.filter).await)
+}
+
+impl SmokeAccount {
+    /// Takes in what one key was answered. One key that reads is enough; what one key was refused, another may be answered.
+    fn take_in(&mut self, endpoint: String, access: &Access) {
+        let known = [&self.available, &self.unclear, &self.unavailable];
+        let before = known.iter().position(|names| names.contains(&endpoint));
+        let now = match access {
+            Access::Allowed => 0,
+            Access::Refused(error) if is_for_good(error.issue.code) => 2,
+            // An answer that failed says nothing of what the organisation has.
+            Access::Refused(_) => 1,
+        };
+        if before.is_some_and(|before| before <= now) {
+            return;
+        }
+        let mut lists = [&mut self.available, &mut self.unclear, &mut self.unavailable];
+        for list in &mut lists {
+            list.retain(|name| *name != endpoint);
+        }
+        lists[now].push(endpoint);
+    }
+}
+
+/// Whether the organisation does not have the endpoint, or the key may not read it.
+const fn is_for_good(code: IssueCode) -> bool {
+    matches!(code, IssueCode::Forbidden | IssueCode::EndpointUnavailable)
 }
 
 /// Why an answer was a refusal, if it was one.

@@ -165,6 +165,6 @@ const TELEMETRY_FIELDS: &str = "
 `unchangedEvents` and `retractedEvents` what became of the rows in them; `constraintInserts` and `constraintUpdates` rows
 written through the unique index, `manualFallback…` rows written without it; `throttledMs` the time spent waiting for the
 provider's limits and the client's own pace; `issuesByCode` everything that went otherwise than planned. `simulatedKeys` is
-always 0: usage is never made up. After a pass that was interrupted, the counters are those of the run that went on with it;
-the checklist counts windows in the ledger's coverage.
+always 0: usage is never made up. After a pass that was interrupted, the counters here are those of the run that went on with
+it; the checklist adds those that the interrupted run had recorded, and counts windows in the ledger's coverage.
 ";

@@ -39,6 +39,7 @@ fn rehearsal() -> Rehearsal {
                 account: "openai/org-a".to_owned(),
                 available: vec!["completions".to_owned(), "costs".to_owned()],
                 unavailable: Vec::new(),
+                unclear: Vec::new(),
                 error: None,
             }],
         }),
@@ -111,7 +112,8 @@ fn facts(number: u64, due: DateTime<Utc>) -> PassFacts {
             "openai/org-a".to_owned(),
             ParityResult {
                 clean: true,
-                windows_compared: 35,
+                windows_compared: 70,
+                windows_by_endpoint: [("completions".to_owned(), 35), ("costs".to_owned(), 35)].into(),
                 differences: 0,
                 missing_in_db: 0,
                 missing_in_csv: 0,
@@ -128,12 +130,15 @@ fn facts(number: u64, due: DateTime<Utc>) -> PassFacts {
                 clean: true,
                 days_compared: 35,
                 charged: "163.76".to_owned(),
+                compared: "160.1".to_owned(),
+                complaints: Vec::new(),
                 variance_percent: Some("0".to_owned()),
                 passes_limit: false,
                 report: Some(format!("evidence/reconciliation/{day}-cron.json")),
             },
         )]
         .into(),
+        foreign_revisions: BTreeMap::new(),
         remarks: Vec::new(),
     }
 }
@@ -226,15 +231,31 @@ fn whatever_is_wrong_fails_its_check_with_the_reason() {
         }),
         of_last(|facts| {
             let result = facts.reconciliation.get_mut("openai/org-a").unwrap();
-            (result.passes_limit, result.variance_percent) = (true, Some("3.1".to_owned()));
+            (result.clean, result.passes_limit) = (false, true);
+            result.variance_percent = Some("3.1".to_owned());
+            result.complaints = vec!["the variance of 3.1 % passes 2 %".to_owned()];
+        }),
+        of_last(|facts| {
+            let result = facts.reconciliation.get_mut("openai/org-a").unwrap();
+            result.clean = false;
+            result.complaints = vec!["charged without a price: 3.66 USD".to_owned()];
+        }),
+        of_last(|facts| facts.reconciliation.clear()),
+        of_last(|facts| {
+            let parity = facts.parity.get_mut("openai/org-a").unwrap();
+            parity.windows_by_endpoint.remove("costs");
+        }),
+        of_last(|facts| facts.counters.throttled_ms = 0),
+        of_last(|facts| {
+            facts.foreign_revisions.insert(99, 4);
         }),
         of_last(|facts| facts.revisions[1].kept = 2),
     ];
     insta::assert_snapshot!(failures.join("\n"));
-    let unwritten = ["cannot write audit/cron-dry-run/notes-2025-10-01.md: no space left".to_owned()];
+    let missing = ["audit/cron-dry-run/notes-2025-10-01.md".to_owned()];
     let verdict = checklist::evaluate(
         &rehearsal(),
-        &unwritten,
+        &missing,
         &Decimal::from(2_i64),
         at("2025-10-03T03:00:00Z"),
     );
@@ -269,7 +290,7 @@ fn one_manual_fallback_is_no_series() {
 #[test]
 fn notes_have_every_field() {
     let rehearsal = rehearsal();
-    insta::assert_snapshot!(notes::text(&rehearsal, 1, &rehearsal.passes[1]));
+    insta::assert_snapshot!(notes::text(&rehearsal, 1, &rehearsal.passes[1], true));
     let mut failed = rehearsal.clone();
     failed.passes[1].outcome = Some(PassOutcome::Failed {
         at: rehearsal.passes[1].due,
@@ -277,7 +298,7 @@ fn notes_have_every_field() {
     });
     insta::assert_snapshot!(
         "notes_of_a_pass_that_could_not_be_run",
-        notes::text(&failed, 1, &failed.passes[1])
+        notes::text(&failed, 1, &failed.passes[1], false)
     );
 }
 

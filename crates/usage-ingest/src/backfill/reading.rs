@@ -3,11 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use tokio::sync::watch;
+use tokio::time::Instant;
 use usage_core::{Endpoint, Issue, IssueCode, Severity};
 use usage_providers::{ReadError, Traffic};
 use usage_store::{StoreError, WindowOutcome};
 
-use super::Work;
+use super::{RECORDED_EVERY, Record, Work, to_json};
 use crate::chunk::{self, ChunkError, ChunkResult};
 use crate::lease::HeldLease;
 use crate::plan::PlannedChunk;
@@ -109,6 +110,7 @@ impl Work<'_> {
                     Next::GiveUp("the lease is lost".to_owned())
                 }
             };
+            self.keep_on_record(key).await;
             if let Next::GiveUp(reason) = next {
                 let left: usize = chunks[position + 1..]
                     .iter()
@@ -140,6 +142,36 @@ impl Work<'_> {
             has_read: false,
             failures: 0,
             reader,
+        }
+    }
+
+    /// Brings the run's record up to date: a process that is killed leaves its counters behind, all but those of what it had
+    /// in hand.
+    async fn keep_on_record(&mut self, key: &KeyAtWork) {
+        let now = Instant::now();
+        if self
+            .recorded_at
+            .is_some_and(|recorded| now - recorded < RECORDED_EVERY)
+        {
+            return;
+        }
+        self.recorded_at = Some(now);
+        let source = &key.reader.key.source;
+        let mut telemetry = self.telemetry.clone();
+        telemetry.count_traffic(source.provider(), &source.traffic().since(&key.traffic_before));
+        let record = Record {
+            telemetry: &telemetry,
+            notes: &self.backfill.notes,
+        };
+        let (record, issues) = (to_json(&record), to_json(&self.issues));
+        let recorded = self
+            .backfill
+            .ledger
+            .record_progress(self.run_id, record, issues)
+            .await;
+        if let Err(error) = recorded {
+            // What cannot be recorded now is at the end; a ledger that is gone fails the next chunk.
+            tracing::debug!(%error, "what the run has done so far was not recorded");
         }
     }
 

@@ -79,6 +79,21 @@ pub struct Surface {
     pub db: Metrics,
     /// Windows compared, by how far they had gone when the ledger read them.
     pub states: BTreeMap<WindowState, u64>,
+    /// How many of what, of this endpoint and width alone.
+    pub counts: SurfaceCounts,
+}
+
+/// How many windows of one endpoint and width were compared, and how many groups of them differ.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SurfaceCounts {
+    /// Windows in which everything was compared.
+    pub windows_compared: u64,
+    /// Groups of the export that the ledger lacks.
+    pub missing_in_db: u64,
+    /// Groups of the ledger that the export lacks.
+    pub missing_in_csv: u64,
+    /// Groups of both sides with different numbers.
+    pub mismatched: u64,
 }
 
 /// How many of what a comparison found. Groups are counted after summing equal ones.
@@ -125,6 +140,18 @@ pub struct Counts {
     pub without_metadata_csv: u64,
     /// Such groups of the ledger.
     pub without_metadata_db: u64,
+}
+
+impl Counts {
+    /// What was counted since `before`, as far as it is told apart by surface.
+    pub(super) const fn since(&self, before: &Self) -> SurfaceCounts {
+        SurfaceCounts {
+            windows_compared: self.windows_compared - before.windows_compared,
+            missing_in_db: self.missing_in_db - before.missing_in_db,
+            missing_in_csv: self.missing_in_csv - before.missing_in_csv,
+            mismatched: self.mismatched - before.mismatched,
+        }
+    }
 }
 
 /// A file that was read.

@@ -7,7 +7,7 @@ use std::thread;
 use chrono::{DateTime, Utc};
 use usage_core::{DimensionSet, Endpoint, Metric, Metrics, Width, Window};
 
-use super::comparison::{Comparison, InspectedFile, Surface};
+use super::comparison::{Comparison, InspectedFile, Surface, SurfaceCounts};
 use super::judge::{Judge, Other, chosen};
 use super::ledger_windows::LedgerWindows;
 use crate::export::{ExportError, ExportWindow, ExportWindows, FileCounts, UsageExport};
@@ -344,6 +344,7 @@ impl Walk<'_> {
             csv: Metrics::default(),
             db: Metrics::default(),
             states: std::collections::BTreeMap::new(),
+            counts: SurfaceCounts::default(),
         }
     }
 

@@ -6,7 +6,7 @@ use usage_core::{Dimension, DimensionSet, Endpoint, Metric, Metrics, Window, Win
 
 use super::cause::Cause;
 use super::comparison::{
-    Comparison, Difference, DifferenceKind, NotCovered, NotCoveredReason, OpenWindow, Surface,
+    Comparison, Counts, Difference, DifferenceKind, NotCovered, NotCoveredReason, OpenWindow, Surface,
 };
 use super::coverage::{Covered, covered, told_apart};
 use super::driver::{CompareOptions, ParityError};
@@ -25,6 +25,8 @@ pub(super) struct Judge<'a> {
     scope: ScopeSymbols,
     result: &'a mut Comparison,
     surface: Surface,
+    /// What was counted before, of other surfaces.
+    before: Counts,
     csv_totals: Totals,
     db_totals: Totals,
 }
@@ -79,6 +81,7 @@ impl<'a> Judge<'a> {
                 projects: symbols_of(&options.scope.projects),
                 users: symbols_of(&options.scope.users),
             },
+            before: result.counts,
             result,
             surface,
             csv_totals: Totals::new(endpoint),
@@ -200,6 +203,7 @@ impl<'a> Judge<'a> {
     pub(super) fn finish(mut self) -> Surface {
         self.surface.csv = self.csv_totals.metrics(self.endpoint);
         self.surface.db = self.db_totals.metrics(self.endpoint);
+        self.surface.counts = self.result.counts.since(&self.before);
         self.surface
     }
 

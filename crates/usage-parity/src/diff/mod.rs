@@ -16,7 +16,7 @@ pub use cause::Cause;
 pub(crate) use comparison::WORST;
 pub use comparison::{
     Coarsened, Comparison, Counts, Difference, DifferenceKind, InspectedFile, NotCovered, NotCoveredReason,
-    OpenWindow, Surface,
+    OpenWindow, Surface, SurfaceCounts,
 };
 pub(crate) use coverage::{Covered, covered, told_apart};
 pub use driver::{CompareOptions, ExportScope, ParityError, compare, compare_exports, summarize};

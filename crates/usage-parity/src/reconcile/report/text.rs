@@ -71,28 +71,7 @@ impl Reconciliation {
         )?;
         writeln!(f, "{variance}")?;
         for complaint in facts.complaints(self) {
-            match complaint {
-                Complaint::Variance { percent, limit } => {
-                    writeln!(f, "! the variance of {percent} % passes {limit} %")?;
-                }
-                Complaint::Unexplained { class, amount } => {
-                    writeln!(f, "! {class}: {} USD", rounded(&amount))?;
-                }
-                Complaint::NothingCompared => {
-                    writeln!(
-                        f,
-                        "! nothing was compared: no line has both a price and a charge, or a rule that explains it"
-                    )?;
-                }
-                Complaint::NotCovered { days } => {
-                    let verb = if days == 1 { "was" } else { "were" };
-                    writeln!(
-                        f,
-                        "! {} that are over {verb} not read completely",
-                        count(days as u64, "day")
-                    )?;
-                }
-            }
+            writeln!(f, "! {complaint}")?;
         }
         if let Some(invoice) = facts.unexplained_invoice() {
             let charged = if invoice.missing.is_empty() {
@@ -366,6 +345,26 @@ fn table(f: &mut String, rows: &[(String, &Decimal)]) -> fmt::Result {
         writeln!(f, "  {words:<widest$}  {:indent$}{amount}", "")?;
     }
     Ok(())
+}
+
+impl fmt::Display for Complaint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Variance { percent, limit } => write!(f, "the variance of {percent} % passes {limit} %"),
+            Self::Unexplained { class, amount } => write!(f, "{class}: {} USD", rounded(amount)),
+            Self::NothingCompared => f.write_str(
+                "nothing was compared: no line has both a price and a charge, or a rule that explains it",
+            ),
+            Self::NotCovered { days } => {
+                let verb = if *days == 1 { "was" } else { "were" };
+                write!(
+                    f,
+                    "{} that are over {verb} not read completely",
+                    count(*days as u64, "day")
+                )
+            }
+        }
+    }
 }
 
 fn rounded(amount: &Decimal) -> Decimal {
