@@ -6,6 +6,10 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
+/// How far clocks of machines that keep time may be apart. What is said to have happened later than this from now was told
+/// by a clock that was wrong.
+pub const CLOCK_TOLERANCE: TimeDelta = TimeDelta::minutes(10);
+
 /// Tells the time in whole seconds, UTC. Tests and rehearsals bring their own.
 pub trait Clock: Send + Sync {
     /// The current time, truncated to the second: a ledger's times survive a round trip through any database.
@@ -14,6 +18,11 @@ pub trait Clock: Send + Sync {
     /// How much faster than the machine's clock it runs.
     fn scale(&self) -> u32 {
         1
+    }
+
+    /// What the machine's own clock shows, which a provider's can be held against; none if this clock does not follow it.
+    fn machine_now(&self) -> Option<DateTime<Utc>> {
+        None
     }
 
     /// How long to wait in real time until this clock shows `instant`; nothing if it is past.
@@ -27,6 +36,10 @@ pub trait Clock: Send + Sync {
 pub struct SystemClock;
 
 impl Clock for SystemClock {
+    fn machine_now(&self) -> Option<DateTime<Utc>> {
+        Some(self.now())
+    }
+
     #[expect(
         clippy::disallowed_methods,
         reason = "this is the clock that everything else asks"
@@ -89,6 +102,10 @@ impl Clock for ScaledClock {
     fn now(&self) -> DateTime<Utc> {
         let now = self.at(Utc::now());
         DateTime::from_timestamp(now.timestamp(), 0).unwrap_or(now)
+    }
+
+    fn machine_now(&self) -> Option<DateTime<Utc>> {
+        SystemClock.machine_now()
     }
 
     fn scale(&self) -> u32 {

@@ -123,6 +123,10 @@ issue_codes! {
     NotReconciled Warning "NOT_RECONCILED",
     /// Priced usage could not be held against the charges.
     ReconciliationFailed Warning "RECONCILIATION_FAILED",
+    /// This machine's clock is ahead of the provider's: what it reads now would count as read after its end.
+    ClockAhead Error "CLOCK_AHEAD",
+    /// The ledger holds reads that are said to have been made in the future, by a clock that was wrong; they are made again.
+    ReadInFuture Warning "READ_IN_FUTURE",
     /// The run was told to stop before it was done.
     Stopped Error "STOPPED",
 }

@@ -18,7 +18,7 @@ mod split;
 mod window;
 
 pub use account::{Account, ParseAccountError, Provider, normalize_project_id};
-pub use clock::{Clock, ManualClock, ScaledClock, SystemClock};
+pub use clock::{CLOCK_TOLERANCE, Clock, ManualClock, ScaledClock, SystemClock};
 pub use cost::{CostGroup, CostRow, Direction, LineItem, Modality};
 pub use decimal::{Decimal, DecimalText, ParseDecimalError};
 pub use dimension::{Dimension, DimensionSet, Dimensions, UnknownDimension};

@@ -343,6 +343,16 @@ impl Work<'_> {
             });
         }
         self.windows = (self.windows + again.windows()).saturating_sub(planned);
+        if again.in_future > 0 {
+            self.note(Issue::new(
+                IssueCode::ReadInFuture,
+                format!(
+                    "{}: the ledger has reads of {} windows that were made later than now, by a clock that was wrong; they are \
+                     made again",
+                    account.account, again.in_future
+                ),
+            ));
+        }
         Ok(again)
     }
 

@@ -1,11 +1,12 @@
 //! Planning: from a range to the smallest number of requests.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use usage_core::{
-    DimensionSet, Endpoint, ProjectFilter, Width, Window, WindowRange, WindowState, format_instant,
+    CLOCK_TOLERANCE, DimensionSet, Endpoint, ProjectFilter, Width, Window, WindowRange, WindowState,
+    format_instant,
 };
 use usage_store::{AccountScope, Coverage, CoverageQuery, Ledger, StoreError, StoredAccount};
 
@@ -43,6 +44,11 @@ pub struct Plan {
     pub fresh: usize,
     /// Windows left out since they have not begun.
     pub not_begun: usize,
+    /// Windows that are read although the ledger has a read of them: a clock that was wrong made it in the future.
+    pub in_future: usize,
+    /// Endpoints, of one reader each, that will be asked once more: the provider refused to group by one of the dimensions
+    /// when they were read last, and may not do so any longer.
+    pub refusals: usize,
     request: PlanRequest,
     surfaces: Vec<Surface>,
 }
@@ -102,12 +108,10 @@ pub enum PlanError {
 }
 
 impl Plan {
-    /// Requests that the plan takes if nothing has to be asked twice.
+    /// Requests that the plan takes if nothing has to be asked twice but what the provider is known to refuse.
     pub fn requests(&self) -> usize {
-        self.chunks
-            .iter()
-            .map(|chunk| chunk.pages + chunk.control_pages)
-            .sum()
+        let chunks = self.chunks.iter().map(|chunk| chunk.pages + chunk.control_pages);
+        chunks.sum::<usize>() + self.refusals
     }
 
     /// Windows that the plan reads.
@@ -193,6 +197,8 @@ pub async fn plan(ledger: &Ledger, readers: Vec<Reader>, request: &PlanRequest) 
         settled: 0,
         fresh: 0,
         not_begun: 0,
+        in_future: 0,
+        refusals: 0,
         request: request.clone(),
     };
     plan.make(ledger, |_| true).await?;
@@ -208,6 +214,8 @@ impl Plan {
             settled: 0,
             fresh: 0,
             not_begun: 0,
+            in_future: 0,
+            refusals: 0,
             request: self.request.clone(),
             surfaces: self.surfaces.clone(),
         };
@@ -240,6 +248,15 @@ impl Plan {
             self.settled += needed.settled;
             self.fresh += needed.fresh;
             self.not_begun += needed.not_begun;
+            self.in_future += needed.in_future;
+            let was_refused = |read: &Coverage| {
+                let refused = surface
+                    .group_by
+                    .difference(surface.group_by.difference(read.refused));
+                read.filter == reader.filter && !refused.is_empty()
+            };
+            let asks = !needed.windows.is_empty();
+            self.refusals += usize::from(asks && coverage.iter().any(was_refused));
             self.chunks
                 .extend(surface.chunks(reader, &self.request, &needed.windows));
         }
@@ -316,6 +333,7 @@ struct Needed {
     settled: usize,
     fresh: usize,
     not_begun: usize,
+    in_future: usize,
 }
 
 /// Why a window need not be read.
@@ -332,7 +350,13 @@ fn needed(
     coverage: &[Coverage],
 ) -> Needed {
     let mut known: BTreeMap<Window, Known> = BTreeMap::new();
+    let mut in_future: BTreeSet<Window> = BTreeSet::new();
     for read in coverage.iter().filter(|read| read.filter.includes(filter)) {
+        // Made by a clock that was wrong: how far the window had gone, nobody knows.
+        if read.read_started_at > request.now + CLOCK_TOLERANCE {
+            in_future.insert(read.window);
+            continue;
+        }
         // A dimension that the provider refused is as good as read: asking again would not bring it.
         let fine_enough = group_by.difference(read.refused).is_subset(read.grouped_by);
         if !fine_enough {
@@ -352,6 +376,7 @@ fn needed(
         settled: 0,
         fresh: 0,
         not_begun: 0,
+        in_future: 0,
     };
     for window in request.windows.windows() {
         if window.start() > request.now {
@@ -361,7 +386,10 @@ fn needed(
         match known.get(&window) {
             Some(Known::Settled) if !request.force => needed.settled += 1,
             Some(Known::Fresh) if !request.force => needed.fresh += 1,
-            _ => needed.windows.push(window),
+            _ => {
+                needed.in_future += usize::from(in_future.contains(&window));
+                needed.windows.push(window);
+            }
         }
     }
     needed

@@ -35,5 +35,5 @@ pub use incident::IncidentLine;
 pub use notify::{Notified, Webhooks};
 pub(crate) use payload::{ledger_label, test_message};
 pub use ping::{Ping, ping};
-pub use report::{AlertSummary, report};
+pub use report::{AlertSummary, report, report_failed_pass};
 pub use settle::{Pass, Settled, settle};

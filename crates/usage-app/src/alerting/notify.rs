@@ -4,12 +4,14 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use chrono::TimeDelta;
-use usage_store::{Ledger, Notice, NoticeClaim, StoreError};
+use usage_store::{Incident, Ledger, Notice, NoticeClaim, StoreError};
 
 use super::client::Receiver;
-use super::payload::{ledger_label, notice};
+use super::finding::Finding;
+use super::payload::{label_of, ledger_label, notice};
 use crate::error::AppError;
 use crate::settings::{Settings, WebhookFormat};
+use crate::wiring::App;
 
 /// For how long after its end people are told of an incident that nobody could be told of before.
 const GIVE_UP_AFTER: TimeDelta = TimeDelta::days(7);
@@ -76,6 +78,32 @@ impl Webhooks {
             }
         }
         Ok(telling.notified)
+    }
+
+    /// Tells every webhook of something that the ledger cannot remember, so that nobody knows who was told of it before.
+    pub(super) async fn tell_once(&self, app: &App, finding: &Finding) {
+        let incident = Incident {
+            id: 0,
+            kind: finding.kind.as_str().to_owned(),
+            subject: finding.subject.clone(),
+            account_id: None,
+            message: finding.message.clone(),
+            details: serde_json::Value::Object(finding.details.clone()).to_string(),
+            opened_at: app.clock.now(),
+            last_seen_at: app.clock.now(),
+            closed_at: None,
+            notified_open_at: None,
+            notified_close_at: None,
+        };
+        let label = label_of(&app.settings.database_url.value);
+        let Ok(body) = notice(self.format, &incident, Notice::Opened, &label) else {
+            return;
+        };
+        for receiver in &self.receivers {
+            if let Err(not_told) = receiver.post(body.clone()).await {
+                tracing::warn!("a webhook was not told: {not_told}");
+            }
+        }
     }
 
     /// Both notices to every webhook, each of which fails only once in a pass.

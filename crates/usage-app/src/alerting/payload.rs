@@ -1,5 +1,7 @@
 //! What a webhook is sent.
 
+use std::fmt;
+
 use serde::Serialize;
 use serde_json::value::RawValue;
 use usage_core::format_instant;
@@ -64,7 +66,12 @@ pub(crate) fn test_message(format: WebhookFormat, ledger: &str) -> Result<String
 
 /// How messages name the ledger: the host that sends them, and the database without its password.
 pub(crate) fn ledger_label(ledger: &Ledger) -> String {
-    format!("{}:{}", ProcessIdentity::current().host(), ledger.name())
+    label_of(&ledger.name())
+}
+
+/// The same of a database that cannot be used now.
+pub(super) fn label_of(database: &impl fmt::Display) -> String {
+    format!("{}:{database}", ProcessIdentity::current().host())
 }
 
 fn write(format: WebhookFormat, word: &str, payload: &Payload<'_>) -> Result<String, serde_json::Error> {

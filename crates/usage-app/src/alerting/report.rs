@@ -2,9 +2,11 @@
 
 use std::fmt;
 
+use chrono::{DateTime, Utc};
 use serde::Serialize;
 use usage_store::{Incident, Ledger};
 
+use super::finding::Finding;
 use super::incident::IncidentLine;
 use super::notify::{Notified, Webhooks};
 use super::settle::{Pass, Settled, settle};
@@ -48,6 +50,32 @@ pub async fn report(app: &App, ledger: &Ledger, pass: &Pass) -> AlertSummary {
         Err(error) => summary.warn(&format!("webhooks could not be told: {error}")),
     }
     summary
+}
+
+/// Tells of a pass that could not be run at all: an incident as any other, or, while the ledger that would remember it cannot
+/// be used, a notice to every webhook each time.
+pub async fn report_failed_pass(app: &App, began_at: DateTime<Utc>, error: &AppError) {
+    let finding = Finding::run_failed(None, &error.to_string());
+    let mut pass = Pass::begun_at(began_at);
+    pass.found(finding.clone());
+    let settled = match app.ledger().await {
+        Ok(ledger) => match settle(&ledger, &pass).await {
+            Ok(_) => {
+                if let Err(error) = notify(app, &ledger).await {
+                    tracing::warn!("webhooks could not be told: {}", hide_secrets(&error.to_string()));
+                }
+                true
+            }
+            Err(_) => false,
+        },
+        Err(_) => false,
+    };
+    if !settled {
+        match Webhooks::new(&app.settings) {
+            Ok(webhooks) => webhooks.tell_once(app, &finding).await,
+            Err(error) => tracing::warn!("webhooks could not be told: {error}"),
+        }
+    }
 }
 
 async fn notify(app: &App, ledger: &Ledger) -> Result<Notified, AppError> {

@@ -128,7 +128,7 @@ impl Work<'_> {
         let latest = known.iter().map(|name| name.last_seen_at).max();
         // A key that reads no usage reads no names.
         let in_vain = run.outcome == Outcome::Failed || *self.stop.borrow();
-        if in_vain || latest.is_some_and(|seen| now - seen < NAMES_LAST) {
+        if in_vain || latest.is_some_and(|seen| (now - seen).abs() < NAMES_LAST) {
             return Ok(report);
         }
         let before: BTreeSet<_> = known.into_iter().map(|name| (name.kind, name.id)).collect();

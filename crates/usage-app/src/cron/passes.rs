@@ -10,7 +10,7 @@ use tokio::sync::{Mutex, OwnedMutexGuard, watch};
 use tokio::time::Instant;
 
 use super::{LoggedProgress, PassOptions, PassReport, run_pass};
-use crate::alerting::{Ping, ping};
+use crate::alerting::{Ping, ping, report_failed_pass};
 use crate::error::AppError;
 use crate::monitoring::{self, MetricsOptions};
 use crate::wiring::{App, Exit};
@@ -39,11 +39,13 @@ pub async fn run_surrounded_pass(
         deadline: surroundings.deadline.map(|deadline| Instant::now() + deadline),
         ..app
     };
+    let began_at = app.clock.now();
     ping(&app, Ping::Started).await;
     let mut report = match run_pass(&app, options, &LoggedProgress, stop).await {
         Ok(report) => report,
         Err(error) => {
             ping(&app, Ping::Failed).await;
+            report_failed_pass(&app, began_at, &error).await;
             return Err(error);
         }
     };

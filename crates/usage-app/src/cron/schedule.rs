@@ -3,12 +3,12 @@
 use std::fmt;
 use std::str::FromStr;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 use croner::Cron;
 use croner::parser::{CronParser, Seconds, Year};
 
-/// When passes are due: a cron expression in a time zone, or an interval from a moment on.
+/// When passes are due: a cron expression in a time zone.
 ///
 /// ```
 /// use usage_app::cron::Schedule;
@@ -21,18 +21,9 @@ use croner::parser::{CronParser, Seconds, Year};
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug)]
-pub struct Schedule(Kind);
-
-#[derive(Clone, Debug)]
-enum Kind {
-    Cron {
-        cron: Box<Cron>,
-        zone: Tz,
-    },
-    Every {
-        from: DateTime<Utc>,
-        interval: TimeDelta,
-    },
+pub struct Schedule {
+    cron: Box<Cron>,
+    zone: Tz,
 }
 
 /// Why a text is no schedule. One line: what is wrong and what to write instead.
@@ -71,64 +62,36 @@ impl Schedule {
             text: text.to_owned(),
             reason: error.to_string().trim_end_matches('.').to_owned(),
         })?;
-        let schedule = Self(Kind::Cron {
+        let schedule = Self {
             cron: Box::new(cron),
             zone,
-        });
+        };
         if schedule.next_after(DateTime::UNIX_EPOCH).is_none() {
             return Err(ScheduleError::Never(text.to_owned()));
         }
         Ok(schedule)
     }
 
-    /// Every so often, the first time at `from`. The interval is at least a second.
-    pub fn every(from: DateTime<Utc>, interval: TimeDelta) -> Self {
-        Self(Kind::Every {
-            from,
-            interval: interval.max(TimeDelta::seconds(1)),
-        })
-    }
-
     /// The first moment after `after` at which a pass is due.
     pub fn next_after(&self, after: DateTime<Utc>) -> Option<DateTime<Utc>> {
-        match &self.0 {
-            Kind::Cron { cron, zone } => {
-                let next = cron.find_next_occurrence(&after.with_timezone(zone), false);
-                next.ok().map(|next| next.with_timezone(&Utc))
-            }
-            Kind::Every { from, interval } if after < *from => {
-                let _ = interval;
-                Some(*from)
-            }
-            Kind::Every { from, interval } => {
-                let passed = (after - *from).num_seconds() / interval.num_seconds() + 1;
-                from.checked_add_signed(TimeDelta::seconds(passed.checked_mul(interval.num_seconds())?))
-            }
-        }
+        let next = self
+            .cron
+            .find_next_occurrence(&after.with_timezone(&self.zone), false);
+        next.ok().map(|next| next.with_timezone(&Utc))
     }
 
     /// The last moment until `until`, itself included, at which a pass was due.
     pub fn latest_until(&self, until: DateTime<Utc>) -> Option<DateTime<Utc>> {
-        match &self.0 {
-            Kind::Cron { cron, zone } => {
-                let latest = cron.find_previous_occurrence(&until.with_timezone(zone), true);
-                latest.ok().map(|latest| latest.with_timezone(&Utc))
-            }
-            Kind::Every { from, .. } if until < *from => None,
-            Kind::Every { from, interval } => {
-                let passed = (until - *from).num_seconds() / interval.num_seconds();
-                from.checked_add_signed(TimeDelta::seconds(passed.checked_mul(interval.num_seconds())?))
-            }
-        }
+        let latest = self
+            .cron
+            .find_previous_occurrence(&until.with_timezone(&self.zone), true);
+        latest.ok().map(|latest| latest.with_timezone(&Utc))
     }
 }
 
 impl fmt::Display for Schedule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.0 {
-            Kind::Cron { cron, zone } => write!(f, "{} ({zone})", cron.as_str()),
-            Kind::Every { interval, .. } => write!(f, "every {} s", interval.num_seconds()),
-        }
+        write!(f, "{} ({})", self.cron.as_str(), self.zone)
     }
 }
 
@@ -138,37 +101,43 @@ mod tests {
 
     use super::*;
 
-    fn next(schedule: &Schedule, after: &str) -> String {
-        format_instant(schedule.next_after(parse_instant(after).unwrap()).unwrap())
+    /// The moments at which a pass is due in these days, and with them whether looking back finds the same ones.
+    fn ticks(schedule: &Schedule, from: &str, until: &str) -> Vec<String> {
+        let (mut at, until) = (parse_instant(from).unwrap(), parse_instant(until).unwrap());
+        let mut ticks = Vec::new();
+        while let Some(tick) = schedule.next_after(at).filter(|tick| *tick < until) {
+            assert_eq!(
+                schedule.latest_until(tick),
+                Some(tick),
+                "a tick is the latest until itself"
+            );
+            at = tick;
+            ticks.push(format_instant(tick));
+        }
+        ticks
     }
 
     #[test]
     fn a_zone_moves_with_its_summer_time() {
         let schedule = Schedule::cron("30 2 * * *", Some("Europe/Berlin")).unwrap();
-        // The night in which 02:30 does not exist, and the one in which it is there twice.
-        assert_eq!(next(&schedule, "2025-03-28T12:00:00Z"), "2025-03-29T01:30:00Z");
-        assert_eq!(next(&schedule, "2025-03-30T12:00:00Z"), "2025-03-31T00:30:00Z");
-        let mut ticks = Vec::new();
-        let mut at = parse_instant("2025-10-25T12:00:00Z").unwrap();
-        while at < parse_instant("2025-10-27T12:00:00Z").unwrap() {
-            at = schedule.next_after(at).unwrap();
-            ticks.push(format_instant(at));
-        }
-        assert_eq!(ticks[0], "2025-10-26T00:30:00Z");
-        assert_eq!(ticks.last().unwrap(), "2025-10-28T01:30:00Z");
-    }
-
-    #[test]
-    fn an_interval_counts_from_its_beginning() {
-        let from = parse_instant("2025-10-01T05:00:00Z").unwrap();
-        let schedule = Schedule::every(from, TimeDelta::hours(24));
-        assert_eq!(next(&schedule, "2025-09-01T00:00:00Z"), "2025-10-01T05:00:00Z");
-        assert_eq!(next(&schedule, "2025-10-01T05:00:00Z"), "2025-10-02T05:00:00Z");
+        // 02:30 does not exist in the night to the 30th: the pass comes when the clocks have been set, at 03:00.
         assert_eq!(
-            schedule.latest_until(parse_instant("2025-10-03T04:59:59Z").unwrap()),
-            parse_instant("2025-10-02T05:00:00Z").ok()
+            ticks(&schedule, "2025-03-28T12:00:00Z", "2025-04-01T00:00:00Z"),
+            [
+                "2025-03-29T01:30:00Z",
+                "2025-03-30T01:00:00Z",
+                "2025-03-31T00:30:00Z"
+            ]
         );
-        assert_eq!(schedule.latest_until(from - TimeDelta::seconds(1)), None);
+        // In the night to the 26th it is there twice: one pass, the first time.
+        assert_eq!(
+            ticks(&schedule, "2025-10-24T12:00:00Z", "2025-10-28T00:00:00Z"),
+            [
+                "2025-10-25T00:30:00Z",
+                "2025-10-26T00:30:00Z",
+                "2025-10-27T01:30:00Z"
+            ]
+        );
     }
 
     #[test]

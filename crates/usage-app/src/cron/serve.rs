@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use tokio::sync::watch;
-use usage_core::{Clock, format_instant};
+use usage_core::{CLOCK_TOLERANCE, Clock, format_instant};
 use usage_store::Ledger;
 
 use super::{PassMark, RUN_KIND, Schedule};
@@ -55,13 +55,27 @@ pub async fn serve_schedule(
         }
         last = last.max(due);
     }
+    let mut seen = last;
     loop {
+        let now = clock.now();
+        if went_back(&mut seen, now) {
+            // What was due by a clock that was wrong says nothing of when the next pass is due.
+            last = now;
+        }
         let Some(next) = options.schedule.next_after(last) else {
             tracing::warn!("no further pass is due");
             return Ok(());
         };
         tracing::info!(due = format_instant(next), "waiting");
-        if !wait_until(clock, next, &mut stop).await || !delay(options.jitter, &mut stop).await {
+        match wait(clock, next, &mut seen, &mut stop).await {
+            Wait::Reached => {}
+            Wait::WentBack => {
+                last = clock.now();
+                continue;
+            }
+            Wait::Stopped => return Ok(()),
+        }
+        if !delay(options.jitter, &mut stop).await {
             return Ok(());
         }
         // After a long pass or a clock that was set forward, the latest tick stands for those before it.
@@ -108,6 +122,8 @@ async fn missed(
     let runs = ledger.runs_started_since(RUN_KIND, due).await?;
     let done: BTreeSet<String> = runs
         .iter()
+        // One that was made by a clock that was wrong stands for no pass that is due by one that is right.
+        .filter(|run| run.started_at <= now + CLOCK_TOLERANCE)
         .filter_map(|run| PassMark::of(&run.telemetry))
         .filter(|mark| mark.complete)
         .map(|mark| mark.account)
@@ -119,7 +135,7 @@ async fn missed(
     Ok((!is_done).then_some(due))
 }
 
-/// Waits until the clock shows `instant`; `false` if told to stop before.
+/// Waits until the clock shows `instant`, however it is set meanwhile; `false` if told to stop before.
 pub(crate) async fn wait_until(
     clock: &dyn Clock,
     instant: DateTime<Utc>,
@@ -127,22 +143,54 @@ pub(crate) async fn wait_until(
 ) -> bool {
     let mut seen = clock.now();
     loop {
-        let now = clock.now();
-        if now < seen - JUMP {
-            tracing::warn!(
-                from = format_instant(seen),
-                to = format_instant(now),
-                "the clock went back; the next pass is due as planned"
-            );
-        }
-        seen = now;
-        if now >= instant {
-            return true;
-        }
-        if !delay_for(clock.real_time_until(instant).min(LOOK_AGAIN), stop).await {
-            return false;
+        match wait(clock, instant, &mut seen, stop).await {
+            Wait::Reached => return true,
+            Wait::WentBack => {}
+            Wait::Stopped => return false,
         }
     }
+}
+
+/// How waiting ended.
+enum Wait {
+    Reached,
+    WentBack,
+    Stopped,
+}
+
+/// Waits until the clock shows `instant`, or is set back behind what was `seen` of it last.
+async fn wait(
+    clock: &dyn Clock,
+    instant: DateTime<Utc>,
+    seen: &mut DateTime<Utc>,
+    stop: &mut watch::Receiver<bool>,
+) -> Wait {
+    loop {
+        let now = clock.now();
+        if went_back(seen, now) {
+            return Wait::WentBack;
+        }
+        if now >= instant {
+            return Wait::Reached;
+        }
+        if !delay_for(clock.real_time_until(instant).min(LOOK_AGAIN), stop).await {
+            return Wait::Stopped;
+        }
+    }
+}
+
+/// Whether the clock shows less than was seen of it by more than clocks are corrected; tells of it.
+fn went_back(seen: &mut DateTime<Utc>, now: DateTime<Utc>) -> bool {
+    let before = std::mem::replace(seen, now);
+    let went_back = now < before - JUMP;
+    if went_back {
+        tracing::warn!(
+            from = format_instant(before),
+            to = format_instant(now),
+            "the clock went back; passes are due by what it shows now"
+        );
+    }
+    went_back
 }
 
 /// Waits for a random time up to `jitter`.

@@ -18,6 +18,9 @@ world::on_both_databases!(
     crate::pass::exports_prove_the_pass_and_a_difference_is_an_error
         as exports_prove_the_pass_and_a_difference_is_an_error,
     crate::pass::a_variance_from_the_bill_is_a_warning as a_variance_from_the_bill_is_a_warning,
+    crate::pass::a_charge_without_a_price_is_a_warning as a_charge_without_a_price_is_a_warning,
+    crate::pass::exports_that_are_not_there_are_noted as exports_that_are_not_there_are_noted,
+    crate::pass::what_a_wrong_clock_read_is_read_again as what_a_wrong_clock_read_is_read_again,
     crate::pass::one_account_that_fails_does_not_keep_the_others
         as one_account_that_fails_does_not_keep_the_others,
     crate::pass::names_come_along_and_are_kept_when_the_provider_forgets_them
@@ -29,8 +32,10 @@ world::on_both_databases!(
         as a_pass_that_is_asked_for_is_the_scheduled_one_under_way,
     crate::passes::whoever_waits_for_a_pass_that_cannot_be_run_is_told_why
         as whoever_waits_for_a_pass_that_cannot_be_run_is_told_why,
+    crate::passes::a_pass_that_cannot_be_run_is_told_of as a_pass_that_cannot_be_run_is_told_of,
     crate::schedule::an_account_that_was_not_reached_is_made_up_for
         as an_account_that_was_not_reached_is_made_up_for,
     crate::schedule::a_clock_that_jumps_forward_makes_one_pass as a_clock_that_jumps_forward_makes_one_pass,
+    crate::schedule::a_clock_that_is_set_back_is_followed as a_clock_that_is_set_back_is_followed,
     crate::schedule::a_missed_pass_is_made_up_for_once as a_missed_pass_is_made_up_for_once,
 );

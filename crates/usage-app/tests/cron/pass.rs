@@ -1,10 +1,14 @@
 //! One pass, and the next.
 
-use usage_app::Exit;
-use usage_app::cron::{AccountOutcome, PassOptions};
-use usage_core::WindowRange;
-use usage_simulator::PriceShare;
-use usage_store::AccountScope;
+use std::sync::Arc;
+
+use tokio::sync::watch;
+use usage_app::cron::{AccountOutcome, LoggedProgress, PassOptions, PassReport, run_pass};
+use usage_app::monitoring::{self, MetricsOptions};
+use usage_app::{App, Exit};
+use usage_core::{Endpoint, IssueCode, ManualClock, Window, WindowRange, WindowState, parse_instant};
+use usage_simulator::{CostCharge, CostLayout, PriceShare};
+use usage_store::{AccountScope, CoverageQuery};
 
 use crate::world::{World, day};
 
@@ -56,8 +60,8 @@ pub(crate) async fn an_outage_of_twenty_days_heals_in_one_pass(world: World) {
     assert!(healed.success, "{healed:#?}");
     assert_eq!(
         world.requests() - before,
-        planned.planned_requests + 1,
-        "told beforehand"
+        planned.planned_requests,
+        "told beforehand, with the one that the provider will refuse again"
     );
     let held = world.stored().await;
     assert_eq!(held, world.groups("2025-09-05", "2025-10-29"));
@@ -243,4 +247,172 @@ pub(crate) async fn names_come_along_and_are_kept_when_the_provider_forgets_them
     );
     let names = world.ledger().await.names(AccountScope::All).await.unwrap();
     assert!(names.iter().any(|name| name.id == gone));
+}
+
+/// A day that a wrong clock called settled while it had hardly begun is read again, and somebody is told.
+pub(crate) async fn what_a_wrong_clock_read_is_read_again(world: World) {
+    // The machine is ten days ahead; the provider knows better and has nothing of those days.
+    let wrong = App {
+        clock: Arc::new(ManualClock::new(parse_instant("2025-10-20T02:00:00Z").unwrap())),
+        ..world.app.clone()
+    };
+    run_pass(&wrong, &world.options(), &LoggedProgress, watch::channel(false).1)
+        .await
+        .unwrap();
+    let today = day("2025-10-10");
+    let state = async || {
+        let query = CoverageQuery {
+            scope: AccountScope::All,
+            endpoint: Some(Endpoint::Completions),
+            windows: Some(WindowRange::days(today, today).unwrap()),
+        };
+        world.ledger().await.coverage(query).await.unwrap()[0].state
+    };
+    assert_eq!(
+        state().await,
+        WindowState::Settled,
+        "what the wrong clock made of two hours of usage"
+    );
+    // The rest of the day, which no later read would have brought.
+    world.simulator.update(|organization| {
+        let log = organization.usage_mut(Endpoint::Completions);
+        assert!(log.scale(Window::day(today), 200) > 0);
+    });
+    world.set("2025-10-12T02:00:00Z");
+    let right = world.pass().await;
+    assert!(right.success, "{right:#?}");
+    let account = &right.accounts[0];
+    let told = account
+        .issues
+        .iter()
+        .find(|issue| issue.code == IssueCode::ReadInFuture);
+    assert!(
+        told.is_some_and(|issue| issue.message.contains("by a clock that was wrong")),
+        "{account:#?}"
+    );
+    let counters = &right.telemetry.counters;
+    assert_eq!(
+        (counters.windows_processed, counters.windows_failed),
+        (2 * 36, 0),
+        "{right:#?}"
+    );
+    assert_eq!(state().await, WindowState::Provisional);
+    assert_eq!(world.stored().await, world.groups("2025-09-07", "2025-10-11"));
+    // Now it is known how far each day had gone, so that the next pass reads only what is not settled.
+    world.set("2025-10-12T03:00:00Z");
+    let next = world.pass().await;
+    assert_eq!(next.telemetry.counters.windows_processed, 2 * 4, "{next:#?}");
+    assert!(
+        next.accounts[0]
+            .issues
+            .iter()
+            .all(|issue| issue.code != IssueCode::ReadInFuture)
+    );
+}
+
+/// A folder that is not there yet is no failure, and exports that are gone take what they proved along.
+pub(crate) async fn exports_that_are_not_there_are_noted(world: World) {
+    let exports = world.folder.path().join("exports");
+    let options = PassOptions {
+        exports: Some(exports.clone()),
+        ..world.options()
+    };
+    let codes = |report: &PassReport| -> Vec<&'static str> {
+        report.accounts[0]
+            .issues
+            .iter()
+            .map(|issue| issue.code.as_str())
+            .collect()
+    };
+    let first = world.pass_with(&options).await.unwrap();
+    assert!(
+        first.success && codes(&first).contains(&"NO_EXPORTS"),
+        "{first:#?}"
+    );
+
+    // Exports of two endpoints, of which one differs.
+    std::fs::create_dir(&exports).unwrap();
+    let range = WindowRange::days(day("2025-09-05"), day("2025-10-09")).unwrap();
+    let (usage, costs) = world.simulator.inspect(|organization| {
+        let costs = organization.costs_csv(range, CostLayout::TenColumns).unwrap();
+        (organization.completions_csv(range), costs)
+    });
+    let shorter: Vec<&str> = usage.lines().take(usage.lines().count() - 1).collect();
+    std::fs::write(exports.join("completions.csv"), shorter.join("\n") + "\n").unwrap();
+    std::fs::write(exports.join("costs.csv"), costs).unwrap();
+    world.set("2025-10-10T04:00:00Z");
+    let differs = world.pass_with(&options).await.unwrap();
+    assert!(
+        !differs.success && !codes(&differs).contains(&"NO_EXPORTS"),
+        "{differs:#?}"
+    );
+    let parity = differs.accounts[0].parity.clone().unwrap();
+    assert_eq!(
+        parity.windows_by_endpoint,
+        [("completions".to_owned(), 35), ("costs".to_owned(), 35)].into()
+    );
+    let open = |report: &PassReport| -> Vec<String> {
+        let alerts = report.alerts.clone().unwrap();
+        let lines = alerts.opened.into_iter().chain(alerts.still_open);
+        lines
+            .filter(|line| line.kind == "parity")
+            .map(|line| line.subject)
+            .collect()
+    };
+    assert_eq!(
+        open(&differs),
+        ["openai/org-cron completions"],
+        "one endpoint, not both"
+    );
+
+    // The one that differed is taken away: nobody can look at the difference again.
+    std::fs::remove_file(exports.join("completions.csv")).unwrap();
+    world.set("2025-10-10T05:00:00Z");
+    let without = world.pass_with(&options).await.unwrap();
+    assert!(without.success && open(&without).is_empty(), "{without:#?}");
+    assert_eq!(
+        without.alerts.unwrap().ended.len(),
+        2,
+        "the run's and the parity's"
+    );
+    let metrics = async || {
+        let ledger = world.ledger().await;
+        let options = MetricsOptions { horizon_days: 35 };
+        monitoring::collect(&ledger, world.app.clock.now(), &options)
+            .await
+            .unwrap()
+    };
+    let text = metrics().await;
+    assert!(
+        text.contains("parity_differences{account=\"org-cron\",endpoint=\"costs\"} 0"),
+        "{text}"
+    );
+    assert!(
+        !text.contains("parity_differences{account=\"org-cron\",endpoint=\"completions\"}"),
+        "{text}"
+    );
+
+    std::fs::remove_dir_all(&exports).unwrap();
+    world.set("2025-10-10T06:00:00Z");
+    let gone = world.pass_with(&options).await.unwrap();
+    assert!(gone.success && codes(&gone).contains(&"NO_EXPORTS"), "{gone:#?}");
+    assert!(!metrics().await.contains("parity_differences{"));
+}
+
+/// A charge that no price explains is told of, whatever the variance of the rest is.
+pub(crate) async fn a_charge_without_a_price_is_a_warning(world: World) {
+    world.simulator.update(|organization| {
+        organization.charge(CostCharge::new(day("2025-10-08"), "whisper-9, input", "12.5").unwrap());
+    });
+    let report = world.pass().await;
+    assert!(report.success && report.exit() == Exit::Clean, "{report:#?}");
+    let account = &report.accounts[0];
+    let bill = account.reconciliation.clone().unwrap();
+    assert!(!bill.clean && !bill.passes_limit, "{bill:#?}");
+    let issue = account
+        .issues
+        .iter()
+        .find(|issue| issue.code == IssueCode::NotReconciled)
+        .unwrap();
+    assert!(issue.message.contains("12.5"), "{issue}");
 }

@@ -2,11 +2,15 @@
 
 use std::sync::Arc;
 
+use serde_json::Value;
 use tokio::sync::watch;
 use usage_app::cron::{AccountOutcome, Passes, Surroundings};
 use usage_core::{Clock as _, format_instant};
 
-use crate::world::World;
+use wiremock::matchers::any;
+use wiremock::{Mock, MockServer, ResponseTemplate};
+
+use crate::world::{ORGANIZATION, World};
 
 fn passes(world: &World, stop: watch::Receiver<bool>) -> Passes {
     Passes::new(world.app.clone(), world.options(), Surroundings::default(), stop)
@@ -73,4 +77,41 @@ pub(crate) async fn whoever_waits_for_a_pass_that_cannot_be_run_is_told_why(worl
         "{first}"
     );
     assert!(Arc::ptr_eq(&first, &second));
+}
+
+/// A pass that cannot be run at all opens an incident of its own, of which people are told once; the next one that runs ends
+/// it.
+pub(crate) async fn a_pass_that_cannot_be_run_is_told_of(world: World) {
+    let webhook = MockServer::start().await;
+    Mock::given(any())
+        .respond_with(ResponseTemplate::new(204))
+        .mount(&webhook)
+        .await;
+    let world = world.telling(&webhook.uri());
+    let told = async || -> Vec<(String, String)> {
+        let requests = webhook.received_requests().await.unwrap();
+        let bodies = requests
+            .iter()
+            .map(|request| request.body_json::<Value>().unwrap());
+        let text = |body: &Value, name: &str| body[name].as_str().unwrap().to_owned();
+        bodies
+            .map(|body| (text(&body, "event"), text(&body, "subject")))
+            .collect()
+    };
+    let ledger = world.ledger().await;
+    for key in ledger.keys().await.unwrap() {
+        ledger.remove_key(key.id).await.unwrap();
+    }
+    let passes = passes(&world, watch::channel(false).1);
+    passes.requested().await.unwrap_err();
+    passes.requested().await.unwrap_err();
+    let opened = ("incident.opened".to_owned(), "cron pass".to_owned());
+    assert_eq!(told().await, [opened.clone()]);
+    world.add_key(ORGANIZATION).await;
+    world.set("2025-10-10T03:00:00Z");
+    assert!(passes.requested().await.unwrap().success);
+    assert_eq!(
+        told().await,
+        [opened, ("incident.ended".to_owned(), "cron pass".to_owned())]
+    );
 }

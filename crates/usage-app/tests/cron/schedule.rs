@@ -104,3 +104,47 @@ pub(crate) async fn a_clock_that_jumps_forward_makes_one_pass(world: World) {
     let due: Vec<String> = ticks.iter().map(|tick| format_instant(tick.due)).collect();
     assert_eq!(due, ["2025-10-11T02:00:00Z", "2025-10-20T02:00:00Z"]);
 }
+
+/// A clock that jumps to a wrong year and is set right again: the next pass is due by the right time, and what was read in
+/// between counts for nothing.
+pub(crate) async fn a_clock_that_is_set_back_is_followed(world: World) {
+    world.pass().await;
+    world.set("2025-10-11T02:30:00Z");
+    let ledger = world.ledger().await;
+    let (stop, stopped) = watch::channel(false);
+    let mut ticks: Vec<Tick> = Vec::new();
+    serve_schedule(world.clock.as_ref(), &ledger, &daily(), stopped, async |tick| {
+        ticks.push(tick);
+        match ticks.len() {
+            // Made up for at the start, and in the middle of it the clock is wrong.
+            1 => world.set("2027-01-01T03:00:00Z"),
+            2 => {
+                let wrong = PassOptions {
+                    due: Some(tick.due),
+                    ..world.options()
+                };
+                world.pass_with(&wrong).await.unwrap();
+                world.set("2025-10-12T01:59:59Z");
+                // Time goes on while it waits.
+                let clock = world.clock.clone();
+                tokio::spawn(async move {
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                    clock.set(usage_core::parse_instant("2025-10-12T02:00:00Z").unwrap());
+                });
+            }
+            _ => drop(stop.send_replace(true)),
+        }
+        true
+    })
+    .await
+    .unwrap();
+    let due: Vec<String> = ticks.iter().map(|tick| format_instant(tick.due)).collect();
+    assert_eq!(
+        due,
+        [
+            "2025-10-11T02:00:00Z",
+            "2027-01-01T02:00:00Z",
+            "2025-10-12T02:00:00Z"
+        ]
+    );
+}

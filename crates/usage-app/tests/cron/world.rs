@@ -75,7 +75,7 @@ impl World {
             .unwrap();
         let app = App {
             clock: clock.clone(),
-            ..App::new(settings(&folder, url, &simulator.base_url()))
+            ..App::new(settings(&folder, url, &simulator.base_url(), &[]))
         };
         let world = Self {
             app,
@@ -100,11 +100,33 @@ impl World {
             .unwrap();
         let app = App {
             clock: self.clock.clone(),
-            ..App::new(settings(&self.folder, &self.database_url, &simulator.base_url()))
+            ..App::new(settings(
+                &self.folder,
+                &self.database_url,
+                &simulator.base_url(),
+                &[],
+            ))
         };
         Self {
             app,
             simulator,
+            ..self
+        }
+    }
+
+    /// The same place, with a webhook.
+    pub(crate) fn telling(self, webhook: &str) -> Self {
+        let settings = settings(
+            &self.folder,
+            &self.database_url,
+            &self.simulator.base_url(),
+            &[("USAGE_WEBHOOK_URL", webhook)],
+        );
+        Self {
+            app: App {
+                clock: self.clock.clone(),
+                ..App::new(settings)
+            },
             ..self
         }
     }
@@ -208,13 +230,14 @@ pub(crate) fn day(text: &str) -> NaiveDate {
     parse_day(text).unwrap()
 }
 
-fn settings(folder: &TempDir, url: &str, base_url: &str) -> Settings {
+fn settings(folder: &TempDir, url: &str, base_url: &str, more: &[(&str, &str)]) -> Settings {
     let home = folder.path().join("home").display().to_string();
-    let environment = Environment::from_iter([
+    let own = [
         ("USAGE_DATABASE_URL", url),
         ("USAGE_OPENAI_BASE_URL", base_url),
         ("USAGE_REQUESTS_PER_MINUTE", "100000"),
         ("HOME", &home),
-    ]);
+    ];
+    let environment: Environment = own.into_iter().chain(more.iter().copied()).collect();
     Settings::resolve(&Sources::gather(Flags::default(), environment, folder.path())).unwrap()
 }

@@ -10,11 +10,12 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use chrono::TimeDelta;
 use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderMap, HeaderValue};
 use reqwest::{StatusCode, redirect};
 use secrecy::{ExposeSecret, SecretString};
 use tokio::time::Instant;
-use usage_core::{Clock, IssueCode};
+use usage_core::{CLOCK_TOLERANCE, Clock, IssueCode, format_instant};
 
 use self::body::BodyFault;
 use self::failure::{Fault, cause};
@@ -196,6 +197,9 @@ impl Transport {
                 open.ended(RequestEnd::Answered(status));
                 return Err(self.refusal(response).await);
             }
+            self.check_clock(response.headers()).inspect_err(|_| {
+                open.ended(RequestEnd::Answered(status));
+            })?;
             let body = body::read(response, self.body_limit, &self.traffic).await;
             open.ended(match &body {
                 Ok(_) => RequestEnd::Answered(status),
@@ -225,6 +229,28 @@ impl Transport {
             Err(join) if join.is_panic() => std::panic::resume_unwind(join.into_panic()),
             Err(_) => Err(Fault::new(IssueCode::Network, "the program is shutting down").into_final()),
         }
+    }
+
+    /// Refuses the answer if this machine's clock is ahead of the provider's. Usage that is still to come would count as read
+    /// after its end, and nobody would read it again; a clock that is behind only has days read more often.
+    fn check_clock(&self, headers: &HeaderMap) -> Result<(), Fault> {
+        let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+        let (Some(here), Some(sent)) = (self.clock.machine_now(), text("date").and_then(parse_date)) else {
+            return Ok(());
+        };
+        // An answer that was kept on its way is as old as it says.
+        let age: u32 = text("age").and_then(|age| age.trim().parse().ok()).unwrap_or(0);
+        let there = sent + TimeDelta::seconds(age.into());
+        if here - there <= CLOCK_TOLERANCE {
+            return Ok(());
+        }
+        let message = format!(
+            "this machine's clock shows {} and the provider's {}; set it, for example by NTP, since days that are not over \
+             would count as read",
+            format_instant(here),
+            format_instant(there)
+        );
+        Err(Fault::new(IssueCode::ClockAhead, message).into_final())
     }
 
     /// The fault that an answer other than success stands for.

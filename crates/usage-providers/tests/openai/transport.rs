@@ -1,11 +1,13 @@
 //! Broken connections, broken bodies, large bodies, slow servers.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::time::Instant;
-use usage_core::IssueCode;
+use usage_core::{Clock, IssueCode, parse_instant};
 use usage_providers::{Limits, OpenAi, OpenAiOptions, Pace, RetryPolicy, UsageSource};
 use wiremock::ResponseTemplate;
 
@@ -288,4 +290,53 @@ fn ends(client: &OpenAi) -> Vec<(&'static str, u64)> {
         .iter()
         .map(|(status, requests)| (*status, *requests))
         .collect()
+}
+
+/// A machine's clock that shows noon of 2025-09-30.
+struct MachineClock;
+
+impl Clock for MachineClock {
+    fn now(&self) -> DateTime<Utc> {
+        parse_instant("2025-09-30T12:00:00Z").unwrap()
+    }
+
+    fn machine_now(&self) -> Option<DateTime<Utc>> {
+        Some(self.now())
+    }
+}
+
+#[tokio::test]
+async fn a_clock_that_is_ahead_of_the_providers_reads_nothing() {
+    let read_at = async |date: &str, age: &str| {
+        let answer = three_buckets()
+            .insert_header("date", date)
+            .insert_header("age", age);
+        let server = replies(vec![answer]).await;
+        let client = OpenAi::new(OpenAiOptions {
+            clock: Arc::new(MachineClock),
+            ..options(&server.uri())
+        })
+        .unwrap();
+        let read = client.read_usage(&three_days()).await;
+        (read.err().map(|error| error.issue), asked(&server).await.len())
+    };
+    for (date, age) in [
+        ("Tue, 30 Sep 2025 11:50:00 GMT", "0"),
+        // A clock that is behind has days read again, and harms nothing.
+        ("Wed, 01 Oct 2025 23:00:00 GMT", "0"),
+        // An answer that was kept on its way for an hour.
+        ("Tue, 30 Sep 2025 11:00:00 GMT", "3600"),
+        ("yesterday", "0"),
+    ] {
+        assert_eq!(read_at(date, age).await, (None, 1), "{date}");
+    }
+    let (issue, requests) = read_at("Tue, 30 Sep 2025 11:49:59 GMT", "0").await;
+    let issue = issue.unwrap();
+    assert_eq!((issue.code, requests), (IssueCode::ClockAhead, 1), "{issue}");
+    assert!(
+        issue.message.contains(
+            "this machine's clock shows 2025-09-30T12:00:00Z and the provider's 2025-09-30T11:49:59Z"
+        ),
+        "{issue}"
+    );
 }

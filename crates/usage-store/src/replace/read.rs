@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
-use usage_core::{DimensionSet, Issue, IssueCode, Scope, Window, WindowRange, WindowState};
+use usage_core::{CLOCK_TOLERANCE, DimensionSet, Issue, IssueCode, Scope, Window, WindowRange, WindowState};
 
 use super::prepare::Stamp;
 use crate::accounts::AccountScope;
@@ -59,7 +59,7 @@ impl Read {
         let place = self.place(window);
         if let Some(newer) = overlapping
             .iter()
-            .find(|coverage| coverage.read_started_at > self.started_at)
+            .find(|coverage| coverage.read_started_at > self.started_at && !self.is_in_future(coverage))
         {
             return Some(Issue::new(
                 IssueCode::StaleRead,
@@ -107,7 +107,7 @@ impl Read {
         let state = WindowState::of(window, self.started_at, self.scope.account.provider());
         let first_closed_at = overlapping
             .iter()
-            .filter(|coverage| coverage.filter == self.scope.filter)
+            .filter(|coverage| coverage.filter == self.scope.filter && !self.is_in_future(coverage))
             .find_map(|coverage| coverage.first_closed_at)
             .or_else(|| (state != WindowState::Open).then_some(self.started_at));
         Coverage {
@@ -125,6 +125,11 @@ impl Read {
             first_closed_at,
             run_id: self.run_id,
         }
+    }
+
+    /// Whether a clock that was wrong made that read: it must not keep those out that are made by one that is right.
+    fn is_in_future(&self, coverage: &Coverage) -> bool {
+        coverage.read_started_at.timestamp() > self.now + CLOCK_TOLERANCE.num_seconds()
     }
 
     fn place(&self, window: Window) -> String {

@@ -68,6 +68,7 @@ on_both_databases!(
     crate::replace::widths_never_touch_each_other as widths_never_touch_each_other,
     crate::replace::accounts_never_touch_each_other as accounts_never_touch_each_other,
     crate::replace::sums_beyond_64_bits_fail_their_window_only as sums_beyond_64_bits_fail_their_window_only,
+    crate::replace::a_read_from_the_future_is_replaced as a_read_from_the_future_is_replaced,
     crate::replace::a_stale_read_is_dropped as a_stale_read_is_dropped,
     crate::replace::a_coarser_read_is_refused as a_coarser_read_is_refused,
     crate::restatement::growth_of_an_open_day_leaves_no_revision as growth_of_an_open_day_leaves_no_revision,

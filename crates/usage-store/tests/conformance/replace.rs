@@ -297,6 +297,7 @@ pub(crate) async fn sums_beyond_64_bits_fail_their_window_only(fixture: &Fixture
 
 pub(crate) async fn a_stale_read_is_dropped(fixture: &Fixture) {
     let window = day("2025-09-01");
+    fixture.clock.set(instant(LATER));
     fixture
         .store(fixture.read(LATER, vec![rows(window, [row("proj_a", "gpt-5", 10)])]))
         .await;
@@ -317,6 +318,27 @@ pub(crate) async fn a_stale_read_is_dropped(fixture: &Fixture) {
         IssueCode::StaleRead,
         "an overlapping filter counts too"
     );
+}
+
+/// What a clock that was wrong said of a read keeps no read out that a right one makes, and nothing of it stays.
+pub(crate) async fn a_read_from_the_future_is_replaced(fixture: &Fixture) {
+    let window = day("2025-10-20");
+    // A month ahead, in the middle of the day that the window is.
+    fixture
+        .store(fixture.read(
+            "2025-11-20T12:00:00Z",
+            vec![rows(window, [row("proj_a", "gpt-5", 3)])],
+        ))
+        .await;
+    let before = &coverage(fixture).await[0];
+    assert_eq!(before.state, WindowState::Settled);
+    let counts = fixture
+        .store(fixture.read(READ, vec![rows(window, [row("proj_a", "gpt-5", 10)])]))
+        .await;
+    assert_eq!((counts.updated, counts.unchanged), (1, 0));
+    let after = &coverage(fixture).await[0];
+    assert_eq!((after.state, after.first_closed_at), (WindowState::Open, None));
+    assert_eq!(after.read_started_at, instant(READ));
 }
 
 pub(crate) async fn a_coarser_read_is_refused(fixture: &Fixture) {
