@@ -6,8 +6,12 @@ days, adds a project and deletes a key; it throttles and fails at times. In the 
 and started again; in the second the database's connections are broken (PostgreSQL), or another process holds the ledger's
 write lock for a while (SQLite). With --fault-that-stays the provider withholds a day for good, and the verdict has to be fail.
 
-What the rehearsal writes lies under audit/ in --folder afterwards; several rehearsals may share one. Needs Python only; for
-PostgreSQL --database names an empty database and psql is used to break its connections.
+Everything the organisation uses has a price: that which no list names has one in prices.toml beside this script, so that the
+bill can be reconciled to the last cent.
+
+What the rehearsal writes lies under audit/ in --folder afterwards, with a report of this script on what it let go wrong and what
+the provider was asked (drill-<day>.md); several rehearsals may share one. Needs Python only; for PostgreSQL --database names an
+empty database and psql is used to break its connections.
 """
 
 import argparse
@@ -34,6 +38,28 @@ PATIENCE = 300.0
 PREPARATION = 20.0
 # How long the write lock of a ledger in a file is held, in seconds.
 HELD = 2.0
+# Waits for a transaction that has written something, and breaks its connection.
+BREAK_A_WRITER = """
+DO $$
+DECLARE
+    statement text;
+BEGIN
+    FOR attempt IN 1..60000 LOOP
+        PERFORM pg_stat_clear_snapshot();
+        SELECT left(regexp_replace(query, '\\s+', ' ', 'g'), 60) INTO statement
+        FROM pg_stat_activity
+        WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_xid IS NOT NULL
+            AND pg_terminate_backend(pid)
+        LIMIT 1;
+        IF FOUND THEN
+            RAISE NOTICE '`%…`', statement;
+            RETURN;
+        END IF;
+        PERFORM pg_sleep(0.001);
+    END LOOP;
+    RAISE EXCEPTION 'nothing was written for a minute';
+END $$
+"""
 
 
 class Failure(Exception):
@@ -48,17 +74,16 @@ def main():
     # By then the simulator serves and the key is added.
     begin = time.time() + PREPARATION
     origin = clock_origin(options, begin)
-    faults = [*FAULTS, *([FAULT_THAT_STAYS] if options.fault_that_stays else [])]
-    with simulator(options, origin, faults) as (url, requests):
+    with simulator(options, origin, faults_of(options)) as (url, requests):
         environment = environment_of(options, url)
         run(options, environment, "usage", "keys", "add", "--provider", "openai", "--organization", ORGANIZATION, stdin=KEY)
         time.sleep(max(0.0, begin - time.time()))
-        status = rehearse(options, environment, origin, requests)
+        drill = Drill(options, origin)
+        status = rehearse(options, environment, origin, requests, drill)
         expected = 1 if options.fault_that_stays else 0
         if status != expected:
             raise Failure(f"the rehearsal ended with {status}, not {expected}")
-    record = newest_record(options.folder)
-    tell(options, record, requests)
+    drill.report(newest_record(options.folder), requests)
 
 
 def arguments():
@@ -122,7 +147,62 @@ def environment_of(options, url):
         "HOME": str(options.folder),
         "USAGE_DATABASE_URL": options.database,
         "USAGE_OPENAI_BASE_URL": url,
+        "USAGE_PRICES_FILE": str(Path(__file__).resolve().with_name("prices.toml")),
     }
+
+
+class Drill:
+    """What is let go wrong, and when, for people to read beside the verdict."""
+
+    def __init__(self, options, origin):
+        self.options = options
+        self.origin = datetime.datetime.fromisoformat(origin)
+        self.happened = []
+
+    def note(self, what):
+        real = datetime.datetime.now(datetime.UTC)
+        shown = self.origin + (real - self.origin) * self.options.clock_scale
+        self.happened.append(f"| {shown:%Y-%m-%dT%H:%M:%SZ} | {real:%Y-%m-%dT%H:%M:%SZ} | {what} |")
+        say(what)
+
+    def report(self, record, requests):
+        verdict = record["verdict"]
+        if times_begun(record) != len(record["passes"]) + 1:
+            raise Failure("the pass that was killed was not gone on with")
+        answers = statuses(requests)
+        name = f"drill-{record['begunAt'][:10]}.md"
+        judged = "pass" if verdict["passed"] else "fail"
+        failed = [check["name"] for check in verdict["checks"] if not check["passed"]]
+        lines = [
+            f"# What went wrong in the rehearsal of {record['begunAt']}, on purpose",
+            "",
+            "Written by docs/deploy/rehearsal/rehearse.py, which let it happen from outside, process by process.",
+            "",
+            f"- **Verdict:** {judged}" + (f" ({'; '.join(failed)})" if failed else ""),
+            f"- **Clock:** scaled, {self.options.clock_scale:,} times as fast as real time from {self.origin:%Y-%m-%dT%H:%M:%SZ} on",
+            f"- **Ledger:** `{record['place']['database']}`",
+            f"- **Passes:** {len(record['passes'])}, begun {times_begun(record)} times",
+            f"- **Faults of the provider:** {', '.join(f'`{fault}`' for fault in faults_of(self.options))}",
+            f"- **Requests that the provider answered, by status:** {', '.join(f'{count} × {status}' for status, count in answers)}",
+            "",
+            "| by the rehearsal's clock | real time | what happened |",
+            "|---|---|---|",
+            *self.happened,
+            "",
+        ]
+        (self.options.folder / "audit/cron-dry-run" / name).write_text("\n".join(lines))
+        say(f"verdict: {judged}, after {self.options.hours} hours at {self.options.clock_scale} times; {name}")
+
+
+def faults_of(options):
+    return [*FAULTS, *([FAULT_THAT_STAYS] if options.fault_that_stays else [])]
+
+
+def statuses(requests):
+    counts = {}
+    for request in logged(requests):
+        counts[request["status"]] = counts.get(request["status"], 0) + 1
+    return sorted(counts.items())
 
 
 def run(options, environment, program, *command, stdin=None):
@@ -147,7 +227,7 @@ def start(options, environment, origin):
         return subprocess.Popen(command, cwd=options.folder, env=environment, stderr=log)
 
 
-def rehearse(options, environment, origin, requests):
+def rehearse(options, environment, origin, requests, drill):
     """Runs it to its end, with what goes wrong on the way, and returns its exit status."""
     cron = start(options, environment, origin)
     wait_until(cron, "the first pass has begun", lambda: begun(newest_record(options.folder)) >= 1)
@@ -156,12 +236,12 @@ def rehearse(options, environment, origin, requests):
     wait_until(cron, "the first pass is throttled a second time", lambda: throttled(requests) >= before + 2)
     cron.send_signal(signal.SIGKILL)
     cron.wait()
-    say("killed the cron in the middle of its first pass")
+    drill.note("the cron was killed with SIGKILL in the middle of its first pass, and started again")
     cron = start(options, environment, origin)
     wait_until(cron, "the first pass is done", lambda: passes_done(options.folder) >= 1)
     before = throttled(requests)
     wait_until(cron, "the second pass is throttled", lambda: throttled(requests) > before)
-    break_database(options)
+    break_database(options, drill)
     try:
         return cron.wait(PATIENCE + options.hours * 3600 / options.clock_scale)
     except subprocess.TimeoutExpired as never:
@@ -169,29 +249,25 @@ def rehearse(options, environment, origin, requests):
         raise Failure("the rehearsal does not end") from never
 
 
-def break_database(options):
+def break_database(options, drill):
     if options.database.startswith("sqlite:"):
         ledger = sqlite3.connect(options.folder / options.database.removeprefix("sqlite:"), isolation_level=None)
         ledger.execute("BEGIN IMMEDIATE")
         time.sleep(HELD)
         ledger.execute("ROLLBACK")
         ledger.close()
-        say(f"held the ledger's write lock for {HELD:.0f} s in the middle of the second pass")
+        drill.note(f"another process held the ledger's write lock for {HELD:.0f} s in the middle of the second pass")
         return
     broken = subprocess.run(
-        [
-            *("psql", "--no-psqlrc", "--tuples-only", "--no-align", options.database, "--command"),
-            "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity "
-            "WHERE datname = current_database() AND pid <> pg_backend_pid()",
-        ],
-        stdout=subprocess.PIPE,
+        ["psql", "--no-psqlrc", "--quiet", "--set", "ON_ERROR_STOP=1", options.database, "--command", BREAK_A_WRITER],
+        stderr=subprocess.PIPE,
         text=True,
-        check=True,
+        check=False,
     )
-    count = int(broken.stdout)
-    if count == 0:
-        raise Failure("the cron had no connection to break")
-    say(f"broke {count} database connection{'s'[: count != 1]} in the middle of the second pass")
+    if broken.returncode != 0:
+        raise Failure(f"the cron's connection was not broken: {broken.stderr.strip()}")
+    statement = broken.stderr.strip().removeprefix("NOTICE:").strip()
+    drill.note(f"the database's connection was broken in the middle of a transaction of the second pass that had written: {statement}")
 
 
 def wait_until(process, what, reached):
@@ -235,17 +311,6 @@ def begun(record):
 
 def times_begun(record):
     return sum(len(due["begunAt"]) for due in record["passes"])
-
-
-def tell(options, record, requests):
-    verdict = record["verdict"]
-    if times_begun(record) != len(record["passes"]) + 1:
-        raise Failure("the pass that was killed was not gone on with")
-    statuses = {}
-    for request in logged(requests):
-        statuses[request["status"]] = statuses.get(request["status"], 0) + 1
-    say(f"{len(record['passes'])} passes, begun {times_begun(record)} times; requests by status: {dict(sorted(statuses.items()))}")
-    say(f"verdict: {'pass' if verdict['passed'] else 'fail'}, after {options.hours} hours at {options.clock_scale} times")
 
 
 def say(text):

@@ -39,6 +39,25 @@ pub(crate) fn organization() -> Organization {
     })
 }
 
+/// The same with usage of every endpoint, and more of it.
+pub(crate) fn every_endpoint() -> Organization {
+    Organization::generate(&Generate {
+        organization: "org-cron".to_owned(),
+        first_day: first_day(),
+        days: DAYS,
+        groups_per_day: 6,
+        models: 2,
+        bursts: 1,
+        idle_days_percent: 0,
+        every_endpoint: true,
+        ..Generate::default()
+    })
+}
+
+pub(crate) fn yesterday() -> NaiveDate {
+    SystemClock.now().date_naive() - Days::new(1)
+}
+
 pub(crate) fn first_day() -> NaiveDate {
     SystemClock.now().date_naive() - Days::new(DAYS.into())
 }

@@ -72,6 +72,13 @@ pub(super) async fn of_pass(
             account.account
         ))
     });
+    let names = accounts.iter().filter_map(|account| {
+        let directory = account.directory.filter(|directory| directory.refreshed)?;
+        Some(format!(
+            "{}: {} names of projects, keys and users, {} new, {} that the provider has no longer",
+            account.account, directory.names, directory.added, directory.gone
+        ))
+    });
     let runs = runs_of(ledger, entry).await?;
     let told: BTreeSet<i64> = accounts.iter().filter_map(|account| account.run_id).collect();
     // Of a process that died, and of another host, there is only the record.
@@ -104,7 +111,11 @@ pub(super) async fn of_pass(
             .collect(),
         parity: parity.collect(),
         reconciliation: reconciliation.collect(),
-        remarks: errors.chain(held).chain(report.notes.iter().cloned()).collect(),
+        remarks: errors
+            .chain(held)
+            .chain(names)
+            .chain(report.notes.iter().cloned())
+            .collect(),
     })
 }
 

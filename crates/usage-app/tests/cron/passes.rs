@@ -106,7 +106,7 @@ pub(crate) async fn a_pass_that_cannot_be_run_is_told_of(world: World) {
     passes.requested().await.unwrap_err();
     passes.requested().await.unwrap_err();
     let opened = ("incident.opened".to_owned(), "cron pass".to_owned());
-    assert_eq!(told().await, [opened.clone()]);
+    assert_eq!(told().await, std::slice::from_ref(&opened));
     world.add_key(ORGANIZATION).await;
     world.set("2025-10-10T03:00:00Z");
     assert!(passes.requested().await.unwrap().success);

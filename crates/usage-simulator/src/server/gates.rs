@@ -47,7 +47,7 @@ pub(super) async fn ordered_failures(
     request: Request,
     next: Next,
 ) -> Response {
-    let failure = shared.failures().pop_front();
+    let failure = shared.failures().pop_front().flatten();
     match failure {
         Some(failure) => ApiError::ordered(failure.status, failure.retry_after).into_response(),
         None => next.run(request).await,

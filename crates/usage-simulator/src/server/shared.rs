@@ -29,7 +29,7 @@ pub(super) struct Shared {
     log: Mutex<Vec<LoggedRequest>>,
     /// Takes each request as a line, besides.
     log_lines: Option<LogLines>,
-    failures: Mutex<VecDeque<OrderedFailure>>,
+    failures: Mutex<VecDeque<Option<OrderedFailure>>>,
     recent: Mutex<VecDeque<Instant>>,
     faults: Mutex<Vec<Armed>>,
     /// Closed when the simulator stops.
@@ -198,7 +198,7 @@ impl Shared {
         }
     }
 
-    pub(super) fn failures(&self) -> MutexGuard<'_, VecDeque<OrderedFailure>> {
+    pub(super) fn failures(&self) -> MutexGuard<'_, VecDeque<Option<OrderedFailure>>> {
         self.failures.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

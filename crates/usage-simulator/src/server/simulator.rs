@@ -108,7 +108,14 @@ impl Simulator {
             status: StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),
             retry_after: retry_after.map(str::to_owned),
         };
-        self.shared.failures().extend(std::iter::repeat_n(failure, count));
+        self.shared
+            .failures()
+            .extend(std::iter::repeat_n(Some(failure), count));
+    }
+
+    /// Answers the next `count` requests as usual, before whatever is ordered afterwards.
+    pub fn pass_next(&self, count: usize) {
+        self.shared.failures().extend(std::iter::repeat_n(None, count));
     }
 
     /// Lets a fault happen to the requests chosen from now on, besides those already injected. Where several happen
