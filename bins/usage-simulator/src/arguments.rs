@@ -51,10 +51,14 @@ pub(crate) struct Serve {
     /// Run on a clock so many times as fast, to rehearse; the client must be one that does the same
     #[arg(long, value_name = "NUMBER", default_value_t = NonZeroU32::MIN)]
     pub(crate) clock_scale: NonZeroU32,
-    /// When the faster clock shows the real time, and from when on a living organisation lives [default: when the process
-    /// starts]
+    /// When the faster clock shows the real time, and from when on a living organisation lives unless --living-from says
+    /// otherwise [default: when the process starts]
     #[arg(long, value_name = "TIME", value_parser = parse_instant)]
     pub(crate) clock_origin: Option<DateTime<Utc>>,
+    /// From when on a living organisation lives, if not from the clock's origin: what befalls it at its first midnights then
+    /// falls into a rehearsal
+    #[arg(long, value_name = "TIME", value_parser = parse_instant, requires = "living")]
+    pub(crate) living_from: Option<DateTime<Utc>>,
     /// Let a fault happen; may be given more than once
     ///
     /// FAULT[@every=K|@from=N|@once=N][@grouped][:ENDPOINT]: at all matching requests for usage or costs, at every

@@ -31,7 +31,7 @@ pub(crate) async fn serve(arguments: Serve) -> Outcome {
         .port(arguments.port)
         .keep_no_requests();
     let living = if arguments.organization.living {
-        Some(living(&arguments, origin)?)
+        Some(living(&arguments, arguments.living_from.unwrap_or(origin))?)
     } else {
         None
     };

@@ -2,25 +2,30 @@
 """Keeps the real schedule for months on a clock 86,400 times as fast, a day a second, and looks at what grows.
 
 `usage-cron serve --schedule "0 2 * * *"` beside a simulator whose organisation goes on using and restates its last three
-days. After each pass the ledger's rows are counted and the process's memory is read. In the end the ledger must have grown by
-new events, restatements, a coverage row a window and a run record a pass, each as the runs themselves tell, and by nothing
-else. The record is written as Markdown. Needs Python only; the ledger is a file.
+days. After each pass the metrics are scraped, the ledger's rows are counted and the process's memory is read. The ledger must have
+grown by new events, restatements, a coverage row a window and a run record a pass, each as the runs themselves tell, and by nothing
+else; the provider must have been asked as often as the runs tell; and once it is warm, which takes the first half of the passes,
+the process's memory must not grow. The record is written as Markdown. Needs Python only; the ledger is a file.
 """
 
 import argparse
 import datetime
 import json
 import signal
+import socket
 import sqlite3
 import subprocess
 import sys
 import time
+import urllib.request
 from pathlib import Path
 
 import rehearse
 
 DAY = 86_400
 # The tables that grow with time, and what tells by how much.
+# How much of itself memory may grow by in the second half of the passes, as its straight line has it.
+MOST_GROWTH = 0.03
 GROWING = ("usage_events", "cost_events", "usage_revisions", "cost_revisions", "usage_coverage", "runs")
 
 
@@ -49,7 +54,7 @@ def arguments():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--binaries", type=Path, default="target/release", help="the folder with the programs")
     parser.add_argument("--folder", type=Path, required=True, help="where to work")
-    parser.add_argument("--days", type=int, default=150, help="for how many days of the faster clock")
+    parser.add_argument("--days", type=int, default=300, help="for how many days of the faster clock")
     parser.add_argument("--clock-scale", type=int, default=DAY, help="how many times as fast")
     parser.add_argument("--day", type=datetime.date.fromisoformat, help="the UTC day of the first pass, far in the future")
     parser.add_argument("--groups-per-day", type=int, default=8, help="how much the organisation uses")
@@ -62,9 +67,11 @@ def arguments():
 
 
 def keep_schedule(options, environment, origin, requests):
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        address = f"127.0.0.1:{free.getsockname()[1]}"
     command = [
         str(options.binaries / "usage-cron"),
-        *("serve", "--schedule", "0 2 * * *", "--clock-scale", str(options.clock_scale), "--clock-origin", origin),
+        *("serve", "--bind", address, "--schedule", "0 2 * * *", "--clock-scale", str(options.clock_scale), "--clock-origin", origin),
     ]
     cron = subprocess.Popen(command, cwd=options.folder, env=environment, stderr=subprocess.PIPE, text=True)
     ends = time.monotonic() + options.days * DAY / options.clock_scale
@@ -77,6 +84,8 @@ def keep_schedule(options, environment, origin, requests):
                 continue
             if not event["success"]:
                 raise rehearse.Failure("a pass failed; cron.log says why")
+            with urllib.request.urlopen(f"http://{address}/metrics", timeout=60) as metrics:
+                metrics.read()
             passes.append(look(options, cron.pid, requests))
             if time.monotonic() > ends:
                 cron.send_signal(signal.SIGTERM)
@@ -93,6 +102,10 @@ def look(options, process, requests):
     ledger = sqlite3.connect(f"file:{options.folder / 'usage.db'}?mode=ro", uri=True)
     tables = [name for (name,) in ledger.execute("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name")]
     rows = {name: ledger.execute(f'SELECT count(*) FROM "{name}"').fetchone()[0] for name in tables}
+    # What there are between the first and the last day that coverage knows.
+    (days_and_endpoints,) = ledger.execute(
+        "SELECT count(DISTINCT endpoint) * (1 + (max(window_start) - min(window_start)) / 86400) FROM usage_coverage"
+    ).fetchone()
     runs = [json.loads(telemetry) for (telemetry,) in ledger.execute("SELECT telemetry FROM runs ORDER BY id")]
     ledger.close()
     status = Path(f"/proc/{process}/status").read_text()
@@ -100,8 +113,10 @@ def look(options, process, requests):
     return {
         "due": runs[-1]["pass"]["due"],
         "rows": rows,
+        "days_and_endpoints": days_and_endpoints,
         "told": told(runs),
         "requests": len(rehearse.logged(requests)),
+        "asked": sum(run["requests"] for run in runs),
         "windows": runs[-1]["windowsProcessed"],
         "resident_kib": resident,
     }
@@ -133,12 +148,19 @@ def report(options, passes):
         }
         if counted != state["told"]:
             raise rehearse.Failure(f"after the pass due {state['due']} the ledger has {counted}, the runs tell {state['told']}")
+        if rows["usage_coverage"] != state["days_and_endpoints"]:
+            raise rehearse.Failure(f"after the pass due {state['due']} coverage has {rows['usage_coverage']} rows")
+        # Before the first pass the key was checked, which no run tells.
+        if state["requests"] - first["requests"] != state["asked"] - first["asked"]:
+            raise rehearse.Failure(f"after the pass due {state['due']} the provider was asked otherwise than the runs tell")
     others = {name: (first["rows"][name], last["rows"][name]) for name in last["rows"] if name not in GROWING}
     grown = {name: pair for name, pair in others.items() if pair[0] != pair[1]}
     requests = [later["requests"] - earlier["requests"] for earlier, later in zip(passes, passes[1:])]
-    third = max(1, len(passes) // 3)
-    memory = [state["resident_kib"] for state in passes]
-    ratio = max(memory[-third:]) / max(memory[:third])
+    warm = [state["resident_kib"] for state in passes[len(passes) // 2 :]]
+    rise = slope(warm) * len(warm)
+    share = rise / (sum(warm) / len(warm))
+    if share > MOST_GROWTH:
+        raise rehearse.Failure(f"memory grew by {rise:.0f} KiB in the second half of the passes, {share:.1%} of itself")
     version = subprocess.run(
         [str(options.binaries / "usage-cron"), "--version"], stdout=subprocess.PIPE, text=True, check=True
     ).stdout.strip()
@@ -155,9 +177,11 @@ def report(options, passes):
         "* After each pass the ledger had as many rows of usage, costs, revisions and runs as the runs tell: nothing else was kept.",
         f"* Other tables: {growth(grown)}.",
         f"* Requests a pass after the first: {min(requests)} to {max(requests)}.",
-        f"* Resident memory: the greatest in the last third of the passes is {ratio:.2f} of the greatest in the first third.",
+        "* Between two passes the provider was asked as often as the runs tell, and coverage grew by a row a day and endpoint.",
+        f"* Resident memory in the second half of the passes: {min(warm):,} to {max(warm):,} KiB; its straight line goes from the first",
+        f"  to the last of them by {rise:+,.0f} KiB, {share:+.1%} of itself ({MOST_GROWTH:.0%} is the limit). In the first half caches fill.",
         "",
-        "| pass due | requests | windows read | usage | costs | revisions | coverage | runs | memory / first |",
+        "| pass due | requests | windows read | usage | costs | revisions | coverage | runs | memory, KiB |",
         "|---|---|---|---|---|---|---|---|---|",
     ]
     before = 0
@@ -172,11 +196,19 @@ def report(options, passes):
             rows["usage_revisions"] + rows["cost_revisions"],
             rows["usage_coverage"],
             rows["runs"],
-            f"{state['resident_kib'] / first['resident_kib']:.2f}",
+            state["resident_kib"],
         ]
         lines.append("| " + " | ".join(f"{cell:,}" if isinstance(cell, int) else cell for cell in cells) + " |")
         before = state["requests"]
     return "\n".join(lines) + "\n"
+
+
+def slope(values):
+    """By how much the straight line through the values rises from one to the next, by least squares."""
+    middle = (len(values) - 1) / 2
+    mean = sum(values) / len(values)
+    apart = sum((place - middle) * (value - mean) for place, value in enumerate(values))
+    return apart / sum((place - middle) ** 2 for place in range(len(values)))
 
 
 def growth(grown):

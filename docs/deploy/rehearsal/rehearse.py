@@ -107,11 +107,12 @@ def clock_origin(options, begin):
 
     It shows origin + scale * (now - origin). Restatements and exports come at one; a pass at two has the day for itself.
     """
-    day = options.day or datetime.datetime.fromtimestamp(begin, datetime.UTC).date() + datetime.timedelta(days=2)
-    shown = datetime.datetime.combine(day, datetime.time(2), datetime.UTC).timestamp()
+    if options.day is None:
+        options.day = datetime.datetime.fromtimestamp(begin, datetime.UTC).date() + datetime.timedelta(days=2)
+    shown = datetime.datetime.combine(options.day, datetime.time(2), datetime.UTC).timestamp()
     origin = int(begin - (shown - begin) / (options.clock_scale - 1))
     if shown < begin + PREPARATION * options.clock_scale:
-        raise Failure(f"--day {day} is too near; take a later one")
+        raise Failure(f"--day {options.day} is too near; take a later one")
     return datetime.datetime.fromtimestamp(origin, datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
@@ -126,6 +127,8 @@ def simulator(options, origin, faults):
         *("serve", "--living", "--every-endpoint", "--models", "2", "--organization", ORGANIZATION, "--key", KEY),
         *("--groups-per-day", str(options.groups_per_day)),
         *("--clock-scale", str(options.clock_scale), "--clock-origin", origin),
+        # Its new project comes before the second pass, and its key is deleted before the third.
+        *("--living-from", f"{options.day}T00:00:00Z"),
         *("--exports", str(exports), "--request-log", str(requests)),
         *(part for fault in faults for part in ("--fault", fault)),
     ]

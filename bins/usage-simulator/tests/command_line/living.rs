@@ -104,6 +104,22 @@ fn a_restarted_one_and_its_export_show_the_same() {
 }
 
 #[test]
+fn its_life_may_begin_later_than_its_clock() {
+    let (origin, began) = hours_ago(240);
+    // The clock shows ten days after its origin.
+    let projects = |living_from: &str| {
+        let clock = ["--clock-scale", "3600", "--clock-origin", &origin];
+        let running = Running::start(&[&clock[..], &["--living-from", living_from]].concat());
+        let projects = get(&running.address, "projects");
+        running.stop();
+        projects.matches("\"organization.project\"").count()
+    };
+    assert_eq!(projects(&origin), 4);
+    let later = format_instant(began + TimeDelta::days(30));
+    assert_eq!(projects(&later), 3, "no midnight of its life has come");
+}
+
+#[test]
 fn what_is_not_there_yet_at_a_time_is_not_in_its_export() {
     let export = |at: &str| {
         let output = run(&[

@@ -66,12 +66,16 @@ impl Folder {
         self.path.join(format!("rehearsal-{}.json", stamp(begun_at)))
     }
 
-    /// A name for the notes of a pass that no other notes have: by its day, or by its moment if the day has notes.
-    pub(super) fn notes_name(&self, due: DateTime<Utc>) -> String {
-        let of_day = format!("notes-{}.md", due.format("%Y-%m-%d"));
-        let mut name = of_day;
+    /// A name for the notes of a pass that no other notes have, also none that could not be written yet: by its day, or by
+    /// its moment if the day has notes.
+    pub(super) fn notes_name(&self, rehearsal: &Rehearsal, due: DateTime<Utc>) -> String {
+        let is_taken = |name: &str| {
+            rehearsal.passes.iter().any(|entry| entry.notes == name)
+                || fs::symlink_metadata(self.path.join(name)).is_ok()
+        };
+        let mut name = format!("notes-{}.md", due.format("%Y-%m-%d"));
         let mut number = 1;
-        while fs::symlink_metadata(self.path.join(&name)).is_ok() {
+        while is_taken(&name) {
             name = match number {
                 1 => format!("notes-{}.md", stamp(due)),
                 number => format!("notes-{}-{number}.md", stamp(due)),

@@ -233,7 +233,7 @@ async fn begin(app: &App, folder: &Folder, recorded: &mut Recorded, number: usiz
         begun_at: vec![now],
         // A ledger that cannot be asked now fails the pass, which says so.
         expected: expected.unwrap_or_default(),
-        notes: folder.notes_name(due),
+        notes: folder.notes_name(&recorded.rehearsal, due),
         outcome: None,
     });
 }
@@ -245,7 +245,7 @@ fn miss(folder: &Folder, recorded: &mut Recorded, number: usize, due: DateTime<U
             due,
             begun_at: Vec::new(),
             expected: Vec::new(),
-            notes: folder.notes_name(due),
+            notes: folder.notes_name(&recorded.rehearsal, due),
             outcome: None,
         });
     }

@@ -373,13 +373,25 @@ fn notes_never_replace_those_of_another_pass() {
     let audit = tempfile::tempdir().unwrap();
     let folder = Folder::open(audit.path()).unwrap();
     let due = at("2025-10-01T02:00:00Z");
+    let mut rehearsal = rehearsal();
+    rehearsal.passes.clear();
     let names: Vec<String> = (0..3)
         .map(|_| {
-            let name = folder.notes_name(due);
+            let name = folder.notes_name(&rehearsal, due);
             folder.write(&name, "").unwrap();
             name
         })
         .collect();
+    // Those that could not be written have their name all the same.
+    rehearsal.passes.push(PassEntry {
+        due,
+        begun_at: Vec::new(),
+        expected: Vec::new(),
+        notes: "notes-2025-10-02.md".to_owned(),
+        outcome: None,
+    });
+    let next = folder.notes_name(&rehearsal, at("2025-10-02T02:00:00Z"));
+    assert_eq!(next, "notes-2025-10-02T02-00-00Z.md");
     assert_eq!(
         names,
         [
