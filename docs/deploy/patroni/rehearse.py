@@ -109,10 +109,12 @@ def one_round(cluster, options, number):
         "--seed", str(seed), "--days", str(options.days), "--groups-per-day", str(options.groups),
         "--first-day", FIRST_DAY.isoformat(), "--organization", ORGANIZATION,
     ]
-    with Simulator(options.simulator, generated) as base_url:
+    log = cluster.folder / f"requests-{number}.jsonl"
+    with Simulator(options.simulator, generated, log) as base_url:
         usage = Usage(options.usage, cluster.folder, cluster.url(database), base_url, options.pace)
         usage.succeeds(["keys", "add", "--provider", "openai", "--organization", ORGANIZATION], KEY)
         last_day = FIRST_DAY + datetime.timedelta(days=options.days - 1)
+        asked_before = len(asked(log))
         backfill = usage.start([
             "backfill", "--endpoint", "completions", "--chunk-days", "1",
             "--start", FIRST_DAY.isoformat(), "--end", last_day.isoformat(), "--format", "json",
@@ -130,6 +132,9 @@ def one_round(cluster, options, number):
         if successor == leader:
             raise Failure(f"{leader} leads again, so nothing was failed over")
         report = check_run(ended, options)
+        requests = asked(log)[asked_before:]
+        if len(requests) != 2 * options.days or len(set(requests)) != len(requests):
+            raise Failure(f"the provider was asked {len(requests)} times, {len(set(requests))} of them for something new")
         check_ledger(cluster, database, usage, options, generated, acknowledged, report)
         prober.check()
     cluster.restart(leader)
@@ -139,9 +144,16 @@ def one_round(cluster, options, number):
         "acknowledged": len(acknowledged),
         "write_gap": prober.longest_gap_after(killed_at) / options.ttl,
         "run_pause": backfill.longest_pause() / options.ttl,
+        "requests": len(requests),
         "told": backfill.times_told("the database went away"),
         "probes": prober.acknowledged_writes(),
     }
+
+
+def asked(log):
+    """What the provider was asked for usage, by its own log."""
+    requests = [json.loads(line) for line in log.read_text().splitlines()]
+    return [json.dumps([request["path"], request["query"]]) for request in requests if "/usage/" in request["path"]]
 
 
 def check_run(ended, options):
@@ -321,8 +333,8 @@ class Prober:
 class Simulator:
     """The provider; its base URL."""
 
-    def __init__(self, program, generated):
-        self.command = [program, "serve", "--key", KEY, *generated]
+    def __init__(self, program, generated, log):
+        self.command = [program, "serve", "--key", KEY, "--request-log", str(log), *generated]
 
     def __enter__(self):
         self.process = subprocess.Popen(self.command, text=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
@@ -500,8 +512,8 @@ def report(cluster, options, rounds):
     """The page of evidence."""
     template = (Path(__file__).with_name("report.md")).read_text()
     table = "\n".join(
-        f"| {number} | {found['acknowledged']} of {options.days} | {found['write_gap']:.2f} | {found['run_pause']:.2f} "
-        f"| 0 | 0 | {found['probes']} | 0 |"
+        f"| {number} | {found['acknowledged']} of {options.days} | {found['write_gap'] * options.ttl:.1f} s, {found['write_gap']:.2f} "
+        f"| {found['run_pause'] * options.ttl:.1f} s, {found['run_pause']:.2f} | {found['requests']} | 0 | 0 | {found['probes']} | 0 |"
         for number, found in enumerate(rounds, 1)
     )
     gaps = [found["write_gap"] for found in rounds]
@@ -513,6 +525,7 @@ def report(cluster, options, rounds):
         system=f"{platform.system()} on {os.cpu_count()} processors, everything on one machine",
         rounds=len(rounds), days=options.days, groups=options.groups, ttl=options.ttl, pace=options.pace, table=table,
         least_gap=f"{min(gaps):.2f}", most_gap=f"{max(gaps):.2f}", most_pause=f"{max(pauses):.2f}",
+        least_seconds=f"{min(gaps) * options.ttl:.0f}", most_seconds=f"{max(gaps) * options.ttl:.0f}",
     )
 
 
