@@ -35,7 +35,7 @@ impl Ledger {
     }
 }
 
-fn load(connection: &mut AnyConnection, scope: &AccountScope) -> Result<DataVersion, StoreError> {
+pub(crate) fn load(connection: &mut AnyConnection, scope: &AccountScope) -> Result<DataVersion, StoreError> {
     let mut query = data_versions::table
         .select((data_versions::account_id, data_versions::version))
         .order(data_versions::account_id.asc())

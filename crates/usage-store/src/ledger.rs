@@ -14,6 +14,7 @@ use crate::migrate::{self, SchemaState};
 use crate::outage::{self, DATABASE_RETRY, Outage};
 use crate::pool::Pool;
 use crate::pricing::RowPricer;
+use crate::summary::KeptAnswers;
 
 /// A ledger in SQLite or PostgreSQL. Cloning is cheap and shares the connections.
 ///
@@ -25,6 +26,7 @@ pub struct Ledger {
     kind: DatabaseKind,
     name: Arc<str>,
     pub(crate) pricer: Option<Arc<dyn RowPricer>>,
+    pub(crate) kept: Option<Arc<KeptAnswers>>,
 }
 
 /// What opening may do to the database.
@@ -87,7 +89,16 @@ impl Ledger {
             kind,
             name,
             pricer: None,
+            kept: Some(Arc::default()),
         })
+    }
+
+    /// The same ledger for somebody who asks each thing once, as to measure how long that takes: no answer is kept, and none
+    /// that was kept is taken.
+    #[must_use]
+    pub fn keeping_no_answers(mut self) -> Self {
+        self.kept = None;
+        self
     }
 
     /// Which kind of database it is.

@@ -64,10 +64,26 @@ async fn measure(options: &Options, database: &Database, began: Instant) -> Outc
         "question | one p50 | one p99 | {} clients p50 | p99 | bare SQL p50 | bare / one p50 | targets",
         options.clients
     ))?;
+    let asked_once = ledger.clone().keeping_no_answers();
     for question in Question::ALL {
         question.ask(&ledger).await?;
         let one = clients(&ledger, question, 1, options.asked).await?;
         let many = clients(&ledger, question, options.clients, options.asked.div_ceil(4)).await?;
+        if question.is_kept() {
+            // Of those who ask what nobody asked before.
+            let one = clients(&asked_once, question, 1, options.asked).await?;
+            let many = clients(&asked_once, question, options.clients, options.asked.div_ceil(4)).await?;
+            say(format_args!(
+                "{}, answers not kept | {:.1} ms | {:.1} ms | {:.1} ms | {:.1} ms | | | {} {}",
+                question.name(),
+                milliseconds(one.0),
+                milliseconds(one.1),
+                milliseconds(many.0),
+                milliseconds(many.1),
+                met(one.1 < ONE),
+                met(many.1 < MANY),
+            ))?;
+        }
         let mut bare = Vec::with_capacity(options.bare);
         for _ in 0..=options.bare {
             let mut took = Duration::ZERO;
@@ -80,7 +96,6 @@ async fn measure(options: &Options, database: &Database, began: Instant) -> Outc
         bare.remove(0);
         let bare = percentile(&mut bare, 50);
         let ratio = bare.as_secs_f64() / one.0.as_secs_f64();
-        let met = |yes: bool| if yes { "met" } else { "missed" };
         say(format_args!(
             "{} | {:.1} ms | {:.1} ms | {:.1} ms | {:.1} ms | {:.0} ms | {ratio:.1} | {} {} {}",
             question.name(),
@@ -95,6 +110,10 @@ async fn measure(options: &Options, database: &Database, began: Instant) -> Outc
         ))?;
     }
     Ok(())
+}
+
+const fn met(yes: bool) -> &'static str {
+    if yes { "met" } else { "missed" }
 }
 
 /// The median and the 99th percentile of answers to so many clients at once, each of which asks so often.

@@ -46,6 +46,11 @@ impl Question {
         }
     }
 
+    /// Whether the ledger keeps the answer for the next who asks.
+    pub(crate) const fn is_kept(self) -> bool {
+        !matches!(self, Self::Page | Self::PageOfProject)
+    }
+
     pub(crate) async fn ask(self, ledger: &Ledger) -> Result<(), StoreError> {
         match self {
             Self::Overview => {

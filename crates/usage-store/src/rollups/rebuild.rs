@@ -9,6 +9,7 @@ use usage_core::{Dimensions, Metrics};
 
 use super::{BEYOND, Cells, DAY, bits, stale, width};
 use crate::connection::AnyConnection;
+use crate::data_version;
 use crate::error::StoreError;
 use crate::events::EventRow;
 use crate::lease::mark;
@@ -111,6 +112,7 @@ fn rebuild(
     days: &[DayOf],
     inserted: &[Inserted<'_>],
 ) -> Result<(), StoreError> {
+    let accounts: BTreeSet<i64> = days.iter().map(|day| day.account_id).collect();
     let mut locked = None;
     for days in
         days.chunk_by(|left, right| (left.account_id, &left.endpoint) == (right.account_id, &right.endpoint))
@@ -124,7 +126,10 @@ fn rebuild(
         lock(connection, first.account_id, &mut locked)?;
         group(connection, days, (first, last), inserted)?;
     }
-    Ok(())
+    // Some of the days may have been changed by somebody who gave the data no other version.
+    accounts
+        .into_iter()
+        .try_for_each(|account| data_version::bump(connection, account))
 }
 
 /// Of two who make the sums of a day at once, the second must see what the first committed, and none may write older sums

@@ -116,6 +116,11 @@ pub(super) fn some(connection: &mut AnyConnection, limit: i64) -> Result<Vec<Day
     load(connection, &format!("writer <> {BEYOND}"), limit)
 }
 
+/// Whether some day has no sums because its events were changed and nobody has made them since.
+pub(crate) fn is_any(connection: &mut AnyConnection) -> Result<bool, StoreError> {
+    Ok(!some(connection, 1)?.is_empty())
+}
+
 /// Every day whose sums nobody may use.
 pub(super) fn all(connection: &mut AnyConnection) -> Result<Vec<DayOf>, StoreError> {
     load(connection, "1 = 1", i64::MAX)

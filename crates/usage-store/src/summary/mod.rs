@@ -1,19 +1,25 @@
 //! Sums of usage by account, surface, dimensions and time.
 
 mod events;
+mod kept;
 mod rollups;
 mod sums;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use chrono::{DateTime, Datelike, NaiveTime, TimeDelta, Utc};
 use usage_core::{Dimension, Endpoint};
 
+use crate::accounts::AccountScope;
 use crate::connection::{self, AnyConnection};
+use crate::data_version::{self, DataVersion};
 use crate::error::StoreError;
 use crate::events::instant;
 use crate::ledger::Ledger;
+use crate::rollups::stale;
 use crate::usage_filter::{self, UsageFilter};
+pub(crate) use kept::KeptAnswers;
 pub use sums::UsageSums;
 
 /// What sums are told apart by.
@@ -68,6 +74,9 @@ impl Ledger {
     /// The sums of the usage that the filter names, by period and then by values in the order of `by`; only what has usage
     /// is in them, so a ledger without usage has no row.
     ///
+    /// Many who ask the same at once share one answer, and it is kept, within bounds, as long as
+    /// [`Ledger::data_version`] is the same.
+    ///
     /// Fails with [`StoreError::Unsupported`] for a dimension that usage does not have, and for a sum beyond 64 bits.
     pub async fn usage_summary(&self, query: SummaryQuery) -> Result<Vec<SummaryRow>, StoreError> {
         query.filter.check()?;
@@ -76,11 +85,54 @@ impl Ledger {
                 usage_filter::check(*dimension)?;
             }
         }
+        let Some(kept) = &self.kept else {
+            return Ok(self.answer(query).await?.1);
+        };
+        let scope = query.filter.scope.clone();
+        let version = self
+            .run(move |connection| {
+                connection::read_transaction(connection, |connection| version(connection, &scope))
+            })
+            .await?;
+        // What somebody changed by hand has no version: such answers are neither kept nor taken.
+        let Some(version) = version else {
+            return Ok(self.answer(query).await?.1);
+        };
+        let turn = kept.turn(&query).await;
+        if let Some(rows) = turn.answer(version) {
+            return Ok((*rows).clone());
+        }
+        let (version, rows) = self.answer(query).await?;
+        let Some(version) = version else {
+            return Ok(rows);
+        };
+        let rows = Arc::new(rows);
+        kept.keep(turn, version, &rows);
+        Ok(Arc::unwrap_or_clone(rows))
+    }
+
+    /// The sums, with the version of the data that they were made from.
+    async fn answer(
+        &self,
+        query: SummaryQuery,
+    ) -> Result<(Option<DataVersion>, Vec<SummaryRow>), StoreError> {
         self.run(move |connection| {
-            connection::read_transaction(connection, |connection| summary(connection, &query))
+            connection::read_transaction(connection, |connection| {
+                let version = version(connection, &query.filter.scope)?;
+                Ok((version, summary(connection, &query)?))
+            })
         })
         .await
     }
+}
+
+/// Which state the data are in that sums are made from; `None` while some of them were changed by somebody who gives them no
+/// version.
+fn version(connection: &mut AnyConnection, scope: &AccountScope) -> Result<Option<DataVersion>, StoreError> {
+    if stale::is_any(connection)? {
+        return Ok(None);
+    }
+    data_version::load(connection, scope).map(Some)
 }
 
 fn summary(connection: &mut AnyConnection, query: &SummaryQuery) -> Result<Vec<SummaryRow>, StoreError> {

@@ -200,6 +200,7 @@ on_both_databases!(
     crate::usage::sums_come_by_period_and_then_by_values as sums_come_by_period_and_then_by_values,
     crate::usage::what_usage_does_not_have_is_refused as what_usage_does_not_have_is_refused,
     crate::usage::a_sum_of_tokens_beyond_64_bits_is_an_error as a_sum_of_tokens_beyond_64_bits_is_an_error,
+    crate::rollups::a_kept_answer_is_that_of_the_events as a_kept_answer_is_that_of_the_events,
     crate::rollups::sums_stay_those_of_the_events as sums_stay_those_of_the_events,
     crate::rollups::sums_that_somebody_changed_are_found as sums_that_somebody_changed_are_found,
     crate::rollups::a_day_beyond_64_bits_is_answered_from_its_events

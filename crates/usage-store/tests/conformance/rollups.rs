@@ -3,7 +3,8 @@
 use chrono::TimeDelta;
 use usage_core::{Dimension, Dimensions, Endpoint, Metrics, UsageRow, Width, Window, WindowRange};
 use usage_store::{
-    AccountScope, Period, Reprice, Repriced, SummaryBy, SummaryQuery, UsageFilter, WindowRows,
+    AccountScope, Ledger, OpenMode, Period, Reprice, Repriced, SummaryBy, SummaryQuery, UsageFilter,
+    WindowRows,
 };
 
 use crate::fixture::{Fixture, day, instant, rows};
@@ -312,4 +313,58 @@ async fn a_change_that_commits_later_is_not_lost() {
     fixture.replace(fixture.read(READS[1], windows)).await;
     assert_eq!(stale(&fixture), "0");
     compare(&fixture, "after").await;
+}
+
+/// An answer that was kept is that of the events, whoever changed them: this program, another process, or somebody by hand.
+pub(crate) async fn a_kept_answer_is_that_of_the_events(fixture: &Fixture) {
+    let first = day("2025-09-01");
+    let row = |tokens: i64| UsageRow {
+        dimensions: Dimensions {
+            model: Some("gpt-5".to_owned()),
+            ..Dimensions::default()
+        },
+        metrics: Metrics {
+            input_tokens: Some(tokens),
+            ..Metrics::default()
+        },
+    };
+    let query = SummaryQuery {
+        filter: UsageFilter::all(AccountScope::All),
+        by: vec![SummaryBy::Dimension(Dimension::Model)],
+        period: None,
+    };
+    let elsewhere = Ledger::open(&fixture.url, fixture.clock.clone(), OpenMode::Inspect)
+        .await
+        .unwrap();
+    let tokens = async || {
+        let mut told = Vec::new();
+        for ledger in [&fixture.ledger, &elsewhere] {
+            // Twice, so that the second is the one that was kept.
+            for _ in 0..2 {
+                let rows = ledger.usage_summary(query.clone()).await.unwrap();
+                told.push(rows.first().and_then(|row| row.sums.metrics.input_tokens));
+            }
+        }
+        told.dedup();
+        assert_eq!(told.len(), 1, "all say the same: {told:?}");
+        told[0]
+    };
+    assert_eq!(tokens().await, None);
+    fixture
+        .store(fixture.read(READS[0], vec![rows(first, [row(5)])]))
+        .await;
+    assert_eq!(tokens().await, Some(5));
+    // A restatement.
+    fixture
+        .store(fixture.read(READS[1], vec![rows(first, [row(7)])]))
+        .await;
+    assert_eq!(tokens().await, Some(7));
+    fixture.sql("UPDATE usage_events SET input_tokens = 11");
+    assert_eq!(tokens().await, Some(11), "by hand");
+    fixture.ledger.migrate().await.unwrap();
+    assert_eq!(tokens().await, Some(11), "with sums again");
+    fixture
+        .store(fixture.read(READS[2], vec![rows(first, [row(9)])]))
+        .await;
+    assert_eq!(tokens().await, Some(9));
 }
