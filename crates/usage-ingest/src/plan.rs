@@ -136,6 +136,7 @@ impl Plan {
             settled: self.settled,
             fresh: self.fresh,
             not_begun: self.not_begun,
+            refusals: self.refusals,
             chunks: chunks.collect(),
         }
     }
@@ -156,6 +157,9 @@ pub struct PlanSummary {
     pub fresh: usize,
     /// See [`Plan::not_begun`].
     pub not_begun: usize,
+    /// See [`Plan::refusals`]; left out where there is none.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub refusals: usize,
     /// The chunks.
     pub chunks: Vec<ChunkSummary>,
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 use usage_core::{Endpoint, WindowRange};
-use usage_simulator::{AdminKey, LoggedRequest, Simulator};
+use usage_simulator::{AdminKey, LoggedRequest, Simulator, SimulatorBuilder};
 
 use crate::place::{Place, every_endpoint, first_day, provider, yesterday};
 use crate::shared::{Database, DatabaseKind, Provider, eventually, finished, signal};
@@ -40,7 +40,7 @@ const ENDPOINTS_OF_ONE: [&str; 6] = [
 pub(crate) fn three_workers_share_four_accounts_and_a_killed_one_is_replaced(kind: DatabaseKind) {
     let keys = ACCOUNTS.map(|account| AdminKey::owner(secret(account)).labelled(account));
     let builder = Simulator::builder().organization(every_endpoint());
-    let provider = Provider::start(keys.into_iter().fold(builder, |builder, key| builder.key(key)));
+    let provider = Provider::start(keys.into_iter().fold(builder, SimulatorBuilder::key));
     let place = Place::new(kind, &provider, &[]);
     for account in ACCOUNTS {
         place.add_key(account, &secret(account));

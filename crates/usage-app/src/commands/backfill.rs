@@ -219,6 +219,7 @@ impl fmt::Display for BackfillReport {
             settled,
             fresh: _,
             not_begun,
+            refusals,
             chunks,
         } = &self.plan;
         let pages: usize = chunks.iter().map(|chunk| chunk.pages).sum();
@@ -226,10 +227,14 @@ impl fmt::Display for BackfillReport {
         if *requests > 0 {
             write!(
                 f,
-                " ({} and {})",
+                " ({} and {}",
                 count(pages as u64, "page"),
-                count((requests - pages) as u64, "control total"),
+                count((requests - refusals - pages) as u64, "control total"),
             )?;
+            if *refusals > 0 {
+                write!(f, ", {} that may be refused again", thousands(*refusals as u64))?;
+            }
+            write!(f, ")")?;
         }
         write!(f, " for {}", count(*windows as u64, "window"))?;
         if *settled > 0 {

@@ -397,8 +397,8 @@ pub(super) const TABLE: &[Row] = &[
     Row::new(
         Fault::ClockBehind,
         "the provider's clock 5 hours behind",
-        FINE,
-        FINE,
+        chunk(&[(IssueCode::ClockAhead, Severity::Error)]),
+        chunk(&[(IssueCode::ClockAhead, Severity::Error)]),
     ),
     Row::new(
         Fault::Restatement(150),
