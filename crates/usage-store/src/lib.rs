@@ -33,6 +33,7 @@ mod reprice;
 mod role;
 mod rollups;
 mod rotate;
+mod run_accounts;
 mod runs;
 mod schema;
 mod spending;
@@ -77,7 +78,7 @@ pub use replace::{ReplaceError, Replacement, WindowCounts, WindowOutcome, Window
 pub use reprice::{PriceChange, PriceChangeSums, Reprice, Repriced};
 pub use role::PUBLIC_VIEWS;
 pub use rotate::Resealed;
-pub use runs::{NewRun, Run, RunStatus};
+pub use runs::{NewRun, Run, RunPage, RunStatus};
 pub use spending::{Spending, SpendingQuery};
 pub use summary::{Period, SummaryBy, SummaryQuery, SummaryRow, UsageSums};
 pub use unpriced::UnpricedUsage;

@@ -3,10 +3,12 @@
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 
+use crate::accounts::AccountScope;
 use crate::connection::AnyConnection;
 use crate::error::StoreError;
 use crate::events::instant;
 use crate::ledger::Ledger;
+use crate::run_accounts::Seen;
 use crate::schema::runs;
 
 /// A run about to start.
@@ -22,7 +24,7 @@ pub struct NewRun {
     pub range_end: DateTime<Utc>,
     /// The process that runs it; the holder of its leases.
     pub holder: String,
-    /// The plan, as JSON.
+    /// The plan, as JSON. Whose usage the run is about stands in it, as the `account` of the plan or of each of its `chunks`.
     pub plan: String,
     /// What its telemetry says from the start, as a JSON object.
     pub notes: String,
@@ -95,6 +97,21 @@ pub struct Run {
     /// What went otherwise than planned, as JSON.
     pub issues: String,
 }
+
+/// Some runs, and where the next ones begin.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RunPage {
+    /// The runs, newest first.
+    pub runs: Vec<Run>,
+    /// What the next page is `before`; `None` if there are no more runs.
+    pub next: Option<i64>,
+}
+
+/// How many runs a page looks at, at most, of a scope that may see only some of them: a page with fewer runs than asked for,
+/// or none, may have a next one.
+const LOOKED_AT: usize = 5_000;
+/// How many of them are in memory at once, with their plans.
+const AT_ONCE: usize = 50;
 
 impl Ledger {
     /// Records that a run begins and returns its number.
@@ -207,13 +224,14 @@ impl Ledger {
         .await
     }
 
-    /// The runs with these numbers, oldest first.
-    pub async fn runs_with_ids(&self, ids: Vec<i64>) -> Result<Vec<Run>, StoreError> {
+    /// The runs with these numbers that the scope may see, oldest first: those that name accounts, all of which are in it.
+    pub async fn runs_with_ids(&self, scope: AccountScope, ids: Vec<i64>) -> Result<Vec<Run>, StoreError> {
         self.run(move |connection| {
+            let seen = Seen::load(connection, &scope)?;
             let chosen = runs::table
                 .filter(runs::id.eq_any(ids.clone()))
                 .order(runs::id.asc());
-            load(connection, chosen.into_boxed())
+            load_seen(connection, chosen.into_boxed(), &seen)
         })
         .await
     }
@@ -246,19 +264,19 @@ impl Ledger {
         .await
     }
 
-    /// The runs before this one, or the latest, newest first.
-    pub async fn runs_before(&self, before: Option<i64>, limit: u32) -> Result<Vec<Run>, StoreError> {
-        self.run(move |connection| {
-            let earlier = runs::table
-                .filter(runs::id.lt(before.unwrap_or(i64::MAX)))
-                .order(runs::id.desc())
-                .limit(i64::from(limit));
-            load(connection, earlier.into_boxed())
-        })
-        .await
+    /// A page of the runs that the scope may see, the latest of them or those before a number: runs that name accounts, all of
+    /// which are in it.
+    pub async fn run_page(
+        &self,
+        scope: AccountScope,
+        before: Option<i64>,
+        limit: usize,
+    ) -> Result<RunPage, StoreError> {
+        self.run(move |connection| page(connection, &scope, before, limit))
+            .await
     }
 
-    /// The latest runs, newest first.
+    /// The latest runs of every account, newest first: for whoever has the ledger itself.
     pub async fn runs(&self, limit: u32) -> Result<Vec<Run>, StoreError> {
         self.run(move |connection| {
             let latest = runs::table.order(runs::id.desc()).limit(i64::from(limit));
@@ -269,6 +287,78 @@ impl Ledger {
 }
 
 type RunsQuery = runs::BoxedQuery<'static, <AnyConnection as diesel::Connection>::Backend>;
+
+fn page(
+    connection: &mut AnyConnection,
+    scope: &AccountScope,
+    before: Option<i64>,
+    limit: usize,
+) -> Result<RunPage, StoreError> {
+    let seen = Seen::load(connection, scope)?;
+    let mut found: Vec<Run> = Vec::new();
+    let mut before = before.unwrap_or(i64::MAX);
+    let mut looked_at = 0;
+    while looked_at < LOOKED_AT {
+        // Who sees every run is read no more than they asked for, and one to know whether there are more.
+        let at_once = if seen.is_all() { limit + 1 } else { AT_ONCE };
+        let earlier = runs::table
+            .filter(runs::id.lt(before))
+            .order(runs::id.desc())
+            .limit(i64::try_from(at_once).unwrap_or(i64::MAX))
+            .into_boxed();
+        let earlier = load_marked(connection, earlier, &seen)?;
+        let is_last = earlier.len() < at_once;
+        looked_at += earlier.len();
+        for (id, run) in earlier {
+            if found.len() == limit && run.is_some() {
+                return Ok(RunPage {
+                    next: found.last().map(|run| run.id),
+                    runs: found,
+                });
+            }
+            before = id;
+            found.extend(run);
+        }
+        if is_last {
+            return Ok(RunPage {
+                runs: found,
+                next: None,
+            });
+        }
+    }
+    Ok(RunPage {
+        runs: found,
+        next: Some(before),
+    })
+}
+
+/// The runs, and of those that may not be seen the number alone.
+fn load_marked(
+    connection: &mut AnyConnection,
+    query: RunsQuery,
+    seen: &Seen,
+) -> Result<Vec<(i64, Option<Run>)>, StoreError> {
+    if seen.is_all() {
+        let runs = load(connection, query)?;
+        return Ok(runs.into_iter().map(|run| (run.id, Some(run))).collect());
+    }
+    let rows: Vec<(RunRow, String)> = query
+        .select((RunRow::as_select(), runs::plan))
+        .load(connection)
+        .map_err(StoreError::query("reading the runs"))?;
+    rows.into_iter()
+        .map(|(row, plan)| {
+            let id = row.id;
+            let run = seen.has(&plan, &row.telemetry).then(|| row.into_run());
+            Ok((id, run.transpose()?))
+        })
+        .collect()
+}
+
+fn load_seen(connection: &mut AnyConnection, query: RunsQuery, seen: &Seen) -> Result<Vec<Run>, StoreError> {
+    let runs = load_marked(connection, query, seen)?;
+    Ok(runs.into_iter().filter_map(|(_, run)| run).collect())
+}
 
 fn load(connection: &mut AnyConnection, query: RunsQuery) -> Result<Vec<Run>, StoreError> {
     let rows: Vec<RunRow> = query

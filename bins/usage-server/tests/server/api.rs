@@ -151,7 +151,7 @@ fn a_run(admin: &Caller<'_>) {
     };
     let started = operator.json("POST", "/api/usage", Some(&json!({ "daysBack": 3 })), 202);
     let run = loop {
-        let run = admin.get(&format!("/api/runs/{}", started["runId"]));
+        let run = operator.get(&format!("/api/runs/{}", started["runId"]));
         if run["status"] != "running" {
             break run;
         }

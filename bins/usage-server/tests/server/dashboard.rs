@@ -162,9 +162,11 @@ fn every_role_sees_and_does_what_it_may_and_nothing_of_other_accounts() {
         ("/reconciliation", [200; 5]),
         ("/budgets", [200; 5]),
         ("/keys", [200; 5]),
-        ("/runs", [200, 200, 200, 403, 403]),
-        ("/runs/2", [200, 200, 200, 403, 403]),
-        ("/runs/99", [404, 404, 404, 403, 403]),
+        ("/runs", [200; 5]),
+        ("/runs?cursor=x", [400; 5]),
+        ("/runs/1", [200, 200, 200, 404, 404]),
+        ("/runs/2", [200; 5]),
+        ("/runs/99", [404; 5]),
         ("/tokens", [403, 403, 200, 403, 403]),
         ("/tokens/1/revoke", [403, 403, 200, 403, 403]),
         ("/parity?account=1", [200, 200, 200, 404, 404]),
@@ -210,7 +212,15 @@ fn every_role_sees_and_does_what_it_may_and_nothing_of_other_accounts() {
         }
     }
     // Not even by name.
-    for path in ["/", "/explore", "/restatements", "/keys", "/parity"] {
+    for path in [
+        "/",
+        "/explore",
+        "/restatements",
+        "/keys",
+        "/parity",
+        "/runs",
+        "/runs/2",
+    ] {
         let page = visitors[3].get(path).is(200);
         assert!(!page.body.contains(ORGANIZATION), "{path}: {page:#?}");
     }
@@ -226,8 +236,9 @@ fn a_run_that_is_asked_for_is_made() {
     let begun = operator.send("/keys", "/runs", &[("daysBack", "3")]).is(303);
     assert_eq!(begun.header("location"), Some("/runs?done=run"));
     eventually("the run has succeeded", || {
-        admin.get("/runs/3").body.contains(">succeeded<")
+        operator.get("/runs/3").body.contains(">succeeded<")
     });
+    assert!(operator.get("/runs").body.contains("/runs/3"));
     let run = admin.get("/runs/3").is(200);
     assert!(run.body.contains("started over HTTP"), "{run:#?}");
     let without_key = Visitor::signed_in(served.address, &token(&admin, "operator", &["1"]));

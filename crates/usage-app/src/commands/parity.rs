@@ -153,7 +153,7 @@ async fn ledger_facts(
     comparison: &Comparison,
 ) -> Result<LedgerFacts, AppError> {
     let runs = ledger
-        .runs_with_ids(comparison.runs.iter().copied().collect())
+        .runs_with_ids(AccountScope::All, comparison.runs.iter().copied().collect())
         .await?;
     let mut restatements = RestatementCounts::default();
     for surface in &comparison.surfaces {

@@ -86,7 +86,10 @@ struct RunsBody {
     next_cursor: Option<String>,
 }
 
-/// Runs, the last first. Takes a token that sees every account, since a run may be of several.
+/// Runs, the last first.
+///
+/// A run may be of several accounts: a token sees those that name their accounts, all of which it sees. A page may therefore
+/// have fewer runs than asked for, or none, and a next one all the same.
 #[utoipa::path(
     get,
     path = "/api/runs",
@@ -100,23 +103,18 @@ pub(super) async fn list(
     caller: Caller,
     RawQuery(query): RawQuery,
 ) -> Result<Response, ApiError> {
-    caller.must_see_all()?;
     let parameters = Parameters::parse(query.as_deref(), &known())?;
-    let limit = parameters.limit();
     let before = parameters.cursor()?;
-    let wanted = u32::try_from(limit + 1).unwrap_or(u32::MAX);
-    let mut runs = state.ledger.runs_before(before, wanted).await?;
-    let more = runs.len() > limit;
-    runs.truncate(limit);
-    let next = runs.last().filter(|_| more).map(|run| run.id.to_string());
+    let scope = caller.scope().clone();
+    let page = state.ledger.run_page(scope, before, parameters.limit()).await?;
     let body = RunsBody {
-        runs: runs.into_iter().map(RunBody::new).collect(),
-        next_cursor: next,
+        runs: page.runs.into_iter().map(RunBody::new).collect(),
+        next_cursor: page.next.map(|next| next.to_string()),
     };
     json(StatusCode::OK, &body)
 }
 
-/// One run. Takes a token that sees every account.
+/// One run, if the token sees every account that it names.
 #[utoipa::path(
     get,
     path = "/api/runs/{id}",
@@ -131,10 +129,13 @@ pub(super) async fn get(
     Path(id): Path<String>,
     RawQuery(query): RawQuery,
 ) -> Result<Response, ApiError> {
-    caller.must_see_all()?;
     Parameters::parse(query.as_deref(), &[])?;
     let id: i64 = id.parse().map_err(|_| ApiError::not_found("run"))?;
-    let run = state.ledger.runs_with_ids(vec![id]).await?.pop();
+    let run = state
+        .ledger
+        .runs_with_ids(caller.scope().clone(), vec![id])
+        .await?
+        .pop();
     let run = run.ok_or_else(|| ApiError::not_found("run"))?;
     json(StatusCode::OK, &RunBody::new(run))
 }

@@ -95,23 +95,38 @@ async fn every_call_asks_for_a_token_and_its_role() {
 }
 
 #[tokio::test]
-async fn other_accounts_are_not_there_for_any_role() {
-    let world = World::new().await;
+async fn on_sqlite_other_accounts_are_not_there_for_any_role() {
+    other_accounts_are_not_there_for_any_role(World::new().await).await;
+}
+
+#[tokio::test]
+async fn on_postgres_other_accounts_are_not_there_for_any_role() {
+    other_accounts_are_not_there_for_any_role(World::on_postgres().await).await;
+}
+
+async fn other_accounts_are_not_there_for_any_role(world: World) {
     let key = world.key_of(&world.second).await;
     world.restate(&world.second).await;
+    let run = world.ledger.runs(1).await.unwrap()[0].id;
     for role in TokenRole::ALL {
         let (_, token) = world.token_of(role, AccountScope::one(&world.first)).await;
         for call in calls(&world).await.iter().filter(|call| call.takes_a_token()) {
             let (method, path) = (&call.method, &call.path);
-            let answer = call.ask(&world, key, "", &token).await;
+            let id = if path.starts_with("/api/runs/") { run } else { key };
+            let answer = call.ask(&world, id, "", &token).await;
             let text = answer.text().to_owned();
             assert!(
                 !text.contains("org-second") && !text.contains("\"accountId\":2"),
                 "{method} {path}: {text}"
             );
             assert!(call.documents(answer.status), "{method} {path}: {answer:?}");
-            if path.starts_with("/api/keys/{id}") && role >= call.role() {
+            let is_of_the_second = ["/api/keys/{id}", "/api/runs/{id}"];
+            if is_of_the_second.iter().any(|known| path.starts_with(known)) && role >= call.role() {
                 answer.is_problem(404);
+            }
+            if path == "/api/runs" {
+                let seen = answer.json()["runs"].as_array().unwrap().len();
+                assert_eq!(seen, 1, "{text}");
             }
             let parameters = call.operation["parameters"]
                 .as_array()

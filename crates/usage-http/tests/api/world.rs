@@ -211,7 +211,7 @@ async fn store(ledger: &Ledger, account: &StoredAccount, at: &str, windows: Vec<
         range_start: at,
         range_end: at,
         holder: "the story".to_owned(),
-        plan: "{}".to_owned(),
+        plan: format!(r#"{{"chunks":[{{"account":"{}"}}]}}"#, account.account),
         notes: "{}".to_owned(),
     };
     let run_id = ledger.start_run(run).await.unwrap();
@@ -308,13 +308,19 @@ impl DashboardOperations for Asked {
         Ok(Vec::new())
     }
 
-    async fn start_run(&self, _scope: &AccountScope, days_back: u16) -> Result<i64, Refused> {
+    async fn start_run(&self, scope: &AccountScope, days_back: u16) -> Result<i64, Refused> {
         if *self.is_held.lock().unwrap() {
             return Err(Refused::new(
                 "another process reads this account; try again when it is done",
             ));
         }
         *self.days_back.lock().unwrap() = Some(days_back);
+        let accounts = self.ledger.accounts(scope.clone()).await;
+        let accounts = accounts.map_err(|error| Refused::new(error.to_string()))?;
+        let chunks: Vec<_> = accounts
+            .iter()
+            .map(|stored| serde_json::json!({ "account": stored.account.to_string() }))
+            .collect();
         let now = parse_instant(NOW).unwrap();
         let run = NewRun {
             kind: "manual",
@@ -322,7 +328,7 @@ impl DashboardOperations for Asked {
             range_start: now,
             range_end: now,
             holder: "the story".to_owned(),
-            plan: "{}".to_owned(),
+            plan: serde_json::json!({ "chunks": chunks }).to_string(),
             notes: "{}".to_owned(),
         };
         self.ledger

@@ -22,6 +22,7 @@ mod rest;
 mod restatement;
 mod rollups;
 mod rotate;
+mod runs;
 mod schema;
 mod spending;
 mod usage;
@@ -110,6 +111,8 @@ on_both_databases!(
     crate::rest::names_survive_their_deletion as names_survive_their_deletion,
     crate::rest::a_run_is_marked_interrupted_unless_it_has_ended
         as a_run_is_marked_interrupted_unless_it_has_ended,
+    crate::runs::pages_of_runs_hold_those_whose_accounts_are_all_in_scope
+        as pages_of_runs_hold_those_whose_accounts_are_all_in_scope,
     crate::schema::an_empty_database_is_set_up_once as an_empty_database_is_set_up_once,
     crate::schema::a_newer_schema_is_refused as a_newer_schema_is_refused,
     crate::schema::an_older_schema_names_the_command as an_older_schema_names_the_command,

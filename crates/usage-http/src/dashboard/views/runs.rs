@@ -13,9 +13,8 @@ use crate::dashboard::pages::{Badge, IssueRow, Pages, RunPage, RunRow, Runs, Sta
 use crate::dashboard::server::DashboardState;
 use crate::dashboard::visitor::{Failed, Visitor, page, see};
 
-/// How many runs the list has; `?all=1` has more.
-const RUNS: u32 = 100;
-const ALL_RUNS: u32 = 1_000;
+/// How many runs a page of the list has.
+const RUNS: usize = 100;
 
 pub(crate) async fn runs(State(state): State<DashboardState>, visitor: Visitor) -> Response {
     let made = list(&state, &visitor).await.map(|made| page(&made));
@@ -23,18 +22,21 @@ pub(crate) async fn runs(State(state): State<DashboardState>, visitor: Visitor) 
 }
 
 async fn list(state: &DashboardState, visitor: &Visitor) -> Result<Runs, Failed> {
-    visitor.must_see_all()?;
-    visitor.query.only(&["all", "done"]).map_err(Failed::BadRequest)?;
-    let wants_all = visitor.query.get("all").is_some();
-    let runs = state.ledger.runs(if wants_all { ALL_RUNS } else { RUNS }).await?;
-    let is_cut = runs.len() == RUNS as usize && !wants_all;
+    let scope = visitor.scope()?.clone();
+    visitor
+        .query
+        .only(&["cursor", "done"])
+        .map_err(Failed::BadRequest)?;
+    let before = visitor.query.get("cursor").map(str::parse).transpose();
+    let before = before.map_err(|_| Failed::BadRequest("this is no page of the list of runs".to_owned()))?;
+    let page = state.ledger.run_page(scope, before, RUNS).await?;
     let now = state.clock.now();
     Ok(Runs {
         chrome: visitor.chrome("Runs", Section::Runs),
-        rows: runs.iter().map(|run| row(run, now)).collect(),
+        rows: page.runs.iter().map(|run| row(run, now)).collect(),
         pages: Pages {
-            first: None,
-            next: is_cut.then(|| "/runs?all=1".to_owned()),
+            first: before.map(|_| "/runs".to_owned()),
+            next: page.next.map(|next| format!("/runs?cursor={next}")),
         },
     })
 }
@@ -49,11 +51,11 @@ pub(crate) async fn run(
 }
 
 async fn one(state: &DashboardState, visitor: &Visitor, id: &str) -> Result<RunPage, Failed> {
-    visitor.must_see_all()?;
+    let scope = visitor.scope()?.clone();
     let id: i64 = id.parse().map_err(|_| Failed::NotFound)?;
     let run = state
         .ledger
-        .runs_with_ids(vec![id])
+        .runs_with_ids(scope, vec![id])
         .await?
         .pop()
         .ok_or(Failed::NotFound)?;
