@@ -4,6 +4,7 @@ use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
+use chrono::Days;
 use serde_json::{Value, json};
 
 use crate::shared::{DatabaseKind, KEY};
@@ -149,6 +150,7 @@ fn a_run(admin: &Caller<'_>) {
         address: admin.address,
         token: made["secret"].as_str().unwrap(),
     };
+    let before = today();
     let started = operator.json("POST", "/api/usage", Some(&json!({ "daysBack": 3 })), 202);
     let run = loop {
         let run = operator.get(&format!("/api/runs/{}", started["runId"]));
@@ -159,6 +161,13 @@ fn a_run(admin: &Caller<'_>) {
         std::thread::sleep(Duration::from_millis(200));
     };
     assert_eq!(run["status"], "succeeded", "{run}");
+    // Today and three days before it, whichever side of midnight the call was.
+    let days = [before, today()].map(|today| {
+        let [first, end] = [today - Days::new(3), today + Days::new(1)];
+        [format!("{first}T00:00:00Z"), format!("{end}T00:00:00Z")]
+    });
+    let read = ["rangeStart", "rangeEnd"].map(|name| run[name].as_str().unwrap().to_owned());
+    assert!(days.contains(&read), "{run}");
     assert!(
         run["finishedAt"].is_string() && run["telemetry"]["requests"].as_i64() > Some(0),
         "{run}"

@@ -70,10 +70,15 @@ fn one_signs_in_with_a_token_and_out_again() {
         Some("default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'")
     );
     assert_eq!(page.header("cache-control"), Some("no-store"));
+    let mut copy = Visitor::new(served.address);
+    copy.keep_cookie(&answer);
+    copy.get("/").is(200);
     let out = visitor.send("/", "/sign-out", &[]).is(303);
     assert!(out.header("set-cookie").unwrap().starts_with("usage_session=; "));
     visitor.keep_cookie(&out);
     visitor.get("/").is(303);
+    copy.get("/").is(303);
+    copy.get("/api/accounts").is(401);
     served.ends();
 }
 

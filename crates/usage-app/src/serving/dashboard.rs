@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
-use chrono::Days;
+use chrono::{Days, NaiveDate};
 use secrecy::SecretString;
 use tokio::sync::{oneshot, watch};
 use usage_core::{Account, Endpoint, WindowRange};
@@ -63,11 +63,8 @@ impl DashboardOperations for ForDashboard {
 
     async fn start_run(&self, scope: &AccountScope, days_back: u16) -> Result<i64, Refused> {
         let accounts = self.accounts_to_read(scope).await?;
-        let today = self.app.clock.now().date_naive();
-        let first = today.checked_sub_days(Days::new(days_back.into()));
-        let windows = WindowRange::days(first.unwrap_or(today), today);
         let options = BackfillOptions {
-            windows: windows.map_err(|error| Refused::new(error.to_string()))?,
+            windows: days(self.app.clock.now().date_naive(), days_back)?,
             endpoints: Endpoint::ALL.to_vec(),
             accounts,
             chunk_windows: None,
@@ -162,6 +159,12 @@ impl ForDashboard {
     }
 }
 
+/// Today and so many days before it, as with the horizon of a pass: today is never one of the days back.
+fn days(today: NaiveDate, days_back: u16) -> Result<WindowRange, Refused> {
+    let first = today.checked_sub_days(Days::new(days_back.into()));
+    WindowRange::days(first.unwrap_or(today), today).map_err(|error| Refused::new(error.to_string()))
+}
+
 /// Logs a run, and tells its number as soon as it has one.
 struct Begun(Mutex<Option<oneshot::Sender<Number>>>);
 
@@ -223,5 +226,20 @@ fn budget_state(status: BudgetStatus) -> BudgetState {
         is_passed: status.state == alerting::BudgetState::Passed,
         unpriced_events: status.unpriced_events,
         unread_days: status.unread_days,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use usage_core::parse_day;
+
+    use super::*;
+
+    #[test]
+    fn today_is_none_of_the_days_back() {
+        let read = |days_back| days(parse_day("2025-10-08").unwrap(), days_back).unwrap();
+        assert_eq!(read(7).start().date_naive(), parse_day("2025-10-01").unwrap());
+        assert_eq!(read(7).end().date_naive(), parse_day("2025-10-09").unwrap());
+        assert_eq!((read(1).len(), read(7).len(), read(30).len()), (2, 8, 31));
     }
 }

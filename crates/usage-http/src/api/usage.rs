@@ -113,7 +113,7 @@ pub(super) async fn list(
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct RunRequest {
-    /// How many UTC days back, today included.
+    /// How many UTC days back the first day to read lies. Today is read, too: 7 is eight days.
     #[schema(minimum = 1, maximum = 30)]
     days_back: u16,
 }

@@ -33,7 +33,7 @@ pub trait DashboardOperations: Send + Sync + 'static {
     /// They could not be computed.
     async fn budgets(&self, scope: &AccountScope) -> Result<Vec<BudgetState>, OperationFailed>;
 
-    /// Starts a run that reads the last so many days of the scope again; returns once it has a number.
+    /// Starts a run that reads today and so many UTC days before it again, of the scope; returns once it has a number.
     ///
     /// # Errors
     ///

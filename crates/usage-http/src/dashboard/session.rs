@@ -1,7 +1,11 @@
 //! Sessions: who pasted a token, for how long, and by which forms one knows that a page of ours sent them.
 //!
 //! A session is a cookie and nothing else: the number of the token, an end, and a code that only this process can make. So a
-//! server that begins anew has no sessions, and one that revokes a token has ended those of it.
+//! server that begins anew has no sessions, and one that revokes a token has ended those of it. Which sessions were signed out of
+//! is kept until their time is over, so that a copy of such a cookie is none.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::http::header::{COOKIE, HOST, ORIGIN};
 use axum::http::{HeaderMap, HeaderValue};
@@ -12,6 +16,8 @@ use subtle::ConstantTimeEq as _;
 
 /// How long one stays signed in.
 const LASTS: TimeDelta = TimeDelta::hours(12);
+/// How many sessions that were signed out of are kept apart.
+const MOST_ENDED: usize = 10_000;
 const SESSION: &str = "usage_session";
 const THEME: &str = "usage_theme";
 
@@ -21,6 +27,16 @@ pub(crate) struct Sessions {
     key: [u8; 32],
     /// Whether cookies are for TLS only: a proxy speaks it to whoever is outside.
     is_secure: bool,
+    ended: Arc<Mutex<Ended>>,
+}
+
+/// The sessions that were signed out of before their time was over.
+#[derive(Default)]
+struct Ended {
+    /// The end of each, as it would have been, and its nonce.
+    sessions: BTreeSet<(i64, String)>,
+    /// Every session that would have ended by then is over, too: those for which there was no more room.
+    all_until: i64,
 }
 
 /// Somebody is signed in.
@@ -41,7 +57,11 @@ impl Sessions {
     pub(crate) fn new(is_secure: bool) -> Result<Self, getrandom::Error> {
         let mut key = [0; 32];
         getrandom::fill(&mut key)?;
-        Ok(Self { key, is_secure })
+        Ok(Self {
+            key,
+            is_secure,
+            ended: Arc::default(),
+        })
     }
 
     /// A cookie for whoever presented the token of this number.
@@ -62,8 +82,12 @@ impl Sessions {
         Ok(self.cookie(SESSION, &format!("{text}.{code}"), LASTS.num_seconds(), true))
     }
 
-    /// A cookie that ends the session.
-    pub(crate) fn end(&self) -> HeaderValue {
+    /// Ends the session, wherever its cookie was copied to; returns the cookie that removes it.
+    pub(crate) fn end(&self, session: Option<&Session>, now: DateTime<Utc>) -> HeaderValue {
+        if let Some(session) = session {
+            let mut ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
+            ended.add(session, now.timestamp(), MOST_ENDED);
+        }
         self.cookie(SESSION, "", 0, true)
     }
 
@@ -74,7 +98,11 @@ impl Sessions {
         let code = URL_SAFE_NO_PAD.decode(code).ok()?;
         let is_ours: bool = code.ct_eq(&self.code("session", text)).into();
         let session = Session::parse(text).filter(|_| is_ours)?;
-        (now.timestamp() < session.ends).then_some(session)
+        if now.timestamp() >= session.ends {
+            return None;
+        }
+        let ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
+        (!ended.has(&session)).then_some(session)
     }
 
     /// What the forms of the session carry.
@@ -109,6 +137,24 @@ impl Sessions {
         let text = format!("{name}={value}; Path=/; Max-Age={seconds}; SameSite=Strict{http_only}{secure}");
         // Letters, digits and a few signs are always a header.
         HeaderValue::from_str(&text).unwrap_or_else(|_| HeaderValue::from_static(""))
+    }
+}
+
+impl Ended {
+    fn add(&mut self, session: &Session, now: i64, most: usize) {
+        self.sessions.insert((session.ends, session.nonce.clone()));
+        while let Some((ends, _)) = self.sessions.first() {
+            if *ends > now && self.sessions.len() <= most {
+                break;
+            }
+            // Others that would have ended with it are signed out early: better than to forget that it is over.
+            self.all_until = self.all_until.max(*ends);
+            self.sessions.pop_first();
+        }
+    }
+
+    fn has(&self, session: &Session) -> bool {
+        session.ends <= self.all_until || self.sessions.contains(&(session.ends, session.nonce.clone()))
     }
 }
 
@@ -201,11 +247,47 @@ mod tests {
         assert!(
             Sessions::new(true)
                 .unwrap()
-                .end()
+                .end(None, at("2025-10-01T08:00:00Z"))
                 .to_str()
                 .unwrap()
                 .contains("; Secure")
         );
+    }
+
+    #[test]
+    fn a_copy_of_a_cookie_is_none_once_one_signed_out() {
+        let sessions = Sessions::new(false).unwrap();
+        let now = at("2025-10-01T08:00:00Z");
+        let [mine, other] = [(); 2].map(|()| carrying(&sessions.begin(7, now).unwrap()));
+        let session = sessions.find(&mine, now);
+        assert!(session.is_some());
+        // Clones are of one server.
+        sessions.clone().end(session.as_ref(), now);
+        assert_eq!(sessions.find(&mine, now), None);
+        assert!(
+            sessions.find(&other, now).is_some(),
+            "another session of the same token"
+        );
+    }
+
+    #[test]
+    fn what_was_signed_out_of_is_kept_until_its_end_and_within_a_bound() {
+        let session = |ends: i64, nonce: &str| Session {
+            token: 7,
+            ends,
+            nonce: nonce.to_owned(),
+        };
+        let mut ended = Ended::default();
+        for ends in [30, 20, 40] {
+            ended.add(&session(ends, "out"), 10, 2);
+        }
+        assert_eq!(ended.sessions.len(), 2);
+        // The one for which there was no more room is over all the same, and so are others of its time.
+        assert!([20, 30, 40].iter().all(|ends| ended.has(&session(*ends, "out"))));
+        assert!(ended.has(&session(20, "in")) && !ended.has(&session(30, "in")));
+        ended.add(&session(50, "out"), 40, 2);
+        assert_eq!(ended.sessions.len(), 1, "those whose time is over are forgotten");
+        assert!(!ended.has(&session(50, "in")));
     }
 
     #[test]

@@ -113,6 +113,11 @@ impl Visitor {
         })
     }
 
+    /// The session that is signed in, if one is.
+    pub(crate) fn session(&self) -> Option<&Session> {
+        self.session.as_ref()
+    }
+
     /// Whose rows they may see.
     pub(crate) fn scope(&self) -> Result<&AccountScope, Failed> {
         Ok(&self.token()?.scope)

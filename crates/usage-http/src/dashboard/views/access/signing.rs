@@ -54,9 +54,10 @@ async fn try_sign_in(state: &DashboardState, visitor: &Visitor, body: &Bytes) ->
 }
 
 pub(crate) async fn sign_out(State(state): State<DashboardState>, visitor: Visitor, body: Bytes) -> Response {
+    let now = state.clock.now();
     let result = visitor
         .form(&state, &body)
-        .map(|_| with_cookie(see("/sign-in"), state.sessions.end()));
+        .map(|_| with_cookie(see("/sign-in"), state.sessions.end(visitor.session(), now)));
     visitor.answer(result)
 }
 
