@@ -11,7 +11,7 @@ use crate::connection::AnyConnection;
 use crate::error::StoreError;
 use crate::lease::mark;
 use crate::ledger::Ledger;
-use crate::schema::data_versions;
+use crate::schema::{accounts, data_versions};
 
 /// Names a state of what the ledger shows of some accounts: equal as long as nothing of it changed. Opaque; as text it is 32
 /// hexadecimal digits, fit for an `ETag`.
@@ -76,4 +76,13 @@ pub(crate) fn bump(connection: &mut AnyConnection, account_id: i64) -> Result<()
         .execute(connection)
         .map_err(StoreError::query("giving the data another version"))
         .map(drop)
+}
+
+/// Gives the data of every account another version, as [`bump`] does.
+pub(crate) fn bump_all(connection: &mut AnyConnection) -> Result<(), StoreError> {
+    let ids: Vec<i64> = accounts::table
+        .select(accounts::id)
+        .load(connection)
+        .map_err(StoreError::query("reading the accounts"))?;
+    ids.into_iter().try_for_each(|id| bump(connection, id))
 }

@@ -17,6 +17,7 @@ use std::sync::Arc;
 use diesel::{QueryableByName, RunQueryDsl as _, sql_query};
 
 use crate::connection::{self, AnyConnection, Manager};
+use crate::data_version;
 use crate::error::{Retry, StoreError};
 use crate::ledger::{Ledger, OpenMode, blocking};
 use crate::migrate::{self, SchemaState};
@@ -24,10 +25,14 @@ use crate::rollups;
 use catalogue::{Catalogue, Table};
 
 /// Tables that are not copied, and why.
-const LEFT_OUT: [(&str, &str); 6] = [
+const LEFT_OUT: [(&str, &str); 7] = [
     (
         "__diesel_schema_migrations",
         "setting up the target wrote its own",
+    ),
+    (
+        "data_versions",
+        "they name states of the source's data, of which no answers are kept here",
     ),
     (
         "leases",
@@ -234,6 +239,7 @@ impl Copy<'_> {
             });
         }
         rollups::settle(target)?;
+        data_version::bump_all(target)?;
         Ok(LedgerCopy {
             source: self.source_name.to_owned(),
             target: self.target_name.to_owned(),
