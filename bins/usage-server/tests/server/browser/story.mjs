@@ -113,7 +113,10 @@ async function theyMakeATokenForOneAccount() {
   await reader.getByText(/parity proved .*, 0 differences/).waitFor();
   await reader.getByText("bill reconciled to $0.00").waitFor();
   await reader.screenshot({ path: join(screenshots, "proved.png"), fullPage: true });
+  // The runs of the account that it sees, and who else may see it.
   await reader.goto("/runs");
+  await reader.locator("tbody tr").first().waitFor();
+  await reader.goto("/tokens");
   await reader.getByText("You may not see or do this").waitFor();
   await reader.screenshot({ path: join(screenshots, "forbidden.png"), fullPage: true });
   await isAccessible(reader);
