@@ -1,11 +1,7 @@
 #![doc = include_str!("../README.md")]
 
-/// Memory that many threads use in turns, as database work does, is given back: with the allocator of glibc a process that runs
-/// for months grew by every thread's largest moment.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 mod arguments;
+mod memory;
 pub mod output;
 mod process;
 mod refusal;

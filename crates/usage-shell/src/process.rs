@@ -4,12 +4,14 @@ use std::process::ExitCode;
 
 use usage_app::{AppError, Exit};
 
+use crate::memory::share_between_threads;
 use crate::output::refuse;
 use crate::signals::survive_file_size_limits;
 
 /// Runs the command on a runtime of its own, and turns what became of it into an exit code; why nothing could be done is said
 /// in one line.
 pub fn run(command: impl Future<Output = Result<Exit, AppError>>) -> ExitCode {
+    share_between_threads();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return refuse(&format!("the runtime could not be started: {error}")),

@@ -54,7 +54,7 @@ def arguments():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--binaries", type=Path, default="target/release", help="the folder with the programs")
     parser.add_argument("--folder", type=Path, required=True, help="where to work")
-    parser.add_argument("--days", type=int, default=300, help="for how many days of the faster clock")
+    parser.add_argument("--days", type=int, default=600, help="for how many days of the faster clock")
     parser.add_argument("--clock-scale", type=int, default=DAY, help="how many times as fast")
     parser.add_argument("--day", type=datetime.date.fromisoformat, help="the UTC day of the first pass, far in the future")
     parser.add_argument("--groups-per-day", type=int, default=8, help="how much the organisation uses")
