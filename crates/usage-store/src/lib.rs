@@ -83,5 +83,5 @@ pub use spending::{Spending, SpendingQuery};
 pub use summary::{Period, SummaryBy, SummaryQuery, SummaryRow, UsageSums};
 pub use unpriced::UnpricedUsage;
 pub use usage_filter::UsageFilter;
-pub use usage_page::{UnknownPosition, UsageOrder, UsagePage, UsagePageQuery, UsagePosition};
+pub use usage_page::{UnknownOrder, UnknownPosition, UsageOrder, UsagePage, UsagePageQuery, UsagePosition};
 pub use vault::{MasterKey, mask_secret};

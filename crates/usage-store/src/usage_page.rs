@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
-use usage_core::DedupeKey;
+use usage_core::{DedupeKey, NanoUsd};
 
 use crate::accounts::{self, AccountScope};
 use crate::connection::{self, AnyConnection};
@@ -24,12 +24,93 @@ pub enum UsageOrder {
     Newest,
     /// The first window first, then by ascending dedupe key.
     Oldest,
+    /// The highest estimated cost first, what has no price last; equal ones as in [`UsageOrder::Newest`].
+    Cost,
+    /// Most input and output tokens first, see [`usage_core::Metrics::tokens`]; equal ones as in [`UsageOrder::Newest`].
+    Tokens,
+    /// Most requests first; equal ones as in [`UsageOrder::Newest`].
+    Requests,
 }
 
-/// Where a page ends: the window and key of its last event. Events that come or go meanwhile move nothing: the next page
-/// begins behind it. As text, a cursor for others, who should take it for opaque.
+/// How many events are sorted by a number of theirs, which no index holds.
+const MOST_SORTED: i64 = 100_000;
+
+impl UsageOrder {
+    /// Every order.
+    pub const ALL: [Self; 5] = [
+        Self::Newest,
+        Self::Oldest,
+        Self::Cost,
+        Self::Tokens,
+        Self::Requests,
+    ];
+
+    /// The order in one word.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Newest => "newest",
+            Self::Oldest => "oldest",
+            Self::Cost => "cost",
+            Self::Tokens => "tokens",
+            Self::Requests => "requests",
+        }
+    }
+
+    /// What events are sorted by before their windows.
+    const fn rank(self) -> Option<&'static str> {
+        match self {
+            Self::Newest | Self::Oldest => None,
+            Self::Cost => Some("COALESCE(e.cost_nano_usd, -1)"),
+            Self::Tokens => Some(
+                "COALESCE(e.input_tokens, COALESCE(e.input_uncached_tokens, 0) + COALESCE(e.input_cached_tokens, 0) \
+                 + COALESCE(e.input_cache_write_tokens, 0)) + COALESCE(e.output_tokens, 0)",
+            ),
+            Self::Requests => Some("COALESCE(e.num_model_requests, e.num_requests, 0)"),
+        }
+    }
+
+    /// The same number of one event.
+    fn rank_of(self, stored: &StoredEvent) -> Result<Option<i64>, StoreError> {
+        let metrics = &stored.event.metrics;
+        Ok(match self {
+            Self::Newest | Self::Oldest => None,
+            Self::Cost => {
+                let cost = stored.price.and_then(|price| price.cost);
+                Some(cost.map_or(-1, NanoUsd::get))
+            }
+            Self::Tokens => Some(i64::try_from(metrics.tokens()).map_err(|_| beyond())?),
+            Self::Requests => Some(metrics.num_model_requests.or(metrics.num_requests).unwrap_or(0)),
+        })
+    }
+}
+
+impl fmt::Display for UsageOrder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromStr for UsageOrder {
+    type Err = UnknownOrder;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let known = Self::ALL.into_iter().find(|order| order.as_str() == text);
+        known.ok_or_else(|| UnknownOrder(text.to_owned()))
+    }
+}
+
+/// No order has this name.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is no order; use newest, oldest, cost, tokens or requests")]
+pub struct UnknownOrder(String);
+
+/// Where a page ends: the window and key of its last event, and the number it is sorted by. Events that come or go meanwhile
+/// move nothing: the next page begins behind it. As text, a cursor for others, who should take it for opaque.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct UsagePosition {
+    /// What the order looks at first: nano-dollars with -1 for those without a price, tokens or requests. `None` where it is
+    /// the window.
+    pub rank: Option<i64>,
     /// The start of the event's window, UTC.
     pub window_start: DateTime<Utc>,
     /// The event's key.
@@ -42,7 +123,8 @@ impl fmt::Display for UsagePosition {
         self.key
             .as_bytes()
             .iter()
-            .try_for_each(|byte| write!(f, "{byte:02x}"))
+            .try_for_each(|byte| write!(f, "{byte:02x}"))?;
+        self.rank.map_or(Ok(()), |rank| write!(f, ".{rank}"))
     }
 }
 
@@ -60,6 +142,10 @@ impl FromStr for UsagePosition {
 pub struct UnknownPosition;
 
 fn parse_position(text: &str) -> Option<UsagePosition> {
+    let (text, rank) = match text.split_once('.') {
+        None => (text, None),
+        Some((text, rank)) => (text, Some(rank.parse().ok()?)),
+    };
     let (start, key) = text.rsplit_once('-')?;
     let mut bytes = [0_u8; 16];
     if key.len() != 2 * bytes.len() || !key.bytes().all(|digit| digit.is_ascii_hexdigit()) {
@@ -69,6 +155,7 @@ fn parse_position(text: &str) -> Option<UsagePosition> {
         *byte = u8::from_str_radix(key.get(2 * index..2 * index + 2)?, 16).ok()?;
     }
     Some(UsagePosition {
+        rank,
         window_start: DateTime::from_timestamp(start.parse().ok()?, 0)?,
         key: DedupeKey::from_bytes(bytes),
     })
@@ -99,9 +186,15 @@ pub struct UsagePage {
 impl Ledger {
     /// One page of the usage that the filter names.
     ///
-    /// Fails with [`StoreError::Unsupported`] for a dimension that usage does not have.
+    /// Fails with [`StoreError::Unsupported`] for a dimension that usage does not have, for a position of another order, and
+    /// if more than 100,000 events were to be sorted by a number of theirs.
     pub async fn usage_page(&self, query: UsagePageQuery) -> Result<UsagePage, StoreError> {
         query.filter.check()?;
+        let rank = query.after.map(|after| after.rank.is_some());
+        if rank.is_some_and(|has_rank| has_rank != query.order.rank().is_some()) {
+            let wrong = "the page before this one was in another order; begin anew without its cursor";
+            return Err(StoreError::Unsupported(wrong.to_owned()));
+        }
         self.run(move |connection| {
             connection::read_transaction(connection, |connection| page(connection, &query))
         })
@@ -111,54 +204,133 @@ impl Ledger {
 
 fn page(connection: &mut AnyConnection, query: &UsagePageQuery) -> Result<UsagePage, StoreError> {
     let owners = accounts::load(connection, &AccountScope::All)?;
-    let (beyond, direction) = match query.order {
-        UsageOrder::Newest => ("<", "DESC"),
-        UsageOrder::Oldest => (">", "ASC"),
-    };
     let widths = stale::widths_for(connection, &query.filter)?;
-    let mut statement = Statement::new(format!(
-        "SELECT e.* FROM usage_events e JOIN {widths} best \
-         ON best.account_id = e.account_id AND best.endpoint = e.endpoint \
-         AND best.day_start = e.window_start - e.window_start % 86400 \
-         AND best.width_seconds = e.window_end - e.window_start WHERE 1 = 1"
-    ));
-    query.filter.conditions(&mut statement);
+    if query.order.rank().is_some() {
+        check_number(connection, query, widths)?;
+    }
+    let mut statement = Statement::new("SELECT e.*");
+    from(&mut statement, query, widths);
     if let Some(after) = query.after {
-        let start = after.window_start.timestamp();
-        // The first condition is implied by the second, but it is the one an index can use.
-        statement
-            .sql(format!(" AND e.window_start {beyond}= "))
-            .integer(start)
-            .sql(format!(" AND (e.window_start {beyond} "))
-            .integer(start)
-            .sql(" OR (e.window_start = ")
-            .integer(start)
-            .sql(format!(" AND e.dedupe_key {beyond} "))
-            .bytes(after.key.as_bytes().as_slice())
-            .sql("))");
+        behind(&mut statement, query.order, after);
+    }
+    let direction = match query.order {
+        UsageOrder::Oldest => "ASC",
+        _ => "DESC",
+    };
+    statement.sql(" ORDER BY ");
+    if let Some(rank) = query.order.rank() {
+        statement.sql(format!("{rank} DESC, "));
     }
     statement
         .sql(format!(
-            " ORDER BY e.window_start {direction}, e.dedupe_key {direction} LIMIT "
+            "e.window_start {direction}, e.dedupe_key {direction} LIMIT "
         ))
         .integer(i64::try_from(query.limit).unwrap_or(i64::MAX).saturating_add(1));
-    let mut rows: Vec<EventRow> = statement
-        .load(connection)
-        .map_err(StoreError::query("reading usage events"))?;
+    let mut rows: Vec<EventRow> = statement.load(connection).map_err(|error| {
+        match StoreError::query("reading usage events")(error) {
+            StoreError::Query { reason, .. } if reason.contains("out of range") => beyond(),
+            error => error,
+        }
+    })?;
     let more = rows.len() > query.limit;
     rows.truncate(query.limit);
-    let next = match rows.last() {
-        Some(last) if more => Some(UsagePosition {
-            window_start: instant(last.window_start())?,
-            key: parse_key(last.dedupe_key())?,
-        }),
+    let last = match rows.last() {
+        Some(last) if more => Some((instant(last.window_start())?, parse_key(last.dedupe_key())?)),
         _ => None,
     };
     let events = rows
         .into_iter()
         .map(|row| row.into_event(&owners))
-        .collect::<Result<_, _>>()?;
+        .collect::<Result<Vec<_>, _>>()?;
+    let next = match (last, events.last()) {
+        (Some((window_start, key)), Some(event)) => Some(UsagePosition {
+            rank: query.order.rank_of(event)?,
+            window_start,
+            key,
+        }),
+        _ => None,
+    };
     Ok(UsagePage { events, next })
+}
+
+/// The events that the filter names, without an order.
+fn from(statement: &mut Statement, query: &UsagePageQuery, widths: &str) {
+    statement.sql(format!(
+        " FROM usage_events e JOIN {widths} best \
+         ON best.account_id = e.account_id AND best.endpoint = e.endpoint \
+         AND best.day_start = e.window_start - e.window_start % 86400 \
+         AND best.width_seconds = e.window_end - e.window_start WHERE 1 = 1"
+    ));
+    query.filter.conditions(statement);
+}
+
+/// Those that come after a position.
+fn behind(statement: &mut Statement, order: UsageOrder, after: UsagePosition) {
+    let start = after.window_start.timestamp();
+    let key = after.key.as_bytes().as_slice();
+    if let (Some(rank), Some(last)) = (order.rank(), after.rank) {
+        statement
+            .sql(format!(" AND ({rank}, e.window_start, e.dedupe_key) < ("))
+            .integer(last)
+            .sql(", ")
+            .integer(start)
+            .sql(", ")
+            .bytes(key)
+            .sql(")");
+        return;
+    }
+    let beyond = match order {
+        UsageOrder::Oldest => ">",
+        _ => "<",
+    };
+    // The first condition is implied by the second, but it is the one an index can use.
+    statement
+        .sql(format!(" AND e.window_start {beyond}= "))
+        .integer(start)
+        .sql(format!(" AND (e.window_start {beyond} "))
+        .integer(start)
+        .sql(" OR (e.window_start = ")
+        .integer(start)
+        .sql(format!(" AND e.dedupe_key {beyond} "))
+        .bytes(key)
+        .sql("))");
+}
+
+/// Fails if there are more events than are sorted by a number.
+fn check_number(
+    connection: &mut AnyConnection,
+    query: &UsagePageQuery,
+    widths: &str,
+) -> Result<(), StoreError> {
+    let mut statement = Statement::new("SELECT count(*) AS number FROM (SELECT 1 AS one");
+    from(&mut statement, query, widths);
+    statement
+        .sql(" LIMIT ")
+        .integer(MOST_SORTED + 1)
+        .sql(") matching");
+    let counted: Vec<Counted> = statement
+        .load(connection)
+        .map_err(StoreError::query("counting usage events"))?;
+    if counted.iter().all(|counted| counted.number <= MOST_SORTED) {
+        return Ok(());
+    }
+    Err(StoreError::Unsupported(format!(
+        "more than 100,000 events match, too many to sort by {}; narrow the days or the filters, or sort by time",
+        query.order
+    )))
+}
+
+#[derive(QueryableByName)]
+struct Counted {
+    #[diesel(sql_type = diesel::sql_types::BigInt)]
+    number: i64,
+}
+
+fn beyond() -> StoreError {
+    StoreError::Unsupported(
+        "the tokens of an event are beyond 64 bits, so that events cannot be sorted by them; sort by time"
+            .to_owned(),
+    )
 }
 
 #[cfg(test)]
@@ -168,12 +340,18 @@ mod tests {
     #[test]
     fn a_position_comes_back_from_its_text() {
         let position = UsagePosition {
+            rank: None,
             window_start: DateTime::from_timestamp(1_756_684_800, 0).unwrap(),
             key: DedupeKey::from_bytes(*b"sixteen bytes \xff\x00"),
         };
         let text = position.to_string();
         assert_eq!(text, "1756684800-7369787465656e20627974657320ff00");
         assert_eq!(text.parse(), Ok(position));
+        for rank in [-1, 0, i64::MAX] {
+            let rank = Some(rank);
+            let position = UsagePosition { rank, ..position };
+            assert_eq!(position.to_string().parse(), Ok(position));
+        }
         for wrong in [
             "",
             "-",
@@ -184,6 +362,9 @@ mod tests {
             "x-7369787465656e20627974657320ff00",
             "9223372036854775807-7369787465656e20627974657320ff00",
             "1756684800-ü369787465656e20627974657320ff0",
+            "1756684800-7369787465656e20627974657320ff00.",
+            "1756684800-7369787465656e20627974657320ff00.9223372036854775808",
+            "1756684800-7369787465656e20627974657320ff00.1.1",
         ] {
             assert_eq!(wrong.parse::<UsagePosition>(), Err(UnknownPosition), "{wrong}");
         }

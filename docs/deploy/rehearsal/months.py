@@ -100,6 +100,8 @@ def keep_schedule(options, environment, origin, requests):
 
 def look(options, process, requests):
     """What stands in the ledger after a pass, and what the process takes; nothing while another pass works."""
+    # Before the ledger is looked at: a pass that begins meanwhile is at work then.
+    asked_so_far = len(rehearse.logged(requests))
     ledger = sqlite3.connect(f"file:{options.folder / 'usage.db'}?mode=ro", uri=True)
     ledger.execute("BEGIN")
     tables = [name for (name,) in ledger.execute("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name")]
@@ -121,7 +123,7 @@ def look(options, process, requests):
         "rows": rows,
         "days_and_endpoints": days_and_endpoints,
         "told": told(runs),
-        "requests": len(rehearse.logged(requests)),
+        "requests": asked_so_far,
         "asked": sum(run["requests"] for run in runs),
         "windows": runs[-1]["windowsProcessed"],
         "resident_kib": resident,

@@ -188,7 +188,10 @@ fn every_role_sees_and_does_what_it_may_and_nothing_of_other_accounts() {
         ("/explore?after=x", [400; 5]),
         ("/?by=weather", [400; 5]),
         ("/?from=yesterday", [400; 5]),
-        ("/restatements?page=-1", [400; 5]),
+        ("/restatements?after=x", [400; 5]),
+        ("/restatements?page=1", [400; 5]),
+        ("/explore?order=cost", [200; 5]),
+        ("/explore?order=weather", [400; 5]),
     ] {
         stranger.get(path).is(303);
         for (visitor, status) in visitors.iter().zip(expected) {

@@ -95,8 +95,9 @@ pub(super) async fn export(
         Some("provider-csv") => Form::ProviderCsv,
         _ => Form::Csv,
     };
-    let order = match (form, parameters.get("order")) {
-        (Form::Csv | Form::JsonLines, Some("newest")) => UsageOrder::Newest,
+    // The provider's layout has an order of its own.
+    let order = match (form, parameters.order()) {
+        (Form::Csv | Form::JsonLines, Some(order)) => order,
         _ => UsageOrder::Oldest,
     };
     let lines = match form {

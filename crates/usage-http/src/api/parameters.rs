@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use chrono::{DateTime, NaiveTime, TimeDelta, Utc};
 use usage_core::{Dimension, Endpoint, Provider, parse_day, parse_instant};
 use usage_parity::event_lines::camel_case;
-use usage_store::{AccountScope, Ledger, UsageFilter};
+use usage_store::{AccountScope, Ledger, UsageFilter, UsageOrder};
 use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn};
 use utoipa::openapi::schema::{ArrayBuilder, ObjectBuilder, SchemaType, Type};
 use utoipa::openapi::{RefOr, Required, Schema};
@@ -255,6 +255,11 @@ impl Parameters {
     pub(crate) fn cursor<T: std::str::FromStr>(&self) -> Result<Option<T>, ApiError> {
         let cursor = self.get("cursor").map(str::parse).transpose();
         cursor.map_err(|_| ApiError::bad_request("cursor: this is none that a page of this list came with"))
+    }
+
+    /// The order of usage events asked for; it was checked against the names of orders.
+    pub(crate) fn order(&self) -> Option<UsageOrder> {
+        self.get("order").and_then(|text| text.parse().ok())
     }
 
     /// `from` and `to`, half-open.

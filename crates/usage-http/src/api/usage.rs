@@ -24,12 +24,13 @@ fn known() -> Vec<Known> {
     known
 }
 
-/// `order`, by the begin of windows.
+/// `order`, by the begin of windows or by a number.
 pub(super) fn order_parameter() -> Known {
     Known::word(
         "order",
-        &["newest", "oldest"],
-        "Whether the last windows come first, or the first.",
+        &UsageOrder::ALL.map(UsageOrder::as_str),
+        "Whether the last windows come first, or the first, or the events with the highest cost, most tokens or most requests: \
+         of up to 100,000 events.",
     )
 }
 
@@ -82,10 +83,7 @@ pub(super) async fn list(
         .ledger
         .usage_page(UsagePageQuery {
             filter,
-            order: match parameters.get("order") {
-                Some("oldest") => UsageOrder::Oldest,
-                _ => UsageOrder::Newest,
-            },
+            order: parameters.order().unwrap_or_default(),
             after,
             limit: parameters.limit(),
         })

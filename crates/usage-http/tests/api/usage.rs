@@ -46,11 +46,12 @@ async fn an_event_has_every_field_with_its_price_and_history() {
 }
 
 #[tokio::test]
-async fn pages_go_on_where_they_ended_in_either_order() {
+async fn pages_go_on_where_they_ended_in_every_order() {
     let world = World::new().await;
     let token = world.token(TokenRole::Reader).await;
-    for order in ["newest", "oldest"] {
+    for order in ["newest", "oldest", "cost", "tokens", "requests"] {
         let mut starts = Vec::new();
+        let mut ranks = Vec::new();
         let mut cursor = String::new();
         loop {
             let page = world
@@ -59,6 +60,17 @@ async fn pages_go_on_where_they_ended_in_either_order() {
                 .json();
             let events = page["events"].as_array().unwrap().clone();
             assert!(events.len() <= 5);
+            ranks.extend(events.iter().map(|event| {
+                match order {
+                    "cost" => event["costUsd"].as_str().map_or(-1, nano_usd),
+                    "tokens" => ["inputTokens", "outputTokens"]
+                        .iter()
+                        .filter_map(|name| event[*name].as_i64())
+                        .sum(),
+                    "requests" => event["numModelRequests"].as_i64().unwrap_or(0),
+                    _ => 0,
+                }
+            }));
             starts.extend(
                 events
                     .iter()
@@ -76,10 +88,19 @@ async fn pages_go_on_where_they_ended_in_either_order() {
         );
         let is_ordered = match order {
             "oldest" => starts.is_sorted(),
-            _ => starts.iter().rev().is_sorted(),
+            "newest" => starts.iter().rev().is_sorted(),
+            _ => ranks.iter().rev().is_sorted() && (order == "requests" || ranks.first() > ranks.last()),
         };
-        assert!(is_ordered, "{order}: {starts:?}");
+        assert!(is_ordered, "{order}: {starts:?} {ranks:?}");
     }
+    let page = world.get("/api/usage?limit=5&order=tokens", &token).await.json();
+    let cursor = page["nextCursor"].as_str().unwrap();
+    let other = format!("/api/usage?limit=5&cursor={cursor}");
+    world.get(&other, &token).await.is_problem(400);
+}
+
+fn nano_usd(text: &str) -> i64 {
+    text.parse::<usage_core::NanoUsd>().unwrap().get()
 }
 
 #[tokio::test]

@@ -1,5 +1,6 @@
 //! What was replaced or deleted, and why.
 
+use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 use std::str::FromStr;
 
@@ -8,13 +9,16 @@ use diesel::prelude::*;
 use usage_core::{Endpoint, Window};
 
 use super::StoredEvent;
-use super::row::{RevisedEvent, instant, parse_key};
+use super::row::{EventRow, RevisedEvent, instant, parse_key};
 use crate::accounts::{self, AccountScope};
-use crate::connection::AnyConnection;
+use crate::connection::{self, AnyConnection};
 use crate::error::StoreError;
 use crate::ledger::Ledger;
-use crate::schema::usage_revisions;
+use crate::schema::{usage_events, usage_revisions};
 use crate::usage_page::{UnknownPosition, UsagePosition};
+
+/// How many rows one statement asks for by their keys.
+const ROWS_AT_ONCE: usize = 200;
 
 /// What was replaced, or deleted.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -141,6 +145,103 @@ impl Ledger {
     pub async fn revision_page(&self, query: RevisionPageQuery) -> Result<RevisionPage, StoreError> {
         self.run(move |connection| page(connection, &query)).await
     }
+
+    /// How many revisions all pages of the query have together; where it begins and its limit say nothing here.
+    pub async fn revision_count(&self, query: RevisionPageQuery) -> Result<u64, StoreError> {
+        self.run(move |connection| {
+            let count: i64 = narrow(usage_revisions::table.count().into_boxed(), &query)
+                .first(connection)
+                .map_err(StoreError::query("counting the revisions"))?;
+            Ok(count.unsigned_abs())
+        })
+        .await
+    }
+
+    /// What the row of each of these revisions became by it: the row as the next revision found it, or as it stands. `None` if
+    /// it has been gone since.
+    pub async fn after_revisions(
+        &self,
+        revisions: Vec<StoredRevision>,
+    ) -> Result<Vec<Option<StoredEvent>>, StoreError> {
+        self.run(move |connection| {
+            connection::read_transaction(connection, |connection| after(connection, &revisions))
+        })
+        .await
+    }
+}
+
+type Backend = <AnyConnection as diesel::Connection>::Backend;
+
+/// Leaves the revisions that are asked for.
+fn narrow<'a, Selected>(
+    mut query: usage_revisions::BoxedQuery<'a, Backend, Selected>,
+    asked: &RevisionPageQuery,
+) -> usage_revisions::BoxedQuery<'a, Backend, Selected> {
+    if let AccountScope::Only(ids) = &asked.scope {
+        query = query.filter(usage_revisions::account_id.eq_any(ids.clone()));
+    }
+    if let Some(start) = asked.start {
+        query = query.filter(usage_revisions::window_start.ge(start.timestamp()));
+    }
+    if let Some(end) = asked.end {
+        query = query.filter(usage_revisions::window_start.lt(end.timestamp()));
+    }
+    if !asked.kinds.is_empty() {
+        let kinds: Vec<&str> = asked.kinds.iter().map(|kind| kind.as_str()).collect();
+        query = query.filter(usage_revisions::kind.eq_any(kinds));
+    }
+    query
+}
+
+/// Each state of a row has a number, and that behind a revision's is the one that it led to.
+fn after(
+    connection: &mut AnyConnection,
+    revisions: &[StoredRevision],
+) -> Result<Vec<Option<StoredEvent>>, StoreError> {
+    let owners = accounts::load(connection, &AccountScope::All)?;
+    let mut found = HashMap::new();
+    for some in revisions.chunks(ROWS_AT_ONCE) {
+        let starts: BTreeSet<i64> = some
+            .iter()
+            .map(|revision| revision.before.event.window.start_unix())
+            .collect();
+        let keys: BTreeSet<Vec<u8>> = some
+            .iter()
+            .map(|revision| revision.before.event.key().as_bytes().to_vec())
+            .collect();
+        let later: Vec<RevisedEvent> = usage_revisions::table
+            .filter(usage_revisions::window_start.eq_any(starts.clone()))
+            .filter(usage_revisions::dedupe_key.eq_any(keys.clone()))
+            .select(RevisedEvent::as_select())
+            .load(connection)
+            .map_err(StoreError::query("reading the revisions"))?;
+        let standing: Vec<EventRow> = usage_events::table
+            .filter(usage_events::window_start.eq_any(starts))
+            .filter(usage_events::dedupe_key.eq_any(keys))
+            .select(EventRow::as_select())
+            .load(connection)
+            .map_err(StoreError::query("reading usage events"))?;
+        let later = later.into_iter().map(|row| row.into_event(&owners));
+        let standing = standing.into_iter().map(|row| row.into_event(&owners));
+        for event in later.chain(standing) {
+            let event = event?;
+            found.insert(state(&event, 0), event);
+        }
+    }
+    Ok(revisions
+        .iter()
+        .map(|revision| found.get(&state(&revision.before, 1)).cloned())
+        .collect())
+}
+
+/// A state of a row, so many after that of the event.
+fn state(stored: &StoredEvent, later: i64) -> (i64, [u8; 16], i64) {
+    let event = &stored.event;
+    (
+        event.window.start_unix(),
+        *event.key().as_bytes(),
+        stored.revision + later,
+    )
 }
 
 fn page(connection: &mut AnyConnection, asked: &RevisionPageQuery) -> Result<RevisionPage, StoreError> {
@@ -160,19 +261,7 @@ fn page(connection: &mut AnyConnection, asked: &RevisionPageQuery) -> Result<Rev
         ))
         .limit(i64::try_from(asked.limit).unwrap_or(i64::MAX).saturating_add(1))
         .into_boxed();
-    if let AccountScope::Only(ids) = &asked.scope {
-        query = query.filter(usage_revisions::account_id.eq_any(ids.clone()));
-    }
-    if let Some(start) = asked.start {
-        query = query.filter(usage_revisions::window_start.ge(start.timestamp()));
-    }
-    if let Some(end) = asked.end {
-        query = query.filter(usage_revisions::window_start.lt(end.timestamp()));
-    }
-    if !asked.kinds.is_empty() {
-        let kinds: Vec<&str> = asked.kinds.iter().map(|kind| kind.as_str()).collect();
-        query = query.filter(usage_revisions::kind.eq_any(kinds));
-    }
+    query = narrow(query, asked);
     if let Some(after) = asked.after {
         let at = after.replaced_at.timestamp();
         let start = after.row.window_start.timestamp();
@@ -206,6 +295,7 @@ fn page(connection: &mut AnyConnection, asked: &RevisionPageQuery) -> Result<Rev
         last = Some(RevisionPosition {
             replaced_at,
             row: UsagePosition {
+                rank: None,
                 window_start: before.event.window.start(),
                 key: parse_key(&key)?,
             },
@@ -281,6 +371,7 @@ mod tests {
         let position = RevisionPosition {
             replaced_at: at(1_756_800_000),
             row: UsagePosition {
+                rank: None,
                 window_start: at(1_756_684_800),
                 key: DedupeKey::from_bytes([0xab; 16]),
             },

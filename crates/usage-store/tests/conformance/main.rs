@@ -197,8 +197,11 @@ on_both_databases!(
     crate::spending::a_day_of_two_widths_is_spent_once as a_day_of_two_widths_is_spent_once,
     crate::spending::what_is_spent_stays_in_its_account_scope as what_is_spent_stays_in_its_account_scope,
     crate::spending::a_sum_beyond_64_bits_is_an_error as a_sum_beyond_64_bits_is_an_error,
-    crate::usage::pages_hold_what_the_filter_names_in_both_orders
-        as pages_hold_what_the_filter_names_in_both_orders,
+    crate::usage::pages_hold_what_the_filter_names_in_every_order
+        as pages_hold_what_the_filter_names_in_every_order,
+    crate::usage::a_cursor_is_for_the_order_of_its_page as a_cursor_is_for_the_order_of_its_page,
+    crate::usage::no_more_events_are_sorted_by_a_number_than_can_be
+        as no_more_events_are_sorted_by_a_number_than_can_be,
     crate::usage::sums_are_those_of_the_events as sums_are_those_of_the_events,
     crate::usage::sums_come_by_period_and_then_by_values as sums_come_by_period_and_then_by_values,
     crate::usage::what_usage_does_not_have_is_refused as what_usage_does_not_have_is_refused,

@@ -1,7 +1,9 @@
 //! What the provider changes after the fact: restatements, retractions, and reads too drastic to believe.
 
 use usage_core::{Dimension, Endpoint, IssueCode, WindowState};
-use usage_store::{AccountScope, Replacement, RevisionKind, RevisionPageQuery, StoredRevision};
+use usage_store::{
+    AccountScope, EventQuery, Replacement, RevisionKind, RevisionPageQuery, StoredEvent, StoredRevision,
+};
 
 use crate::fixture::{Fixture, day, row, rows};
 
@@ -316,10 +318,35 @@ pub(crate) async fn pages_of_revisions_are_all_of_them_backwards(fixture: &Fixtu
         }
     }
     assert_eq!(found, expected);
+    // Each became what the next revision of its row found, or what stands.
+    let standing = fixture
+        .ledger
+        .all_events(EventQuery::daily(AccountScope::All))
+        .await
+        .unwrap();
+    let befores = found.iter().map(|revision| &revision.before);
+    let states: Vec<&StoredEvent> = befores.chain(&standing).collect();
+    let afters = fixture.ledger.after_revisions(found.clone()).await.unwrap();
+    assert_eq!(afters.len(), found.len());
+    for (revision, after) in found.iter().zip(&afters) {
+        let before = &revision.before;
+        let is_next = |state: &&&StoredEvent| {
+            state.event.key() == before.event.key() && state.revision == before.revision + 1
+        };
+        assert_eq!(
+            after.as_ref(),
+            states.iter().find(is_next).copied(),
+            "{revision:?}"
+        );
+    }
+    assert!(afters.iter().any(Option::is_none) && afters.iter().any(Option::is_some));
 
     let count = async |query: RevisionPageQuery| {
         let query = RevisionPageQuery { limit: 100, ..query };
-        fixture.ledger.revision_page(query).await.unwrap().revisions.len()
+        let counted = fixture.ledger.revision_count(query.clone()).await.unwrap();
+        let rows = fixture.ledger.revision_page(query).await.unwrap().revisions.len();
+        assert_eq!(counted, rows as u64);
+        rows
     };
     let second = Some(day("2025-09-02").start());
     for (query, rows) in [

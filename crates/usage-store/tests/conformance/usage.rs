@@ -265,7 +265,7 @@ async fn other_account(fixture: &Fixture) -> i64 {
         .unwrap()
 }
 
-pub(crate) async fn pages_hold_what_the_filter_names_in_both_orders(fixture: &Fixture) {
+pub(crate) async fn pages_hold_what_the_filter_names_in_every_order(fixture: &Fixture) {
     fill(fixture).await;
     let events = shown(fixture).await;
     for filter in filters(fixture, other_account(fixture).await) {
@@ -281,7 +281,113 @@ pub(crate) async fn pages_hold_what_the_filter_names_in_both_orders(fixture: &Fi
             }
             expected.reverse();
         }
+        // The last one first, and by a number before that; a stable sort keeps it.
+        expected.reverse();
+        for order in [UsageOrder::Cost, UsageOrder::Tokens, UsageOrder::Requests] {
+            expected.sort_by_key(|event| std::cmp::Reverse(rank(order, event)));
+            for limit in [1, 3, 1_000] {
+                let found = every_page(fixture, &filter, order, limit).await;
+                assert_eq!(
+                    found.iter().collect::<Vec<_>>(),
+                    expected,
+                    "{filter:?} {order:?} {limit}"
+                );
+            }
+            expected.sort_by_key(|event| std::cmp::Reverse((event.event.window.start(), event.event.key())));
+        }
     }
+    let ranks = |order| {
+        events
+            .iter()
+            .map(move |event| rank(order, event))
+            .collect::<BTreeSet<_>>()
+    };
+    for order in [UsageOrder::Tokens, UsageOrder::Requests] {
+        assert!(ranks(order).len() > 3, "{order}");
+    }
+}
+
+fn rank(order: UsageOrder, stored: &StoredEvent) -> i128 {
+    let metrics = &stored.event.metrics;
+    match order {
+        UsageOrder::Newest | UsageOrder::Oldest => 0,
+        UsageOrder::Cost => {
+            let cost = stored.price.and_then(|price| price.cost);
+            cost.map_or(-1, |cost| cost.get().into())
+        }
+        UsageOrder::Tokens => metrics.tokens(),
+        UsageOrder::Requests => metrics
+            .num_model_requests
+            .or(metrics.num_requests)
+            .unwrap_or(0)
+            .into(),
+    }
+}
+
+pub(crate) async fn a_cursor_is_for_the_order_of_its_page(fixture: &Fixture) {
+    fill(fixture).await;
+    let page = |order, after| UsagePageQuery {
+        filter: UsageFilter::all(AccountScope::All),
+        order,
+        after,
+        limit: 2,
+    };
+    for (one, other) in [
+        (UsageOrder::Newest, UsageOrder::Cost),
+        (UsageOrder::Tokens, UsageOrder::Oldest),
+    ] {
+        let next = fixture.ledger.usage_page(page(one, None)).await.unwrap().next;
+        let error = fixture.ledger.usage_page(page(other, next)).await.unwrap_err();
+        assert!(matches!(error, StoreError::Unsupported(_)), "{error}");
+        assert!(
+            error.to_string().contains("begin anew without its cursor"),
+            "{error}"
+        );
+    }
+}
+
+pub(crate) async fn no_more_events_are_sorted_by_a_number_than_can_be(fixture: &Fixture) {
+    fill(fixture).await;
+    let page = |order| UsagePageQuery {
+        filter: UsageFilter::all(AccountScope::All),
+        order,
+        after: None,
+        limit: 2,
+    };
+    let key = if fixture.is_postgres() {
+        "convert_to(lpad(i::TEXT, 16, '0'), 'UTF8')"
+    } else {
+        "CAST(printf('%016d', i) AS BLOB)"
+    };
+    fixture.sql(&format!(
+        "WITH RECURSIVE numbers (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM numbers WHERE i < 100000) \
+         INSERT INTO usage_events (account_id, endpoint, window_start, window_end, dedupe_key, content_hash, revision, \
+         first_stored_at, changed_at, run_id) \
+         SELECT account_id, endpoint, window_start, window_end, {key}, 0, 1, 0, 0, 1 \
+         FROM (SELECT * FROM usage_events ORDER BY window_start DESC LIMIT 1) one, numbers"
+    ));
+    let error = fixture
+        .ledger
+        .usage_page(page(UsageOrder::Cost))
+        .await
+        .unwrap_err();
+    assert!(matches!(error, StoreError::Unsupported(_)), "{error}");
+    assert!(
+        error
+            .to_string()
+            .starts_with("more than 100,000 events match, too many to sort by cost; "),
+        "{error}"
+    );
+    assert_eq!(
+        fixture
+            .ledger
+            .usage_page(page(UsageOrder::Newest))
+            .await
+            .unwrap()
+            .events
+            .len(),
+        2
+    );
 }
 
 async fn every_page(

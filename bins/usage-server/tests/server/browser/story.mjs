@@ -167,13 +167,17 @@ async function somebodyLooksForWhoSpentIt() {
 
 async function theyTakeItAway() {
   const page = await signedIn();
-  await page.goto("/explore?order=oldest");
+  await page.goto("/explore");
+  await page.getByRole("link", { name: "most tokens" }).click();
+  await page.waitForURL("/explore?order=tokens");
   const head = await page.locator(".list-head").textContent();
   const began = page.waitForEvent("download");
   await page.getByRole("link", { name: "JSON lines" }).click();
   const text = readFileSync(await (await began).path(), "utf8");
   const events = text.trimEnd().split("\n").map((line) => JSON.parse(line));
-  const tokens = events.reduce((sum, event) => sum + BigInt(event.inputTokens) + BigInt(event.outputTokens), 0n);
+  const sums = events.map((event) => BigInt(event.inputTokens) + BigInt(event.outputTokens));
+  assert.ok(sums.every((sum, index) => index === 0 || sum <= sums[index - 1]), "most tokens first, as on the page");
+  const tokens = sums.reduce((sum, of) => sum + of, 0n);
   const shown = head.replaceAll(",", "");
   assert.ok(shown.includes(String(tokens)), `${tokens} tokens in the file: ${head}`);
   assert.ok(shown.includes(String(events.length)), `${events.length} events in the file: ${head}`);

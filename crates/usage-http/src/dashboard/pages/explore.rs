@@ -15,7 +15,7 @@ pub(crate) struct Explore {
     pub(crate) filters: Vec<Filter>,
     /// Where the page is without any filter, if it has one.
     pub(crate) without_filters: Option<String>,
-    /// What is wrong with the filters, in a sentence; then nothing else is shown.
+    /// What is wrong with the filters or the order, in a sentence; then only the filters are shown.
     pub(crate) refused: Option<String>,
     /// Sums over everything that the filters let through, not only over this page.
     pub(crate) totals: Vec<Total>,

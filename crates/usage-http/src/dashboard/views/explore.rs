@@ -5,7 +5,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use usage_core::{Dimension, Endpoint, Metric, ModalitySplit, Provider, TokenSplit, format_instant};
 use usage_store::{
-    AccountScope, StoredAccount, StoredEvent, SummaryBy, SummaryQuery, UsageFilter, UsageOrder,
+    AccountScope, StoreError, StoredAccount, StoredEvent, SummaryBy, SummaryQuery, UsageFilter, UsageOrder,
     UsagePageQuery,
 };
 
@@ -102,14 +102,23 @@ async fn make(state: &DashboardState, visitor: &Visitor) -> Result<Explore, Fail
         after: asked.after,
         limit: EVENTS,
     };
+    let page = async { Ok::<_, StoreError>(ledger.usage_page(wanted).await) };
     let (names, accounts, sums, events) = tokio::try_join!(
         Names::load(ledger, scope),
         ledger.accounts(scope.clone()),
         ledger.usage_summary(whole),
-        ledger.usage_page(wanted),
+        page,
     )?;
     made.unread = DayStates::load(ledger, scope, days).await?.unread();
     made.filters = filters(state, scope, query, days, &names, &accounts).await?;
+    let events = match events {
+        Ok(events) => events,
+        Err(StoreError::Unsupported(wrong)) => {
+            made.refused = Some(format!("order: {wrong}"));
+            return Ok(made);
+        }
+        Err(error) => return Err(error.into()),
+    };
     let sums = sums.first().map(|row| row.sums).unwrap_or_default();
     made.totals = vec![
         total("Events", Html::of(Count::known(sums.events)), false),
@@ -128,17 +137,14 @@ async fn make(state: &DashboardState, visitor: &Visitor) -> Result<Explore, Fail
             false,
         ));
     }
-    made.orders = [
-        ("newest", "newest first", UsageOrder::Newest),
-        ("oldest", "oldest first", UsageOrder::Oldest),
-    ]
-    .into_iter()
-    .map(|(value, label, order)| Link {
-        label: label.to_owned(),
-        href: query.without(&["after"]).with("order", value).href(PATH),
-        is_current: order == asked.order,
-    })
-    .collect();
+    made.orders = UsageOrder::ALL
+        .into_iter()
+        .map(|order| Link {
+            label: order_label(order).to_owned(),
+            href: query.without(&["after"]).with("order", order.as_str()).href(PATH),
+            is_current: order == asked.order,
+        })
+        .collect();
     made.pages = Pages {
         first: asked.after.map(|_| query.without(&["after"]).href(PATH)),
         next: events
@@ -184,18 +190,25 @@ impl Asked {
         let known: Vec<&str> = filter_names().chain(["from", "to", "order", "after"]).collect();
         query.only(&known)?;
         let days = query.days(today)?;
-        let order = match query.get("order") {
-            None | Some("newest") => UsageOrder::Newest,
-            Some("oldest") => UsageOrder::Oldest,
-            Some(other) => return Err(format!("order: `{other}` is neither newest nor oldest")),
-        };
+        let order = query.get("order").map(str::parse).transpose();
+        let order: Option<UsageOrder> = order.map_err(|error| format!("order: {error}"))?;
         let after = query.get("after").map(str::parse).transpose();
         Ok(Self {
             days,
             filter: query.filter(scope, days)?,
-            order,
+            order: order.unwrap_or_default(),
             after: after.map_err(|error| format!("after: {error}"))?,
         })
+    }
+}
+
+fn order_label(order: UsageOrder) -> &'static str {
+    match order {
+        UsageOrder::Newest => "newest first",
+        UsageOrder::Oldest => "oldest first",
+        UsageOrder::Cost => "highest cost",
+        UsageOrder::Tokens => "most tokens",
+        UsageOrder::Requests => "most requests",
     }
 }
 

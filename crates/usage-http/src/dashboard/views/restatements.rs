@@ -1,18 +1,15 @@
 //! What changed after it had been read completely.
 
-use std::collections::HashMap;
-
 use axum::extract::State;
 use axum::response::Response;
-use usage_core::{Dimension, Metric, Metrics, NanoUsd};
-use usage_store::{RevisionKind, StoredEvent, StoredRevision};
+use usage_core::{Dimension, Metric, Metrics};
+use usage_store::{RevisionKind, RevisionPageQuery, StoredEvent, StoredRevision};
 
 use super::names::Names;
 use super::ranges::range_choice;
 use crate::dashboard::chrome::Section;
 use crate::dashboard::display::{At, Count, Dollars, Fact, Html, Named, grouped};
 use crate::dashboard::pages::{Badge, Link, MetricChange, Pages, RestatementRow, Restatements, Standing};
-use crate::dashboard::query::DayRange;
 use crate::dashboard::server::DashboardState;
 use crate::dashboard::visitor::{Failed, Visitor, page};
 
@@ -45,7 +42,7 @@ async fn make(state: &DashboardState, visitor: &Visitor) -> Result<Restatements,
     let scope = visitor.scope()?;
     let query = &visitor.query;
     query
-        .only(&["from", "to", "kind", "page"])
+        .only(&["from", "to", "kind", "after"])
         .map_err(Failed::BadRequest)?;
     let today = state.clock.now().date_naive();
     let days = query.days(today).map_err(Failed::BadRequest)?;
@@ -57,27 +54,34 @@ async fn make(state: &DashboardState, visitor: &Visitor) -> Result<Restatements,
             Some(known.ok_or_else(unknown)?.0)
         }
     };
-    let number = match query.get("page") {
-        None => 0,
-        Some(text) => text
-            .parse::<usize>()
-            .map_err(|_| Failed::BadRequest(format!("page: `{text}` is no number of a page")))?,
+    let after = query.get("after").map(str::parse).transpose();
+    let after = after.map_err(|error| Failed::BadRequest(format!("after: {error}")))?;
+    let kinds = match kind {
+        Some(kind) => vec![kind],
+        // A new price is no restatement.
+        None => KINDS
+            .map(|(kind, _)| kind)
+            .into_iter()
+            .filter(|kind| *kind != RevisionKind::Repriced)
+            .collect(),
     };
-    let names = Names::load(&state.ledger, scope).await?;
-    let revisions = state.ledger.revisions(scope.clone()).await?;
-    let afters = afters(state, &revisions, days).await?;
-    let mut chosen: Vec<&StoredRevision> = revisions
-        .iter()
-        .filter(|revision| is_in(days, revision))
-        .filter(|revision| match kind {
-            Some(kind) => revision.kind == kind,
-            // A new price is no restatement.
-            None => revision.kind != RevisionKind::Repriced,
-        })
-        .collect();
-    chosen.reverse();
+    let wanted = RevisionPageQuery {
+        scope: scope.clone(),
+        start: Some(days.start()),
+        end: Some(days.end()),
+        kinds,
+        after,
+        limit: ROWS,
+    };
+    let ledger = &state.ledger;
+    let (names, count, found) = tokio::try_join!(
+        Names::load(ledger, scope),
+        ledger.revision_count(wanted.clone()),
+        ledger.revision_page(wanted),
+    )?;
+    let afters = ledger.after_revisions(found.revisions.clone()).await?;
     let link = |label: &str, wanted: Option<RevisionKind>| {
-        let other = query.without(&["kind", "page"]);
+        let other = query.without(&["kind", "after"]);
         Link {
             label: label.to_owned(),
             href: wanted
@@ -88,76 +92,33 @@ async fn make(state: &DashboardState, visitor: &Visitor) -> Result<Restatements,
     };
     let mut kinds = vec![link("all", None)];
     kinds.extend(KINDS.iter().map(|(kind, _)| link(kind.as_str(), Some(*kind))));
-    let first = number.saturating_mul(ROWS);
-    let rows = chosen
+    let rows = found
+        .revisions
         .iter()
-        .skip(first)
-        .take(ROWS)
-        .map(|revision| row(revision, &names, &afters));
+        .zip(&afters)
+        .map(|(revision, after)| row(revision, &names, after.as_ref()));
     Ok(Restatements {
         chrome: visitor.chrome("Restatements", Section::Restatements),
-        range: range_choice(&query.without(&["page"]), PATH, days, today),
+        range: range_choice(&query.without(&["after"]), PATH, days, today),
         kinds,
-        totals: vec![Fact::new(
-            "In this range",
-            Html::of(Count::known(chosen.len() as u64)),
-        )],
+        totals: vec![Fact::new("In this range", Html::of(Count::known(count)))],
         rows: rows.collect(),
         pages: Pages {
-            first: (number > 0).then(|| query.without(&["page"]).href(PATH)),
-            next: (chosen.len() > first.saturating_add(ROWS))
-                .then(|| query.with("page", &(number + 1).to_string()).href(PATH)),
+            first: after.map(|_| query.without(&["after"]).href(PATH)),
+            next: found
+                .next
+                .map(|next| query.with("after", &next.to_string()).href(PATH)),
         },
     })
 }
 
-fn is_in(days: DayRange, revision: &StoredRevision) -> bool {
-    let start = revision.before.event.window.start();
-    days.start() <= start && start < days.end()
-}
-
-/// What a row became: its numbers and its cost.
-type After = (Metrics, Option<NanoUsd>);
-
-/// What stood after each revision: the next revision of the same row, or the row as it is now.
-async fn afters(
-    state: &DashboardState,
-    revisions: &[StoredRevision],
-    days: DayRange,
-) -> Result<HashMap<([u8; 16], i64), After>, Failed> {
-    let mut afters = HashMap::new();
-    let mut windows = Vec::new();
-    for revision in revisions.iter().filter(|revision| is_in(days, revision)) {
-        let before = &revision.before;
-        let price = before.price.and_then(|price| price.cost);
-        let key = *before.event.key().as_bytes();
-        afters.insert((key, before.revision - 1), (before.event.metrics, price));
-        windows.push((before.account_id, before.event.window));
-    }
-    windows.sort_unstable();
-    windows.dedup();
-    for (account, window) in windows {
-        let scope = usage_store::AccountScope::Only(vec![account]);
-        for stored in state
-            .ledger
-            .all_events(usage_store::EventQuery::window(scope, window))
-            .await?
-        {
-            let price = stored.price.and_then(|price| price.cost);
-            let key = *stored.event.key().as_bytes();
-            afters.insert((key, stored.revision - 1), (stored.event.metrics, price));
-        }
-    }
-    Ok(afters)
-}
-
-fn row(revision: &StoredRevision, names: &Names, afters: &HashMap<([u8; 16], i64), After>) -> RestatementRow {
+fn row(revision: &StoredRevision, names: &Names, after: Option<&StoredEvent>) -> RestatementRow {
     let before = &revision.before;
     let event = &before.event;
     let standing = KINDS.iter().find(|(kind, _)| *kind == revision.kind);
     let after = match revision.kind {
         RevisionKind::Retracted | RevisionKind::Cleaned => None,
-        _ => afters.get(&(*event.key().as_bytes(), before.revision)),
+        _ => after,
     };
     let run = revision.replaced_by_run;
     let mut changes = changes(revision, after);
@@ -182,11 +143,11 @@ fn row(revision: &StoredRevision, names: &Names, afters: &HashMap<([u8; 16], i64
 }
 
 /// Every number that changed, those first that say most.
-fn changes(revision: &StoredRevision, after: Option<&After>) -> Vec<MetricChange> {
+fn changes(revision: &StoredRevision, after: Option<&StoredEvent>) -> Vec<MetricChange> {
     let before = &revision.before;
     let mut changes = metric_changes(&MAIN, before, after);
     let old = before.price.and_then(|price| price.cost);
-    let new = after.and_then(|(_, cost)| *cost);
+    let new = after.and_then(|after| after.price).and_then(|price| price.cost);
     if old != new {
         changes.push(MetricChange {
             label: "est. cost".to_owned(),
@@ -207,9 +168,9 @@ fn changes(revision: &StoredRevision, after: Option<&After>) -> Vec<MetricChange
 }
 
 /// Those of these metrics that changed.
-fn metric_changes(of: &[Metric], before: &StoredEvent, after: Option<&After>) -> Vec<MetricChange> {
+fn metric_changes(of: &[Metric], before: &StoredEvent, after: Option<&StoredEvent>) -> Vec<MetricChange> {
     let nothing = Metrics::default();
-    let metrics = after.map_or(&nothing, |(metrics, _)| metrics);
+    let metrics = after.map_or(&nothing, |after| &after.event.metrics);
     let mut changes = Vec::new();
     for metric in of.iter().copied() {
         let (old, new) = (before.event.metrics.get(metric), metrics.get(metric));
