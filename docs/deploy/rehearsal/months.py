@@ -23,9 +23,10 @@ from pathlib import Path
 import rehearse
 
 DAY = 86_400
-# The tables that grow with time, and what tells by how much.
 # How much of itself memory may grow by in the second half of the passes, as its straight line has it.
 MOST_GROWTH = 0.03
+BEGUN = "SELECT count(*) FROM runs"
+# The tables that grow with time, and what tells by how much.
 GROWING = ("usage_events", "cost_events", "usage_revisions", "cost_revisions", "usage_coverage", "runs")
 
 
@@ -100,9 +101,9 @@ def keep_schedule(options, environment, origin, requests):
 
 def look(options, process, requests):
     """What stands in the ledger after a pass, and what the process takes; nothing while another pass works."""
-    # Before the ledger is looked at: a pass that begins meanwhile is at work then.
-    asked_so_far = len(rehearse.logged(requests))
     ledger = sqlite3.connect(f"file:{options.folder / 'usage.db'}?mode=ro", uri=True)
+    begun = ledger.execute(BEGUN).fetchone()
+    asked_so_far = len(rehearse.logged(requests))
     ledger.execute("BEGIN")
     tables = [name for (name,) in ledger.execute("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name")]
     rows = {name: ledger.execute(f'SELECT count(*) FROM "{name}"').fetchone()[0] for name in tables}
@@ -111,7 +112,7 @@ def look(options, process, requests):
         "SELECT count(DISTINCT endpoint) * (1 + (max(window_start) - min(window_start)) / 86400) FROM usage_coverage"
     ).fetchone()
     (at_work,) = ledger.execute("SELECT count(*) FROM runs WHERE status = 'running'").fetchone()
-    if at_work:
+    if at_work or begun != ledger.execute(BEGUN).fetchone():
         ledger.close()
         return []
     runs = [json.loads(telemetry) for (telemetry,) in ledger.execute("SELECT telemetry FROM runs ORDER BY id")]

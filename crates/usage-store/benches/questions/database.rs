@@ -1,5 +1,6 @@
 //! A database of events, which it makes itself: faster than any program could hand them over.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -24,7 +25,7 @@ pub(crate) enum Database {
     Sqlite {
         url: String,
         connection: Box<rusqlite::Connection>,
-        _folder: TempDir,
+        _folder: Option<TempDir>,
     },
     Postgres {
         database: PostgresDatabase,
@@ -33,7 +34,7 @@ pub(crate) enum Database {
 }
 
 impl Database {
-    pub(crate) fn open(name: &str) -> Outcome<Self> {
+    pub(crate) fn open(name: &str, keep: Option<&Path>) -> Outcome<Self> {
         if name == "postgres" {
             let cluster = PostgresCluster::start_durable()?;
             return Ok(Self::Postgres {
@@ -41,8 +42,15 @@ impl Database {
                 _cluster: cluster,
             });
         }
-        let folder = tempfile::tempdir()?;
-        let file = folder.path().join("ledger.db");
+        let folder = if keep.is_some() {
+            None
+        } else {
+            Some(tempfile::tempdir()?)
+        };
+        let place = keep
+            .or(folder.as_ref().map(TempDir::path))
+            .unwrap_or(Path::new("."));
+        let file = place.join("ledger.db");
         let connection = rusqlite::Connection::open(&file)?;
         connection.execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL")?;
         Ok(Self::Sqlite {

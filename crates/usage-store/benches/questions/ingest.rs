@@ -58,7 +58,7 @@ pub(crate) async fn measure(options: &Options, name: &str) -> Outcome<()> {
 }
 
 async fn store(options: &Options, name: &str, sums: bool) -> Outcome<(Duration, Duration)> {
-    let database = Database::open(name)?;
+    let database = Database::open(name, None)?;
     let ledger = database.ledger().await?;
     if !sums {
         for (trigger, table) in TRIGGERS {

@@ -37,7 +37,7 @@ fn main() -> Outcome<()> {
     for name in &options.databases {
         say(format_args!("# {name}, {} events", options.events))?;
         let began = Instant::now();
-        let database = Database::open(name)?;
+        let database = Database::open(name, options.keep.as_deref())?;
         runtime.block_on(measure(&options, &database, began))?;
         if options.ingest_rows > 0 {
             runtime.block_on(ingest::measure(&options, name))?;

@@ -1,5 +1,7 @@
 //! What the command line may change.
 
+use std::path::PathBuf;
+
 use crate::Outcome;
 
 /// The size of a run.
@@ -21,10 +23,12 @@ pub(crate) struct Options {
     pub(crate) rounds: usize,
     /// `sqlite`, `postgres` or both.
     pub(crate) databases: Vec<String>,
+    /// The folder in which the SQLite ledger stays, for others to look at; it goes if none is named.
+    pub(crate) keep: Option<PathBuf>,
 }
 
 const USAGE: &str = "[--events N] [--asked N] [--clients N] [--bare N] [--ingest-rows N] [--rows-a-day N] \
-                     [--rounds N] [--database sqlite|postgres]";
+                     [--rounds N] [--database sqlite|postgres] [--keep FOLDER]";
 
 impl Options {
     pub(crate) fn from_arguments() -> Outcome<Self> {
@@ -37,6 +41,7 @@ impl Options {
             rows_a_day: 3_000,
             rounds: 5,
             databases: vec!["sqlite".to_owned(), "postgres".to_owned()],
+            keep: None,
         };
         let mut arguments = std::env::args().skip(1);
         while let Some(name) = arguments.next() {
@@ -59,6 +64,7 @@ impl Options {
                 "--ingest-rows" => options.ingest_rows = number()?,
                 "--rows-a-day" => options.rows_a_day = number()?.max(1),
                 "--rounds" => options.rounds = number()?.max(1),
+                "--keep" => options.keep = Some(value.into()),
                 "--database" if ["sqlite", "postgres"].contains(&value.as_str()) => {
                     options.databases = vec![value];
                 }
