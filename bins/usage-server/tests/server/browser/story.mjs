@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join } from "node:path";
+import { load } from "./load.mjs";
 
 const { URL: url, TOKEN: token, KEY: key, MODULES: modules, SCREENSHOTS: screenshots } = process.env;
 const require = createRequire(join(modules, "from-here.js"));
@@ -37,6 +38,7 @@ try {
   for (const [title, step] of Object.entries({
     somebodySignsIn,
     theyMakeATokenForOneAccount,
+    theOverviewIsLight,
     somebodyLooksForWhoSpentIt,
     theyTakeItAway,
     theySeeWhyARunFailed,
@@ -121,6 +123,14 @@ async function theyMakeATokenForOneAccount() {
   await reader.screenshot({ path: join(screenshots, "forbidden.png"), fullPage: true });
   await isAccessible(reader);
   await reader.context().close();
+}
+
+async function theOverviewIsLight() {
+  const page = await signedIn();
+  const { bytes } = await load(page.context(), "/");
+  // Page, style, script and icon: less would be none of it.
+  assert.ok(bytes > 5_000 && bytes < 100_000, `${bytes} bytes for the overview`);
+  await page.context().close();
 }
 
 async function somebodyLooksForWhoSpentIt() {
