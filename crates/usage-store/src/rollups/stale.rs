@@ -145,6 +145,9 @@ fn load(connection: &mut AnyConnection, condition: &str, limit: i64) -> Result<V
         .collect())
 }
 
+/// The table of the widths of days: one for each account, surface and day.
+pub(crate) const TABLE: &str = "usage_days";
+
 /// Where the widths at which days are shown can be read, for the filter's days: the table of them, or the view if a day's
 /// may have changed.
 pub(crate) fn widths_for(
@@ -157,7 +160,7 @@ pub(crate) fn widths_for(
     filter.days(&mut statement, "s");
     Ok(match span(connection, &statement)? {
         Some(_) => "usage_best_width",
-        None => "usage_days",
+        None => TABLE,
     })
 }
 

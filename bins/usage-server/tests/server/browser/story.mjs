@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join } from "node:path";
-import { load } from "./load.mjs";
+import { loader } from "./load.mjs";
 
 const { URL: url, TOKEN: token, KEY: key, MODULES: modules, SCREENSHOTS: screenshots } = process.env;
 const require = createRequire(join(modules, "from-here.js"));
@@ -127,7 +127,8 @@ async function theyMakeATokenForOneAccount() {
 
 async function theOverviewIsLight() {
   const page = await signedIn();
-  const { bytes } = await load(page.context(), "/");
+  const load = await loader(page.context());
+  const { bytes } = await load("/");
   // Page, style, script and icon: less would be none of it.
   assert.ok(bytes > 5_000 && bytes < 100_000, `${bytes} bytes for the overview`);
   await page.context().close();
