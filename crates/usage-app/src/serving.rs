@@ -88,9 +88,8 @@ pub async fn serve(app: App, serve: Serve, stop: watch::Receiver<bool>) -> Resul
             stop.clone(),
             async |tick| {
                 // The next pass may find the ledger or the keys in order again, so this one's failure is told and no more.
-                if let Err(error) = passes.scheduled(tick.due).await {
-                    tracing::error!("the pass could not be run: {error}");
-                }
+                let next = serve.schedule.schedule.next_after(tick.due);
+                passes.scheduled_to_the_end(tick.due, next).await;
                 true
             },
         )

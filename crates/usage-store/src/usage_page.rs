@@ -108,6 +108,8 @@ pub struct UnknownOrder(String);
 /// move nothing: the next page begins behind it. As text, a cursor for others, who should take it for opaque.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct UsagePosition {
+    /// The order of its page.
+    pub order: UsageOrder,
     /// What the order looks at first: nano-dollars with -1 for those without a price, tokens or requests. `None` where it is
     /// the window.
     pub rank: Option<i64>,
@@ -124,7 +126,11 @@ impl fmt::Display for UsagePosition {
             .as_bytes()
             .iter()
             .try_for_each(|byte| write!(f, "{byte:02x}"))?;
-        self.rank.map_or(Ok(()), |rank| write!(f, ".{rank}"))
+        match (self.order, self.rank) {
+            (UsageOrder::Newest, _) => Ok(()),
+            (order, None) => write!(f, ".{order}"),
+            (order, Some(rank)) => write!(f, ".{order}.{rank}"),
+        }
     }
 }
 
@@ -142,10 +148,17 @@ impl FromStr for UsagePosition {
 pub struct UnknownPosition;
 
 fn parse_position(text: &str) -> Option<UsagePosition> {
-    let (text, rank) = match text.split_once('.') {
-        None => (text, None),
-        Some((text, rank)) => (text, Some(rank.parse().ok()?)),
-    };
+    let mut parts = text.split('.');
+    let text = parts.next()?;
+    let order = parts
+        .next()
+        .map_or(Some(UsageOrder::Newest), |order| order.parse().ok())?;
+    let rank = parts
+        .next()
+        .map_or(Some(None), |rank| rank.parse().ok().map(Some))?;
+    if parts.next().is_some() || rank.is_some() != order.rank().is_some() {
+        return None;
+    }
     let (start, key) = text.rsplit_once('-')?;
     let mut bytes = [0_u8; 16];
     if key.len() != 2 * bytes.len() || !key.bytes().all(|digit| digit.is_ascii_hexdigit()) {
@@ -155,6 +168,7 @@ fn parse_position(text: &str) -> Option<UsagePosition> {
         *byte = u8::from_str_radix(key.get(2 * index..2 * index + 2)?, 16).ok()?;
     }
     Some(UsagePosition {
+        order,
         rank,
         window_start: DateTime::from_timestamp(start.parse().ok()?, 0)?,
         key: DedupeKey::from_bytes(bytes),
@@ -190,8 +204,7 @@ impl Ledger {
     /// if more than 100,000 events were to be sorted by a number of theirs.
     pub async fn usage_page(&self, query: UsagePageQuery) -> Result<UsagePage, StoreError> {
         query.filter.check()?;
-        let rank = query.after.map(|after| after.rank.is_some());
-        if rank.is_some_and(|has_rank| has_rank != query.order.rank().is_some()) {
+        if query.after.is_some_and(|after| after.order != query.order) {
             let wrong = "the page before this one was in another order; begin anew without its cursor";
             return Err(StoreError::Unsupported(wrong.to_owned()));
         }
@@ -244,6 +257,7 @@ fn page(connection: &mut AnyConnection, query: &UsagePageQuery) -> Result<UsageP
         .collect::<Result<Vec<_>, _>>()?;
     let next = match (last, events.last()) {
         (Some((window_start, key)), Some(event)) => Some(UsagePosition {
+            order: query.order,
             rank: query.order.rank_of(event)?,
             window_start,
             key,
@@ -349,6 +363,7 @@ mod tests {
     #[test]
     fn a_position_comes_back_from_its_text() {
         let position = UsagePosition {
+            order: UsageOrder::Newest,
             rank: None,
             window_start: DateTime::from_timestamp(1_756_684_800, 0).unwrap(),
             key: DedupeKey::from_bytes(*b"sixteen bytes \xff\x00"),
@@ -356,10 +371,16 @@ mod tests {
         let text = position.to_string();
         assert_eq!(text, "1756684800-7369787465656e20627974657320ff00");
         assert_eq!(text.parse(), Ok(position));
-        for rank in [-1, 0, i64::MAX] {
-            let rank = Some(rank);
-            let position = UsagePosition { rank, ..position };
-            assert_eq!(position.to_string().parse(), Ok(position));
+        for order in UsageOrder::ALL {
+            for rank in [-1, 0, i64::MAX] {
+                let rank = order.rank().map(|_| rank);
+                let position = UsagePosition {
+                    order,
+                    rank,
+                    ..position
+                };
+                assert_eq!(position.to_string().parse(), Ok(position));
+            }
         }
         for wrong in [
             "",
@@ -372,8 +393,11 @@ mod tests {
             "9223372036854775807-7369787465656e20627974657320ff00",
             "1756684800-ü369787465656e20627974657320ff0",
             "1756684800-7369787465656e20627974657320ff00.",
-            "1756684800-7369787465656e20627974657320ff00.9223372036854775808",
-            "1756684800-7369787465656e20627974657320ff00.1.1",
+            "1756684800-7369787465656e20627974657320ff00.cost.9223372036854775808",
+            "1756684800-7369787465656e20627974657320ff00.cost",
+            "1756684800-7369787465656e20627974657320ff00.oldest.1",
+            "1756684800-7369787465656e20627974657320ff00.tokens.1.1",
+            "1756684800-7369787465656e20627974657320ff00.weather",
         ] {
             assert_eq!(wrong.parse::<UsagePosition>(), Err(UnknownPosition), "{wrong}");
         }

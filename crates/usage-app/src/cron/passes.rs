@@ -5,10 +5,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use tokio::sync::{Mutex, OwnedMutexGuard, watch};
 use tokio::time::Instant;
+use usage_core::Account;
+use usage_ingest::LEASE_DURATION;
 
+use super::serve::wait_until;
 use super::{LoggedProgress, PassOptions, PassReport, run_pass};
 use crate::alerting::{Ping, ping, report_failed_pass};
 use crate::error::AppError;
@@ -23,6 +26,15 @@ pub struct Surroundings {
     /// A file for the textfile collector of Prometheus, written after each pass.
     pub textfile: Option<PathBuf>,
 }
+
+/// How long after a pass accounts that another process held are looked at again.
+const HELD_AGAIN: Duration = LEASE_DURATION;
+/// How long after it a pass that could not be run at all is run again; then the next one is waited for.
+const FAILED_AGAIN: [Duration; 3] = [
+    Duration::from_secs(60),
+    Duration::from_secs(5 * 60),
+    Duration::from_secs(15 * 60),
+];
 
 /// Runs one pass, logged step by step, and tells the dead-man's switch and the textfile of it.
 ///
@@ -124,7 +136,41 @@ impl Passes {
     /// due is not read again.
     pub async fn scheduled(&self, due: DateTime<Utc>) -> PassEnd {
         let mut latest = self.turn.lock().await;
-        self.run(&mut latest, Some(due)).await
+        self.run(&mut latest, Some(due), &self.options.accounts).await
+    }
+
+    /// A pass that the schedule wants, followed to its end, which is at the latest when the next one is due: accounts that
+    /// another process held are looked at again, since it may have died at any time, and a pass that could not be run at all
+    /// is run again, a few times. Failures are logged.
+    pub async fn scheduled_to_the_end(&self, due: DateTime<Utc>, next: Option<DateTime<Utc>>) {
+        let next = next.unwrap_or(due + TimeDelta::days(366));
+        let mut stop = self.stop.clone();
+        let mut failures = FAILED_AGAIN.into_iter();
+        let mut accounts = self.options.accounts.clone();
+        loop {
+            let end = {
+                let mut latest = self.turn.lock().await;
+                self.run(&mut latest, Some(due), &accounts).await
+            };
+            let again = match end {
+                Ok(report) => {
+                    accounts = report.held();
+                    if accounts.is_empty() {
+                        return;
+                    }
+                    HELD_AGAIN
+                }
+                Err(error) => {
+                    tracing::error!("the pass could not be run: {error}");
+                    let Some(again) = failures.next() else { return };
+                    again
+                }
+            };
+            tokio::select! {
+                () = tokio::time::sleep(again) => {}
+                _ = wait_until(self.app.clock.as_ref(), next, &mut stop) => return,
+            }
+        }
     }
 
     /// A pass that somebody asks for. If one is under way, that is the one: whoever asks gets its result.
@@ -136,7 +182,7 @@ impl Passes {
         {
             return latest.end.clone();
         }
-        self.run(&mut latest, None).await
+        self.run(&mut latest, None, &self.options.accounts).await
     }
 
     /// A turn for another run of this process, unless a pass, or another such run, is under way. Passes wait for its end.
@@ -149,9 +195,15 @@ impl Passes {
         drop(self.turn.lock().await);
     }
 
-    async fn run(&self, latest: &mut Option<Latest>, due: Option<DateTime<Utc>>) -> PassEnd {
+    async fn run(
+        &self,
+        latest: &mut Option<Latest>,
+        due: Option<DateTime<Utc>>,
+        accounts: &[Account],
+    ) -> PassEnd {
         let options = PassOptions {
             due,
+            accounts: accounts.to_vec(),
             ..self.options.clone()
         };
         let pass = run_surrounded_pass(self.app.clone(), &options, &self.surroundings, self.stop.clone());

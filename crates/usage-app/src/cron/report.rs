@@ -162,6 +162,15 @@ pub struct DirectoryReport {
 }
 
 impl PassReport {
+    /// The accounts that another process works on, or worked on until it died.
+    pub(super) fn held(&self) -> Vec<Account> {
+        let accounts = self.accounts.iter();
+        accounts
+            .filter(|account| account.outcome == AccountOutcome::LeaseHeld)
+            .map(|account| account.owner.clone())
+            .collect()
+    }
+
     pub(super) fn new(
         accounts: Vec<AccountReport>,
         due: DateTime<Utc>,

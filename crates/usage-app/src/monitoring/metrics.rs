@@ -70,15 +70,19 @@ pub async fn collect(
     now: DateTime<Utc>,
     options: &MetricsOptions,
 ) -> Result<String, AppError> {
+    let keys = ledger.keys().await?;
+    let mut totals = ledger
+        .fold_run_telemetry(RunTotals::default(), |totals, run| totals.add(&run))
+        .await?;
+    let read = keys.iter().map(|key| key.account.account.to_string());
+    totals.keep_accounts(&read.collect());
     let facts = Facts {
         now,
         options,
         accounts: ledger.accounts(AccountScope::All).await?,
-        keys: ledger.keys().await?,
+        keys,
         runs: ledger.run_counts(&DURATION_BOUNDS).await?,
-        totals: ledger
-            .fold_run_telemetry(RunTotals::default(), |totals, run| totals.add(&run))
-            .await?,
+        totals,
         restated: ledger.restated_events(AccountScope::All).await?,
         coverage: closed_coverage(ledger, horizon(now, options.horizon_days)).await?,
     };
@@ -203,11 +207,11 @@ impl Facts<'_> {
     fn last_run_issues(&self) -> Family {
         let mut family = Family::gauge(
             "ingestion_last_run_issues",
-            "What went otherwise than planned in the latest run of each kind, by code.",
+            "What went otherwise than planned in the latest run of each kind, of a pass in that of each account, by code.",
         );
-        for (kind, issues) in &self.totals.last_issues {
+        for (kind, issues) in self.totals.last_issues() {
             for (code, count) in issues {
-                family.add(&[("kind", kind), ("code", code)], number(*count));
+                family.add(&[("kind", kind), ("code", code)], number(count));
             }
         }
         family
@@ -290,9 +294,9 @@ impl Facts<'_> {
     fn manual_fallback_in_a_row(&self) -> Family {
         let mut family = Family::gauge(
             "manual_fallback_consecutive_runs",
-            "The latest runs in a row that wrote windows by look-up; 0 if the latest that wrote did not.",
+            "The latest runs of a kind and account in a row that wrote windows by look-up, of the one with most; 0 if the latest that wrote did not.",
         );
-        family.add(&[], number(self.totals.manual_fallback_in_a_row));
+        family.add(&[], number(self.totals.most_manual_fallback_in_a_row()));
         family
     }
 

@@ -1,6 +1,6 @@
 //! The counters of all runs together, and what the latest of them say.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
 use usage_store::RunTelemetry;
@@ -18,10 +18,11 @@ pub(super) struct RunTotals {
     /// By provider.
     pub(super) throttled_ms: BTreeMap<String, u64>,
     pub(super) manual_fallback_windows: u64,
-    /// Runs that wrote windows and took the manual path for some, counted back from the latest that wrote any.
-    pub(super) manual_fallback_in_a_row: u64,
-    /// What went otherwise than planned in the latest run of each kind, by kind and code.
-    pub(super) last_issues: BTreeMap<String, BTreeMap<String, u64>>,
+    /// Runs that wrote windows and took the manual path for some, counted back from the latest that wrote any: by what the
+    /// runs are of.
+    manual_fallback_in_a_row: BTreeMap<Of, u64>,
+    /// What went otherwise than planned in the latest run, by what the runs are of.
+    last_issues: BTreeMap<Of, BTreeMap<String, u64>>,
     /// The latest comparison of each account and endpoint.
     pub(super) parity: ByEndpoint<ParityProof>,
     /// The latest variance of each account, as a share.
@@ -36,6 +37,7 @@ pub(super) struct RunTotals {
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 struct Recorded {
+    pass: Option<Mark>,
     windows_processed: u64,
     manual_fallback_windows: u64,
     throttled_ms_by_provider: BTreeMap<String, u64>,
@@ -45,7 +47,44 @@ struct Recorded {
     reconciliation: BTreeMap<String, ReconciliationProof>,
 }
 
+/// Of which account a run of a pass is.
+#[derive(Deserialize)]
+struct Mark {
+    account: String,
+}
+
+/// What a run is compared with: others of its kind, and a pass of an account with the passes of this account.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Of {
+    kind: String,
+    account: Option<String>,
+}
+
 impl RunTotals {
+    /// Leaves the accounts that are still read: no later pass says of another that all is well.
+    pub(super) fn keep_accounts(&mut self, read: &BTreeSet<String>) {
+        let is_kept = |of: &Of| of.account.as_ref().is_none_or(|account| read.contains(account));
+        self.manual_fallback_in_a_row.retain(|of, _| is_kept(of));
+        self.last_issues.retain(|of, _| is_kept(of));
+    }
+
+    /// The longest row of runs that took the manual path.
+    pub(super) fn most_manual_fallback_in_a_row(&self) -> u64 {
+        self.manual_fallback_in_a_row.values().copied().max().unwrap_or(0)
+    }
+
+    /// What went otherwise than planned in the latest runs, by kind and code: of a pass in those of all accounts.
+    pub(super) fn last_issues(&self) -> BTreeMap<&str, BTreeMap<&str, u64>> {
+        let mut sums: BTreeMap<&str, BTreeMap<&str, u64>> = BTreeMap::new();
+        for (of, issues) in &self.last_issues {
+            let known = sums.entry(&of.kind).or_default();
+            for (code, count) in issues {
+                *known.entry(code).or_default() += count;
+            }
+        }
+        sums
+    }
+
     /// Adds a run; they come oldest first.
     pub(super) fn add(&mut self, run: &RunTelemetry) {
         let Ok(recorded) = serde_json::from_str::<Recorded>(&run.telemetry) else {
@@ -65,12 +104,17 @@ impl RunTotals {
             }
         }
         self.manual_fallback_windows += recorded.manual_fallback_windows;
+        let of = Of {
+            kind: run.kind.clone(),
+            account: recorded.pass.as_ref().map(|mark| mark.account.clone()),
+        };
+        let in_a_row = self.manual_fallback_in_a_row.entry(of.clone()).or_default();
         if recorded.manual_fallback_windows > 0 {
-            self.manual_fallback_in_a_row += 1;
+            *in_a_row += 1;
         } else if recorded.windows_processed > 0 {
-            self.manual_fallback_in_a_row = 0;
+            *in_a_row = 0;
         }
-        self.last_issues.insert(run.kind.clone(), recorded.issues_by_code);
+        self.last_issues.insert(of, recorded.issues_by_code);
         for (account, endpoints) in recorded.parity {
             let mut known = self.parity.remove(&account).unwrap_or_default();
             // An endpoint whose exports are gone is forgotten; one whose windows are not over keeps what was proved last.
@@ -131,7 +175,7 @@ mod tests {
         let costs = &totals.requests["openai"]["costs"];
         assert_eq!((costs["200"], costs["429"]), (3, 4));
         assert_eq!(totals.throttled_ms["openai"], 5);
-        assert!(totals.last_issues["cron"].is_empty());
+        assert!(totals.last_issues()["cron"].is_empty());
         let parity = &totals.parity["openai/org-a"];
         assert_eq!(
             (parity["completions"].differences, parity["images"].differences),
@@ -154,7 +198,38 @@ mod tests {
             (&[manual, manual, constraint], 0),
             (&[manual, constraint, manual], 1),
         ] {
-            assert_eq!(totals(runs).manual_fallback_in_a_row, in_a_row, "{runs:?}");
+            assert_eq!(totals(runs).most_manual_fallback_in_a_row(), in_a_row, "{runs:?}");
         }
+    }
+
+    #[test]
+    fn an_account_says_nothing_of_another() {
+        let pass = |account: &str, rest: &str| {
+            format!(
+                r#"{{"pass":{{"account":"{account}","due":"2025-10-01T02:00:00Z","complete":true}},{rest}}}"#
+            )
+        };
+        let manual = r#""windowsProcessed":3,"manualFallbackWindows":3,"issuesByCode":{"UNAUTHORIZED":1}"#;
+        let [bad, other] = [pass("openai/a", manual), pass("openai/b", manual)];
+        let [well, good] = ["openai/a", "openai/b"].map(|account| pass(account, r#""windowsProcessed":3"#));
+        let cron = |text| ("cron", text);
+        // One pass over two accounts is no row of two, and one that is well heals no other.
+        let mut two = totals(&[cron(bad.as_str()), cron(&other)]);
+        assert_eq!(two.most_manual_fallback_in_a_row(), 1);
+        assert_eq!(two.last_issues()["cron"]["UNAUTHORIZED"], 2);
+        let one = totals(&[cron(bad.as_str()), cron(&good), cron(&bad), cron(&good)]);
+        assert_eq!(one.most_manual_fallback_in_a_row(), 2);
+        assert_eq!(one.last_issues()["cron"]["UNAUTHORIZED"], 1);
+        let healed = totals(&[cron(bad.as_str()), cron(&good), cron(&well)]);
+        assert_eq!(healed.most_manual_fallback_in_a_row(), 0);
+        assert!(healed.last_issues()["cron"].is_empty());
+        // Nobody reads it any more.
+        two.keep_accounts(&["openai/a".to_owned()].into());
+        assert_eq!(two.last_issues()["cron"]["UNAUTHORIZED"], 1);
+        two.keep_accounts(&BTreeSet::new());
+        assert_eq!(
+            (two.most_manual_fallback_in_a_row(), two.last_issues().len()),
+            (0, 0)
+        );
     }
 }

@@ -30,6 +30,10 @@ world::on_both_databases!(
         as a_scheduled_pass_waits_for_one_that_was_asked_for,
     crate::passes::a_pass_that_is_asked_for_is_the_scheduled_one_under_way
         as a_pass_that_is_asked_for_is_the_scheduled_one_under_way,
+    crate::passes::an_account_is_looked_at_until_whoever_held_it_is_done_or_dead
+        as an_account_is_looked_at_until_whoever_held_it_is_done_or_dead,
+    crate::passes::an_account_is_looked_at_no_longer_than_until_the_next_pass
+        as an_account_is_looked_at_no_longer_than_until_the_next_pass,
     crate::passes::whoever_waits_for_a_pass_that_cannot_be_run_is_told_why
         as whoever_waits_for_a_pass_that_cannot_be_run_is_told_why,
     crate::passes::a_pass_that_cannot_be_run_is_told_of as a_pass_that_cannot_be_run_is_told_of,

@@ -1,11 +1,14 @@
 //! Passes that are asked for, beside those of the schedule.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::Value;
 use tokio::sync::watch;
 use usage_app::cron::{AccountOutcome, Passes, Surroundings};
 use usage_core::{Clock as _, format_instant};
+use usage_ingest::LEASE_DURATION;
+use usage_store::{AccountScope, LeaseAttempt};
 
 use wiremock::matchers::any;
 use wiremock::{Mock, MockServer, ResponseTemplate};
@@ -62,6 +65,39 @@ pub(crate) async fn a_pass_that_is_asked_for_is_the_scheduled_one_under_way(worl
     let due = world.clock.now();
     let (scheduled, asked) = tokio::join!(passes.scheduled(due), passes.requested());
     assert!(Arc::ptr_eq(&scheduled.unwrap(), &asked.unwrap()));
+}
+
+/// Whoever holds the account goes on for longer than a pass waits for it, and is never heard of again.
+pub(crate) async fn an_account_is_looked_at_until_whoever_held_it_is_done_or_dead(world: World) {
+    let passes = passes(&world, watch::channel(false).1);
+    let ledger = world.ledger().await;
+    let account = ledger.accounts(AccountScope::All).await.unwrap()[0].id;
+    let held_for = LEASE_DURATION + Duration::from_secs(5);
+    let lease = ledger.acquire_lease(account, "elsewhere/1", held_for, None).await;
+    assert!(matches!(lease.unwrap(), LeaseAttempt::Acquired(_)));
+    let due = world.clock.now();
+    passes.scheduled_to_the_end(due, None).await;
+    assert!(world.stored().await > 0, "the account was never read");
+    let again = passes.scheduled(due).await.unwrap();
+    assert_eq!(
+        again.accounts[0].outcome,
+        AccountOutcome::DoneElsewhere,
+        "{again}"
+    );
+}
+
+/// The next pass is due before that.
+pub(crate) async fn an_account_is_looked_at_no_longer_than_until_the_next_pass(world: World) {
+    let passes = passes(&world, watch::channel(false).1);
+    let ledger = world.ledger().await;
+    let account = ledger.accounts(AccountScope::All).await.unwrap()[0].id;
+    let lease = ledger
+        .acquire_lease(account, "elsewhere/1", 10 * LEASE_DURATION, None)
+        .await;
+    assert!(matches!(lease.unwrap(), LeaseAttempt::Acquired(_)));
+    let due = world.clock.now();
+    passes.scheduled_to_the_end(due, Some(due)).await;
+    assert_eq!(world.stored().await, 0);
 }
 
 pub(crate) async fn whoever_waits_for_a_pass_that_cannot_be_run_is_told_why(world: World) {

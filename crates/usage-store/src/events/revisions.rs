@@ -15,7 +15,7 @@ use crate::connection::{self, AnyConnection};
 use crate::error::StoreError;
 use crate::ledger::Ledger;
 use crate::schema::{usage_events, usage_revisions};
-use crate::usage_page::{UnknownPosition, UsagePosition};
+use crate::usage_page::{UnknownPosition, UsageOrder, UsagePosition};
 
 /// How many rows one statement asks for by their keys.
 const ROWS_AT_ONCE: usize = 200;
@@ -295,6 +295,7 @@ fn page(connection: &mut AnyConnection, asked: &RevisionPageQuery) -> Result<Rev
         last = Some(RevisionPosition {
             replaced_at,
             row: UsagePosition {
+                order: UsageOrder::Newest,
                 rank: None,
                 window_start: before.event.window.start(),
                 key: parse_key(&key)?,
@@ -371,6 +372,7 @@ mod tests {
         let position = RevisionPosition {
             replaced_at: at(1_756_800_000),
             row: UsagePosition {
+                order: UsageOrder::Newest,
                 rank: None,
                 window_start: at(1_756_684_800),
                 key: DedupeKey::from_bytes([0xab; 16]),

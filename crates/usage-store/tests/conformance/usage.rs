@@ -334,7 +334,9 @@ pub(crate) async fn a_cursor_is_for_the_order_of_its_page(fixture: &Fixture) {
     };
     for (one, other) in [
         (UsageOrder::Newest, UsageOrder::Cost),
+        (UsageOrder::Newest, UsageOrder::Oldest),
         (UsageOrder::Tokens, UsageOrder::Oldest),
+        (UsageOrder::Tokens, UsageOrder::Requests),
     ] {
         let next = fixture.ledger.usage_page(page(one, None)).await.unwrap().next;
         let error = fixture.ledger.usage_page(page(other, next)).await.unwrap_err();
