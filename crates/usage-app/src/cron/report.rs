@@ -358,7 +358,7 @@ impl fmt::Display for PassReport {
         if self.plan_only {
             writeln!(
                 f,
-                "the pass would ask for {}",
+                "the pass would ask for {} for usage and costs, and for names beside them",
                 count(self.planned_requests as u64, "request")
             )?;
         } else {
