@@ -31,9 +31,9 @@ pub struct Surroundings {
 const HELD_AGAIN: Duration = LEASE_DURATION;
 /// How long after it a pass that could not be run at all is run again; then the next one is waited for.
 const FAILED_AGAIN: [Duration; 3] = [
-    Duration::from_secs(60),
-    Duration::from_secs(5 * 60),
-    Duration::from_secs(15 * 60),
+    Duration::from_mins(1),
+    Duration::from_mins(5),
+    Duration::from_mins(15),
 ];
 
 /// Runs one pass, logged step by step, and tells the dead-man's switch and the textfile of it.
