@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
-use usage_app::cron::{PassOptions, Surroundings};
+use usage_app::cron::{PassOptions, Schedule, ScheduleError, Surroundings};
 use usage_app::logging::LogLevel;
 use usage_app::rehearsal::RehearsalOptions;
 use usage_core::{Account, Decimal, Endpoint, IssueCode, parse_instant};
@@ -97,6 +97,13 @@ pub(crate) struct RunArguments {
     /// due, else now]
     #[arg(long, value_name = "TIME", value_parser = parse_instant)]
     due: Option<DateTime<Utc>>,
+    /// When passes are due, for a pass that a timer starts on several hosts: it is the one that was due last, and what any
+    /// process did in it is not done again
+    #[arg(long, value_name = "CRON", conflicts_with = "due")]
+    schedule: Option<String>,
+    /// The time zone of the schedule, as Europe/Berlin
+    #[arg(long, value_name = "ZONE", default_value = "UTC", requires = "schedule")]
+    zone: String,
     /// How the result is written
     #[arg(long, default_value = "text")]
     pub(crate) format: OutputFormat,
@@ -181,13 +188,17 @@ pub(crate) struct PassArguments {
 }
 
 impl RunArguments {
-    /// What is asked for.
-    pub(crate) fn options(&self) -> PassOptions {
-        PassOptions {
+    /// What is asked for, now.
+    pub(crate) fn options(&self, now: DateTime<Utc>) -> Result<PassOptions, ScheduleError> {
+        let due = match &self.schedule {
+            None => self.due,
+            Some(schedule) => Schedule::cron(schedule, Some(&self.zone))?.due_when_started(now),
+        };
+        Ok(PassOptions {
             plan_only: self.plan,
-            due: self.due,
+            due,
             ..self.pass.options()
-        }
+        })
     }
 }
 

@@ -65,7 +65,7 @@ fn clock(global: &GlobalArguments, origin: Option<DateTime<Utc>>) -> Arc<dyn Clo
 
 async fn run_once(app: App, arguments: RunArguments) -> Result<Exit, AppError> {
     let stop = stop_on_signal();
-    let options = arguments.options();
+    let options = arguments.options(app.clock.now())?;
     let report = if options.plan_only {
         run_pass(&app, &options, &LoggedProgress, stop).await?
     } else {

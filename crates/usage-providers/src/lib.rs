@@ -14,7 +14,7 @@ pub use base_url::{BaseUrl, InvalidBaseUrl, is_loopback};
 pub use openai::OpenAi;
 pub use options::{ArrayEncoding, InvalidOptions, Limits, OpenAiOptions, Pace, RetryPolicy};
 pub use source::{
-    Access, CostsRead, CostsWindow, EndpointAccess, GroupingLimit, KeyReport, RawUsageRead, ReadError,
-    RequestsByStatus, Traffic, UsageQuery, UsageRead, UsageSource, WindowRead,
+    Access, CostsRead, CostsWindow, DirectorySize, EndpointAccess, GroupingLimit, KeyReport, RawUsageRead,
+    ReadError, RequestsByStatus, Traffic, UsageQuery, UsageRead, UsageSource, WindowRead,
 };
 pub use transport::Pacer;

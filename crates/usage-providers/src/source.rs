@@ -74,6 +74,9 @@ pub trait UsageSource: Send + Sync {
     /// All or nothing, with one exception: the API keys of an archived project may be missing.
     async fn read_directory(&self) -> Result<Directory, ReadError>;
 
+    /// How many requests [`UsageSource::read_directory`] sends if there are as many names as told, refusals left out.
+    fn directory_requests(&self, size: &DirectorySize) -> usize;
+
     /// Asks what the key may do, in as few requests as that takes. A key that is limited to projects must be asked for
     /// those: the provider refuses anything wider. A key that is not accepted at all
     /// ([`ReadError::is_key_refused`]) is told after the first request, and every answer is that error.
@@ -166,6 +169,15 @@ pub struct GroupingLimit {
     pub dimensions: DimensionSet,
     /// How many of them fit into one query.
     pub at_once: usize,
+}
+
+/// How many names a provider has.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DirectorySize {
+    /// How many API keys each project has.
+    pub keys_of_projects: Vec<usize>,
+    /// How many users there are.
+    pub users: usize,
 }
 
 /// Why a read as a whole failed. The ledger keeps what it had.

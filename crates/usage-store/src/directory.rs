@@ -29,6 +29,8 @@ pub struct KnownName {
     pub name: Option<String>,
     /// The e-mail address of a user.
     pub email: Option<String>,
+    /// The project of an API key.
+    pub project_id: Option<String>,
     /// When the provider first returned it, UTC.
     pub first_seen_at: DateTime<Utc>,
     /// When it last did; a deleted one is not seen again.
@@ -131,7 +133,16 @@ impl Ledger {
     }
 }
 
-type NameColumns = (i64, String, String, Option<String>, Option<String>, i64, i64);
+type NameColumns = (
+    i64,
+    String,
+    String,
+    Option<String>,
+    Option<String>,
+    Option<String>,
+    i64,
+    i64,
+);
 
 fn load(connection: &mut AnyConnection, scope: &AccountScope) -> Result<Vec<KnownName>, StoreError> {
     let mut query = directory_names::table
@@ -141,6 +152,7 @@ fn load(connection: &mut AnyConnection, scope: &AccountScope) -> Result<Vec<Know
             directory_names::id,
             directory_names::name,
             directory_names::email,
+            directory_names::project_id,
             directory_names::first_seen_at,
             directory_names::last_seen_at,
         ))
@@ -158,7 +170,7 @@ fn load(connection: &mut AnyConnection, scope: &AccountScope) -> Result<Vec<Know
         .map_err(StoreError::query("reading names"))?;
     rows.into_iter()
         .map(
-            |(account_id, kind, id, name, email, first_seen_at, last_seen_at)| {
+            |(account_id, kind, id, name, email, project_id, first_seen_at, last_seen_at)| {
                 let kind = DirectoryKind::ALL
                     .into_iter()
                     .find(|known| known.as_str() == kind);
@@ -168,6 +180,7 @@ fn load(connection: &mut AnyConnection, scope: &AccountScope) -> Result<Vec<Know
                     id,
                     name,
                     email,
+                    project_id,
                     first_seen_at: instant(first_seen_at)?,
                     last_seen_at: instant(last_seen_at)?,
                 })

@@ -12,6 +12,11 @@ fn what_is_wrong_takes_one_line_and_nothing_is_done() {
             &["serve", "--schedule", "every day"] as &[&str],
             "`every day` is no schedule: ",
         ),
+        (&["run", "--schedule", "daily"], "`daily` is no schedule: "),
+        (
+            &["run", "--schedule", "0 2 * * *", "--zone", "Berlin"],
+            "`Berlin` is no time zone; ",
+        ),
         (&["serve", "--zone", "Berlin"], "`Berlin` is no time zone; "),
         (
             &["serve", "--bind", "localhost"],

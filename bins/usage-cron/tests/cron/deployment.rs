@@ -134,8 +134,13 @@ fn the_crontab_has_a_schedule_and_a_command() {
     // cron(8) makes a line break of it.
     assert!(!job.contains('%'), "{job}");
     let fields: Vec<&str> = job.splitn(6, ' ').collect();
-    Schedule::cron(&fields[..5].join(" "), None).unwrap();
+    let schedule = fields[..5].join(" ");
+    Schedule::cron(&schedule, None).unwrap();
     let command = fields[5].strip_prefix("cd /var/lib/usage && ").unwrap();
+    assert!(
+        command.ends_with(&format!("--schedule \"{schedule}\"")),
+        "{command}"
+    );
     is_taken(command);
 }
 
@@ -233,7 +238,10 @@ fn the_cron_job_is_closed_and_does_not_repeat_a_finding() {
 
     let words = container["args"].as_array().unwrap().iter();
     let words: Vec<&str> = words.map(|word| word.as_str().unwrap()).collect();
-    is_taken(&words.join(" "));
+    let schedule = ["--schedule", spec["schedule"].as_str().unwrap()];
+    assert!(words.windows(2).any(|pair| pair == schedule), "{words:?}");
+    let quoted: Vec<String> = words.iter().map(|word| format!("'{word}'")).collect();
+    is_taken(&quoted.join(" "));
     let deadline = job["activeDeadlineSeconds"].as_u64().unwrap();
     assert!(words.contains(&"2h") && deadline > 2 * 3600, "{deadline}");
 

@@ -16,6 +16,7 @@ mod workers;
 
 shared::on_both_databases!(
     crate::run::a_pass_is_told_in_json_and_kept_as_a_run as a_pass_is_told_in_json_and_kept_as_a_run,
+    crate::run::passes_of_one_schedule_are_one as passes_of_one_schedule_are_one,
     crate::run::a_refused_key_is_an_error_and_an_incident as a_refused_key_is_an_error_and_an_incident,
     crate::http::a_requested_pass_is_run_and_told as a_requested_pass_is_run_and_told,
     crate::http::a_stopped_process_finishes_what_is_under_way as a_stopped_process_finishes_what_is_under_way,

@@ -59,6 +59,27 @@ pub(crate) fn a_pass_is_told_in_json_and_kept_as_a_run(kind: DatabaseKind) {
     assert_eq!(again["telemetry"]["updatedEvents"], 0, "{again:#}");
 }
 
+/// As timers of several hosts start it, one after the other.
+pub(crate) fn passes_of_one_schedule_are_one(kind: DatabaseKind) {
+    let provider = provider();
+    let place = Place::new(kind, &provider, &["org-cron"]);
+    // Due once a year, so that no test comes between.
+    let scheduled = ["run", "--format", "json", "--schedule", "0 0 1 1 *"];
+    let first = place.run(&scheduled).succeeds().json();
+    assert_eq!(first["accounts"][0]["outcome"], "clean", "{first:#}");
+    let asked = provider.simulator.requests().len();
+    let second = place.run(&scheduled).succeeds().json();
+    assert_eq!(second["accounts"][0]["outcome"], "doneElsewhere", "{second:#}");
+    assert_eq!(second["due"], first["due"]);
+    assert_eq!(provider.simulator.requests().len(), asked);
+    // Without a schedule it is a pass of its own.
+    // Without a schedule each is a pass of its own, however soon after the last.
+    for _ in 0..3 {
+        let own = place.run(&["run", "--format", "json"]).succeeds().json();
+        assert_eq!(own["accounts"][0]["outcome"], "clean", "{own:#}");
+    }
+}
+
 pub(crate) fn a_refused_key_is_an_error_and_an_incident(kind: DatabaseKind) {
     let provider = provider();
     let place = Place::new(kind, &provider, &["org-cron"]);

@@ -1,25 +1,20 @@
 //! What a pass does for one account.
 
-use std::collections::BTreeSet;
-
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use serde_json::{Map, Value};
 use tokio::sync::watch;
-use usage_core::{Issue, Severity, WindowRange, format_instant};
-use usage_ingest::{Backfill, HeldLease, Outcome, Plan, PlanRequest, Progress, Reader, RunReport, Step};
-use usage_store::{AccountScope, Ledger, RunStatus, StoredAccount};
+use usage_core::{Issue, IssueCode, Severity, WindowRange, format_instant};
+use usage_ingest::{Backfill, HeldLease, Outcome, Plan, PlanRequest, Progress, RunReport, Step};
+use usage_store::{Ledger, RunStatus, StoredAccount};
 
 use super::RUN_KIND;
 use super::evidence;
+use super::names::{self, NamesPlan};
 use super::pass::PassOptions;
 use super::record::{PassMark, PassRecord};
-use super::report::{AccountReport, DirectoryReport};
-use crate::commands::names;
+use super::report::AccountReport;
 use crate::error::AppError;
 use crate::wiring::App;
-
-/// Names younger than this are not asked for again: a pass an hour would ask for every project's keys every time.
-const NAMES_LAST: TimeDelta = TimeDelta::hours(20);
 
 /// One account's part of a pass.
 pub(super) struct Work<'a> {
@@ -30,6 +25,8 @@ pub(super) struct Work<'a> {
     pub(super) ledger: &'a Ledger,
     pub(super) account: &'a StoredAccount,
     pub(super) due: DateTime<Utc>,
+    /// The last run that is no part of the pass, if one can be told.
+    pub(super) after_run: Option<i64>,
     pub(super) range: WindowRange,
     /// Whether the pass has no other account.
     pub(super) is_only_account: bool,
@@ -38,16 +35,16 @@ pub(super) struct Work<'a> {
 /// What the pass would ask of the account; asks nothing.
 pub(super) async fn plan_only(work: &Work<'_>) -> AccountReport {
     match work.plan().await {
-        Ok(plan) => AccountReport::planned(work.account, &plan),
+        Ok((plan, names)) => AccountReport::planned(work.account, &plan, names.requests),
         Err(error) => AccountReport::failed(work.account, &error),
     }
 }
 
 /// Does everything for the account, unless another process has done so since the pass was due, and gives the lease back.
 pub(super) async fn work_on(work: &Work<'_>, lease: HeldLease) -> AccountReport {
-    let report = match work.is_done().await {
-        Ok(true) => AccountReport::done_elsewhere(work.account),
-        Ok(false) => match work.everything(&lease).await {
+    let report = match work.done().await {
+        Ok(Some(status)) => AccountReport::done_elsewhere(work.account, status),
+        Ok(None) => match work.everything(&lease).await {
             Ok(report) => report,
             Err(error) => AccountReport::failed(work.account, &error),
         },
@@ -58,18 +55,26 @@ pub(super) async fn work_on(work: &Work<'_>, lease: HeldLease) -> AccountReport 
 }
 
 impl Work<'_> {
-    /// Whether a run of this pass has said that everything is done for the account.
-    async fn is_done(&self) -> Result<bool, AppError> {
+    /// How the run of this pass ended that did everything for the account, if there was one; of several, the best.
+    async fn done(&self) -> Result<Option<RunStatus>, AppError> {
         let due = format_instant(self.due);
         let account = self.account.account.to_string();
         let runs = self.ledger.runs_started_since(RUN_KIND, self.due).await?;
-        Ok(runs
+        let done: Vec<RunStatus> = runs
             .iter()
-            .filter_map(|run| PassMark::of(&run.telemetry))
-            .any(|mark| mark.complete && mark.account == account && mark.due == due))
+            .filter(|run| self.after_run.is_none_or(|last| run.id > last))
+            .filter(|run| {
+                PassMark::of(&run.telemetry)
+                    .is_some_and(|mark| mark.complete && mark.account == account && mark.due == due)
+            })
+            .map(|run| run.status)
+            .collect();
+        let best = done.iter().find(|status| **status == RunStatus::Succeeded);
+        Ok(best.or(done.first()).copied())
     }
 
-    async fn plan(&self) -> Result<Plan, AppError> {
+    /// What to ask for: usage and costs, and names.
+    async fn plan(&self) -> Result<(Plan, NamesPlan), AppError> {
         let accounts = [self.account.account.clone()];
         let readers = self.app.readers(self.ledger, &accounts).await?;
         let request = PlanRequest {
@@ -81,11 +86,13 @@ impl Work<'_> {
             fresh_since: Some(self.due),
             now: self.app.clock.now(),
         };
-        Ok(usage_ingest::plan(self.ledger, readers, &request).await?)
+        let plan = usage_ingest::plan(self.ledger, readers, &request).await?;
+        let names = names::plan(self, &plan).await?;
+        Ok((plan, names))
     }
 
     async fn everything(&self, lease: &HeldLease) -> Result<AccountReport, AppError> {
-        let plan = self.plan().await?;
+        let (plan, names) = self.plan().await?;
         let mut mark = PassMark {
             account: self.account.account.to_string(),
             due: format_instant(self.due),
@@ -105,66 +112,28 @@ impl Work<'_> {
             notes,
         };
         let mut run = usage_ingest::run_under_lease(backfill, &plan, lease).await?;
-        let directory = self.refresh_names(&plan, &mut run).await?;
+        let directory = names::refresh(self, &plan, &names, &mut run).await?;
         let evidence = evidence::gather(self, &mut run).await;
-        mark.complete = run.outcome == Outcome::Clean && !*self.stop.borrow();
+        mark.complete = self.is_at_its_end(&run);
         self.record(&run, mark, &evidence).await?;
         Ok(AccountReport::worked(
             self.account,
             &plan,
+            names.requests,
             run,
             directory,
             evidence,
         ))
     }
 
-    /// Asks for the names of projects, keys and users, unless they are young. That they could not be read is a warning: no
-    /// number depends on them.
-    async fn refresh_names(&self, plan: &Plan, run: &mut RunReport) -> Result<DirectoryReport, AppError> {
-        let scope = AccountScope::one(self.account);
-        let known = self.ledger.names(scope.clone()).await?;
-        let now = self.app.clock.now();
-        let mut report = DirectoryReport::default();
-        let latest = known.iter().map(|name| name.last_seen_at).max();
-        // A key that reads no usage reads no names.
-        let in_vain = run.outcome == Outcome::Failed || *self.stop.borrow();
-        if in_vain || latest.is_some_and(|seen| (now - seen).abs() < NAMES_LAST) {
-            return Ok(report);
-        }
-        let before: BTreeSet<_> = known.into_iter().map(|name| (name.kind, name.id)).collect();
-        for Reader { key, filter, .. } in &plan.readers {
-            // A key that is limited to projects may not ask for the organisation's names.
-            if !filter.is_all() {
-                continue;
-            }
-            let traffic = key.source.traffic();
-            let read = key.source.read_directory().await;
-            let traffic = key.source.traffic().since(&traffic);
-            run.telemetry.count_traffic(key.source.provider(), &traffic);
-            match read {
-                Ok(directory) => {
-                    report.refreshed = true;
-                    report.names = directory.entries.len();
-                    let seen: BTreeSet<_> = directory
-                        .entries
-                        .iter()
-                        .map(|entry| (entry.kind, entry.id.clone()))
-                        .collect();
-                    report.added = seen.difference(&before).count();
-                    report.gone = before.difference(&seen).count();
-                    names::save(self.app, self.ledger, self.account.id, directory).await?;
-                }
-                Err(error) => self.note(
-                    run,
-                    Issue {
-                        severity: Severity::Warning,
-                        message: format!("the names were not read: {}", error.issue.message),
-                        ..error.issue
-                    },
-                ),
-            }
-        }
-        Ok(report)
+    /// Whether nothing is left to do in this pass. What one process found wrong another would find as well; but where
+    /// nothing could be read, or the time was over, another may come further.
+    fn is_at_its_end(&self, run: &RunReport) -> bool {
+        let was_cut_short = run
+            .issues
+            .iter()
+            .any(|issue| matches!(issue.code, IssueCode::DeadlinePassed | IssueCode::Stopped));
+        run.outcome != Outcome::Failed && !was_cut_short && !*self.stop.borrow()
     }
 
     /// Adds an issue to the run, as the run itself would have.

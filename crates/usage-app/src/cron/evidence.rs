@@ -64,18 +64,11 @@ async fn parity(work: &Work<'_>, run: &mut RunReport, proofs: &mut Proofs) -> Op
     let folder = match work.exports_below(named) {
         Ok(Some(folder)) => folder,
         Ok(None) => {
-            // Whatever an earlier comparison found is no longer there to be looked at.
-            proofs.parity.entry(work.account.account.to_string()).or_default();
-            work.note(
+            not_proved(
+                work,
                 run,
-                Issue::new(
-                    IssueCode::NoExports,
-                    format!(
-                        "{}: no export lies in {}, so parity was not proved",
-                        work.account.account,
-                        named.display()
-                    ),
-                ),
+                proofs,
+                &format!("no export lies in {}", named.display()),
             );
             return None;
         }
@@ -85,7 +78,7 @@ async fn parity(work: &Work<'_>, run: &mut RunReport, proofs: &mut Proofs) -> Op
         }
     };
     let options = ParityOptions {
-        folder: Some(folder),
+        folder: Some(folder.clone()),
         account: Some(work.account.account.clone()),
         label: Some(label(work)),
         audit_dir: work.options.audit_dir.clone(),
@@ -94,8 +87,11 @@ async fn parity(work: &Work<'_>, run: &mut RunReport, proofs: &mut Proofs) -> Op
     };
     let report = match parity::parity(work.app, options).await {
         Ok(report) => report,
-        // Exports of days that are not over yet say nothing, and will.
-        Err(AppError::NothingCompared) => return None,
+        Err(AppError::NothingCompared) => {
+            let reason = format!("the exports in {} have no day that is over", folder.display());
+            not_proved(work, run, proofs, &reason);
+            return None;
+        }
         Err(error) => {
             let message = format!("the exports were not compared: {error}");
             work.note(run, Issue::new(IssueCode::ParityFailed, message));
@@ -123,6 +119,14 @@ async fn parity(work: &Work<'_>, run: &mut RunReport, proofs: &mut Proofs) -> Op
         );
     }
     Some(result)
+}
+
+/// There is nothing to hold the ledger against. Whatever an earlier comparison found is no longer there to be looked at.
+fn not_proved(work: &Work<'_>, run: &mut RunReport, proofs: &mut Proofs, reason: &str) {
+    let account = work.account.account.to_string();
+    let message = format!("{account}: {reason}, so parity was not proved");
+    proofs.parity.entry(account).or_default();
+    work.note(run, Issue::new(IssueCode::NoExports, message));
 }
 
 /// Keeps what was compared of each endpoint; what an endpoint has at several widths is added up.

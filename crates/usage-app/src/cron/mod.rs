@@ -7,6 +7,7 @@ mod account;
 mod alerts;
 mod evidence;
 mod logged;
+mod names;
 mod pass;
 mod passes;
 mod record;

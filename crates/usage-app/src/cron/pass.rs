@@ -71,10 +71,16 @@ pub async fn run_pass(
     let accounts = accounts(&ledger, &options.accounts).await?;
     let us = ProcessIdentity::current();
     mark_dead_runs(&ledger, &us).await?;
-    let due = match options.due {
-        Some(due) => due,
-        None => joined(&ledger).await?.unwrap_or(began_at),
+    let shared = match options.due {
+        Some(due) => Some(due),
+        None => joined(&ledger).await?,
     };
+    // What ended before a pass of its own began is no part of it, also if that was in the same second.
+    let after_run = match shared {
+        Some(_) => None,
+        None => ledger.runs(1).await?.first().map(|run| run.id),
+    };
+    let due = shared.unwrap_or(began_at);
     tracing::info!(
         accounts = accounts.len(),
         due = usage_core::format_instant(due),
@@ -88,6 +94,7 @@ pub async fn run_pass(
         ledger: &ledger,
         us,
         due,
+        after_run,
         range: range(began_at, options.horizon_days)?,
         is_only_account: accounts.len() == 1,
     };
@@ -165,6 +172,7 @@ struct Pass<'a> {
     ledger: &'a Ledger,
     us: ProcessIdentity,
     due: DateTime<Utc>,
+    after_run: Option<i64>,
     range: WindowRange,
     is_only_account: bool,
 }
@@ -179,6 +187,7 @@ impl Pass<'_> {
             ledger: self.ledger,
             account,
             due: self.due,
+            after_run: self.after_run,
             range: self.range,
             is_only_account: self.is_only_account,
         }

@@ -30,7 +30,8 @@ pub struct PassMark {
     pub account: String,
     /// When the pass was due, RFC 3339 in UTC; processes that share a pass have it in common.
     pub due: String,
-    /// Whether everything was done for the account, so that no other process need do it in the same pass.
+    /// Whether everything was done for the account, with or without errors, so that no other process need do it in the same
+    /// pass.
     pub complete: bool,
 }
 

@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 use usage_core::{Account, Issue, IssueCode, Severity, format_instant};
 use usage_ingest::{HeldBy, Outcome, Plan, RunReport, Telemetry};
-use usage_store::StoredAccount;
+use usage_store::{RunStatus, StoredAccount};
 
 use super::evidence::{CostVarianceFound, Evidence};
 use super::record::{ParityResult, ReconciliationResult};
@@ -42,6 +42,8 @@ pub struct PassReport {
     pub due: String,
     /// Requests planned for usage, costs and control totals.
     pub planned_requests: usize,
+    /// Requests planned for names: as many as those take that the ledger knows.
+    pub planned_name_requests: usize,
     /// The sums over the accounts.
     pub telemetry: PassTelemetry,
     /// Account by account.
@@ -93,6 +95,8 @@ pub struct AccountReport {
     pub run_id: Option<i64>,
     /// Requests planned for usage, costs and control totals.
     pub planned_requests: usize,
+    /// Requests planned for names: as many as those take that the ledger knows; none while they are young.
+    pub planned_name_requests: usize,
     /// Windows planned.
     pub planned_windows: usize,
     /// The counters of the run.
@@ -139,6 +143,8 @@ pub enum AccountOutcome {
     Failed,
     /// Another process did it in the same pass.
     DoneElsewhere,
+    /// Another process did it in the same pass, with errors or differences.
+    IncompleteElsewhere,
     /// Another process works on it.
     LeaseHeld,
     /// The pass was told to stop before it came to it.
@@ -199,6 +205,7 @@ impl PassReport {
             started_at: format_instant(began_at),
             due: format_instant(due),
             planned_requests: accounts.iter().map(|account| account.planned_requests).sum(),
+            planned_name_requests: accounts.iter().map(|account| account.planned_name_requests).sum(),
             telemetry: PassTelemetry {
                 processed_users: successful + errors,
                 simulated_keys: 0,
@@ -252,7 +259,10 @@ impl PassReport {
 
 impl AccountOutcome {
     const fn is_error(self) -> bool {
-        matches!(self, Self::Incomplete | Self::Failed | Self::Stopped)
+        matches!(
+            self,
+            Self::Incomplete | Self::IncompleteElsewhere | Self::Failed | Self::Stopped
+        )
     }
 }
 
@@ -263,6 +273,7 @@ impl AccountReport {
             outcome,
             run_id: None,
             planned_requests: 0,
+            planned_name_requests: 0,
             planned_windows: 0,
             telemetry: None,
             issues: Vec::new(),
@@ -278,9 +289,10 @@ impl AccountReport {
         }
     }
 
-    pub(super) fn planned(account: &StoredAccount, plan: &Plan) -> Self {
+    pub(super) fn planned(account: &StoredAccount, plan: &Plan, name_requests: usize) -> Self {
         Self {
             planned_requests: plan.requests(),
+            planned_name_requests: name_requests,
             planned_windows: plan.windows(),
             key: plan
                 .readers
@@ -293,6 +305,7 @@ impl AccountReport {
     pub(super) fn worked(
         account: &StoredAccount,
         plan: &Plan,
+        name_requests: usize,
         run: RunReport,
         directory: DirectoryReport,
         evidence: Evidence,
@@ -307,12 +320,17 @@ impl AccountReport {
             reconciliation: evidence.reconciliation,
             variance: evidence.variance,
             proofs: evidence.proofs.parity.into_values().next(),
-            ..Self::planned(account, plan)
+            ..Self::planned(account, plan, name_requests)
         }
     }
 
-    pub(super) fn done_elsewhere(account: &StoredAccount) -> Self {
-        Self::new(account, AccountOutcome::DoneElsewhere)
+    /// Another process did it in the same pass, and its run ended so.
+    pub(super) fn done_elsewhere(account: &StoredAccount, status: RunStatus) -> Self {
+        let outcome = match status {
+            RunStatus::Succeeded => AccountOutcome::DoneElsewhere,
+            _ => AccountOutcome::IncompleteElsewhere,
+        };
+        Self::new(account, outcome)
     }
 
     pub(super) fn held(account: &StoredAccount, by: Option<HeldBy>) -> Self {
@@ -358,8 +376,9 @@ impl fmt::Display for PassReport {
         if self.plan_only {
             writeln!(
                 f,
-                "the pass would ask for {} for usage and costs, and for names beside them",
-                count(self.planned_requests as u64, "request")
+                "the pass would send {} for usage and costs and {} for names",
+                count(self.planned_requests as u64, "request"),
+                thousands(self.planned_name_requests as u64)
             )?;
         } else {
             let verdict = match (self.success, self.skipped) {
@@ -390,9 +409,10 @@ impl AccountReport {
         if self.planned_requests > 0 {
             write!(
                 f,
-                "; planned {} for {}",
+                "; planned {} for {} and {} for names",
                 count(self.planned_requests as u64, "request"),
-                count(self.planned_windows as u64, "window")
+                count(self.planned_windows as u64, "window"),
+                thousands(self.planned_name_requests as u64)
             )?;
         }
         writeln!(f)?;
@@ -450,6 +470,9 @@ impl AccountOutcome {
             Self::Incomplete => "done with errors",
             Self::Failed => "failed",
             Self::DoneElsewhere => "done by another process in this pass",
+            Self::IncompleteElsewhere => {
+                "done with errors by another process in this pass, and not tried again"
+            }
             Self::LeaseHeld => "skipped, another process works on it",
             Self::Stopped => "stopped before it was read",
             Self::Planned => "planned",

@@ -3,10 +3,13 @@
 use std::fmt;
 use std::str::FromStr;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use chrono_tz::Tz;
 use croner::Cron;
 use croner::parser::{CronParser, Seconds, Year};
+
+/// By how much whoever starts passes may be ahead of this machine's clock.
+const STARTED_EARLY: TimeDelta = TimeDelta::seconds(30);
 
 /// When passes are due: a cron expression in a time zone.
 ///
@@ -87,6 +90,12 @@ impl Schedule {
             .find_previous_occurrence(&until.with_timezone(&self.zone), true);
         latest.ok().map(|latest| latest.with_timezone(&Utc))
     }
+
+    /// When the pass was due that something started at `now` by the same schedule: the clock that it went by may be a little
+    /// ahead of ours.
+    pub fn due_when_started(&self, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        self.latest_until(now + STARTED_EARLY)
+    }
 }
 
 impl fmt::Display for Schedule {
@@ -138,6 +147,20 @@ mod tests {
                 "2025-10-27T01:30:00Z"
             ]
         );
+    }
+
+    #[test]
+    fn whoever_starts_a_pass_may_be_a_little_early() {
+        let schedule = Schedule::cron("0 2 * * *", None).unwrap();
+        for (started, due) in [
+            ("2025-10-10T01:59:29Z", "2025-10-09T02:00:00Z"),
+            ("2025-10-10T01:59:31Z", "2025-10-10T02:00:00Z"),
+            ("2025-10-10T02:10:00Z", "2025-10-10T02:00:00Z"),
+            ("2025-10-11T01:00:00Z", "2025-10-10T02:00:00Z"),
+        ] {
+            let found = schedule.due_when_started(parse_instant(started).unwrap());
+            assert_eq!(found.map(format_instant).as_deref(), Some(due), "{started}");
+        }
     }
 
     #[test]

@@ -15,6 +15,9 @@ world::on_both_databases!(
     crate::pass::an_outage_of_twenty_days_heals_in_one_pass as an_outage_of_twenty_days_heals_in_one_pass,
     crate::pass::what_was_read_in_the_same_pass_is_not_read_again
         as what_was_read_in_the_same_pass_is_not_read_again,
+    crate::pass::what_ended_with_errors_is_not_tried_again_in_the_same_pass
+        as what_ended_with_errors_is_not_tried_again_in_the_same_pass,
+    crate::pass::a_pass_that_was_cut_short_is_gone_on_with as a_pass_that_was_cut_short_is_gone_on_with,
     crate::pass::exports_prove_the_pass_and_a_difference_is_an_error
         as exports_prove_the_pass_and_a_difference_is_an_error,
     crate::pass::a_variance_from_the_bill_is_a_warning as a_variance_from_the_bill_is_a_warning,

@@ -10,6 +10,7 @@ use usage_core::{Endpoint, IssueCode, ManualClock, Window, WindowRange, WindowSt
 use usage_simulator::{CostCharge, CostLayout, PriceShare};
 use usage_store::{AccountScope, CoverageQuery};
 
+use crate::schedule::is_missed;
 use crate::world::{World, day};
 
 pub(crate) async fn a_first_pass_reads_the_horizon_and_the_next_only_what_is_not_settled(world: World) {
@@ -55,13 +56,19 @@ pub(crate) async fn an_outage_of_twenty_days_heals_in_one_pass(world: World) {
         ..world.options()
     };
     let planned = world.pass_with(&options).await.unwrap();
-    let before = world.requests();
+    let before = (world.requests(), world.all_requests());
     let healed = world.pass().await;
     assert!(healed.success, "{healed:#?}");
     assert_eq!(
-        world.requests() - before,
+        world.requests() - before.0,
         planned.planned_requests,
         "told beforehand, with the one that the provider will refuse again"
+    );
+    assert!(planned.planned_name_requests > 2, "{planned:#?}");
+    assert_eq!(
+        world.all_requests() - before.1,
+        planned.planned_requests + planned.planned_name_requests,
+        "nothing else is asked for"
     );
     let held = world.stored().await;
     assert_eq!(held, world.groups("2025-09-05", "2025-10-29"));
@@ -72,6 +79,7 @@ pub(crate) async fn an_outage_of_twenty_days_heals_in_one_pass(world: World) {
         2 * 4,
         "only what is not settled"
     );
+    assert_eq!(again.planned_name_requests, 0, "names are young");
 }
 
 pub(crate) async fn what_was_read_in_the_same_pass_is_not_read_again(world: World) {
@@ -91,6 +99,63 @@ pub(crate) async fn what_was_read_in_the_same_pass_is_not_read_again(world: Worl
     let later = world.pass().await;
     assert_eq!(later.accounts[0].outcome, AccountOutcome::Clean, "{later:#?}");
     assert!(world.simulator.requests().len() > asked);
+}
+
+/// Whoever comes after it neither asks again nor says that all is well.
+pub(crate) async fn what_ended_with_errors_is_not_tried_again_in_the_same_pass(world: World) {
+    let exports = world.folder.path().join("exports");
+    std::fs::create_dir(&exports).unwrap();
+    let range = WindowRange::days(day("2025-09-05"), day("2025-10-09")).unwrap();
+    let csv = world
+        .simulator
+        .inspect(|organization| organization.completions_csv(range));
+    let shorter: Vec<&str> = csv.lines().take(csv.lines().count() - 1).collect();
+    std::fs::write(exports.join("completions.csv"), shorter.join("\n") + "\n").unwrap();
+    let due = world.app.clock.now();
+    let options = PassOptions {
+        due: Some(due),
+        exports: Some(exports),
+        ..world.options()
+    };
+    let first = world.pass_with(&options).await.unwrap();
+    assert_eq!(
+        first.accounts[0].outcome,
+        AccountOutcome::Incomplete,
+        "{first:#?}"
+    );
+    let asked = world.all_requests();
+    let second = world.pass_with(&options).await.unwrap();
+    assert_eq!(
+        second.accounts[0].outcome,
+        AccountOutcome::IncompleteElsewhere,
+        "{second:#?}"
+    );
+    assert!(!second.success && second.exit() == Exit::Findings, "{second:#?}");
+    assert_eq!(world.all_requests(), asked);
+    let alerts = second.alerts.unwrap();
+    assert_eq!((alerts.opened.len(), alerts.ended.len()), (0, 0), "{alerts:#?}");
+    // Nothing was missed that a restarted process would have to make up for.
+    world.set("2025-10-10T02:30:00Z");
+    assert!(!is_missed(&world).await);
+}
+
+pub(crate) async fn a_pass_that_was_cut_short_is_gone_on_with(world: World) {
+    let options = PassOptions {
+        due: Some(world.app.clock.now()),
+        ..world.options()
+    };
+    let cut = App {
+        deadline: Some(tokio::time::Instant::now()),
+        ..world.app.clone()
+    };
+    let first = run_pass(&cut, &options, &LoggedProgress, watch::channel(false).1)
+        .await
+        .unwrap();
+    assert!(!first.success, "{first:#?}");
+    assert!(is_missed(&world).await);
+    let second = world.pass_with(&options).await.unwrap();
+    assert_eq!(second.accounts[0].outcome, AccountOutcome::Clean, "{second:#?}");
+    assert!(!is_missed(&world).await);
 }
 
 pub(crate) async fn exports_prove_the_pass_and_a_difference_is_an_error(world: World) {
@@ -391,6 +456,25 @@ pub(crate) async fn exports_that_are_not_there_are_noted(world: World) {
         !text.contains("parity_differences{account=\"org-cron\",endpoint=\"completions\"}"),
         "{text}"
     );
+
+    // An export of a day that is not over proves nothing either, and says so.
+    std::fs::remove_file(exports.join("costs.csv")).unwrap();
+    let today = WindowRange::days(day("2025-10-10"), day("2025-10-10")).unwrap();
+    let of_today = world
+        .simulator
+        .inspect(|organization| organization.completions_csv(today));
+    std::fs::write(exports.join("completions.csv"), of_today).unwrap();
+    world.set("2025-10-10T05:30:00Z");
+    let open_days = world.pass_with(&options).await.unwrap();
+    let told = open_days.accounts[0]
+        .issues
+        .iter()
+        .find(|issue| issue.code == IssueCode::NoExports);
+    assert!(
+        told.is_some_and(|issue| issue.message.contains("no day that is over")),
+        "{open_days:#?}"
+    );
+    assert!(!metrics().await.contains("parity_differences{"));
 
     std::fs::remove_dir_all(&exports).unwrap();
     world.set("2025-10-10T06:00:00Z");

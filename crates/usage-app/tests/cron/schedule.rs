@@ -16,6 +16,21 @@ fn daily() -> ServeOptions {
     }
 }
 
+/// Whether a process that starts now would make up for a pass.
+pub(crate) async fn is_missed(world: &World) -> bool {
+    let mut is_missed = false;
+    let ledger = world.ledger().await;
+    // Told to stop from the start, so only what is made up for comes.
+    let stopped = watch::channel(true).1;
+    serve_schedule(world.clock.as_ref(), &ledger, &daily(), stopped, async |_| {
+        is_missed = true;
+        false
+    })
+    .await
+    .unwrap();
+    is_missed
+}
+
 /// The pass that is made up for reads what the last one should have; further ticks wait their turn.
 pub(crate) async fn a_missed_pass_is_made_up_for_once(world: World) {
     let ledger = world.ledger().await;

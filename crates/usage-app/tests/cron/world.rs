@@ -202,6 +202,11 @@ impl World {
             .count()
     }
 
+    /// Requests of every kind.
+    pub(crate) fn all_requests(&self) -> usize {
+        self.simulator.requests().len()
+    }
+
     /// How many groups the provider has on these days.
     pub(crate) fn groups(&self, first: &str, last: &str) -> u64 {
         let days = WindowRange::days(parse_day(first).unwrap(), parse_day(last).unwrap()).unwrap();

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use usage_core::{Directory, Endpoint, ProjectFilter, Provider, Width};
 use usage_ingest::{Progress, Step};
-use usage_providers::{GroupingLimit, KeyReport, ReadError, Traffic, UsageQuery, UsageRead, UsageSource};
+use usage_providers::{
+    DirectorySize, GroupingLimit, KeyReport, ReadError, Traffic, UsageQuery, UsageRead, UsageSource,
+};
 
 /// Listens with a closure.
 pub(crate) struct Listener<F>(pub(crate) F);
@@ -51,6 +53,10 @@ where
 
     async fn read_directory(&self) -> Result<Directory, ReadError> {
         self.inner.read_directory().await
+    }
+
+    fn directory_requests(&self, size: &DirectorySize) -> usize {
+        self.inner.directory_requests(size)
     }
 
     async fn check_key(&self, filter: &ProjectFilter) -> KeyReport {

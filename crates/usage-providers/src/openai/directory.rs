@@ -8,14 +8,21 @@ use usage_core::{Directory, DirectoryEntry, DirectoryKind, IssueCode, Provider};
 use super::OpenAi;
 use super::cursor::CursorChain;
 use super::page::invalid_body;
-use crate::source::ReadError;
+use crate::source::{DirectorySize, ReadError};
 use crate::text::is_storable;
 use crate::transport::{DecodeError, Request};
 
 /// Entries of one page; the most that is offered.
-const PAGE_LIMIT: &str = "100";
+const PAGE_LIMIT: usize = 100;
 /// Pages of one list: a hundred thousand names, beyond which a list goes in circles.
 const MOST_PAGES: usize = 1_000;
+
+/// How many requests [`OpenAi::directory`] sends: one for each page of each list, and one for a list that is empty.
+pub(super) fn requests(size: &DirectorySize) -> usize {
+    let pages = |names: usize| names.div_ceil(PAGE_LIMIT).max(1);
+    let keys: usize = size.keys_of_projects.iter().copied().map(pages).sum();
+    pages(size.keys_of_projects.len()) + keys + pages(size.users)
+}
 
 impl OpenAi {
     /// Projects (archived ones too), the API keys of each, and users.
@@ -68,8 +75,8 @@ impl OpenAi {
             path: path.to_owned(),
             parameters: parameters
                 .iter()
-                .chain(&[("limit", PAGE_LIMIT)])
                 .map(owned)
+                .chain([("limit".to_owned(), PAGE_LIMIT.to_string())])
                 .collect(),
             about: format!("{} {path}", Provider::OpenAi),
             endpoint: "directory",

@@ -33,7 +33,8 @@ use self::refused::RefusedGroupings;
 use self::surface::{ENDPOINTS, most_buckets};
 use crate::options::{ArrayEncoding, InvalidOptions, OpenAiOptions};
 use crate::source::{
-    CostsRead, GroupingLimit, KeyReport, RawUsageRead, ReadError, Traffic, UsageQuery, UsageRead, UsageSource,
+    CostsRead, DirectorySize, GroupingLimit, KeyReport, RawUsageRead, ReadError, Traffic, UsageQuery,
+    UsageRead, UsageSource,
 };
 use crate::transport::{Failure, Transport};
 
@@ -153,6 +154,10 @@ impl UsageSource for OpenAi {
 
     async fn read_directory(&self) -> Result<Directory, ReadError> {
         self.directory().await
+    }
+
+    fn directory_requests(&self, size: &DirectorySize) -> usize {
+        directory::requests(size)
     }
 
     async fn check_key(&self, filter: &ProjectFilter) -> KeyReport {

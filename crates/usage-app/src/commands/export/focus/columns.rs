@@ -222,6 +222,7 @@ mod tests {
             id: id.to_owned(),
             name: Some(name.to_owned()),
             email: None,
+            project_id: None,
             first_seen_at: seen,
             last_seen_at: seen,
         };
