@@ -5,6 +5,7 @@ mod dashboard;
 mod demo;
 mod ledger;
 mod reports;
+mod rest;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -22,6 +23,7 @@ use usage_store::{Ledger, ProviderKey, SchemaState};
 #[cfg(feature = "demo")]
 pub use self::demo::serve_demo;
 pub use self::ledger::{Listening, ServeLedger, serve_ledger};
+use self::rest::closing_rested;
 use crate::cron::{PassOptions, Passes, ServeOptions, Surroundings, serve_schedule};
 use crate::error::AppError;
 use crate::monitoring::{self, MetricsOptions};
@@ -92,8 +94,8 @@ pub async fn serve(app: App, serve: Serve, stop: watch::Receiver<bool>) -> Resul
                 passes.scheduled_to_the_end(tick.due, next).await;
                 true
             },
-        )
-        .await;
+        );
+        let kept = closing_rested(&ledger, kept).await;
         if kept.is_err() {
             end.send_replace(true);
         }

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use usage_app::{AppError, Exit};
 
-use crate::memory::share_between_threads;
+use crate::memory::{give_back_regularly, share_between_threads};
 use crate::output::refuse;
 use crate::signals::survive_file_size_limits;
 
@@ -18,7 +18,10 @@ pub fn run(command: impl Future<Output = Result<Exit, AppError>>) -> ExitCode {
     };
     let done = runtime.block_on(async {
         survive_file_size_limits();
-        command.await
+        tokio::select! {
+            done = command => done,
+            never = give_back_regularly() => match never {},
+        }
     });
     match done {
         Ok(exit) => ExitCode::from(exit.code()),

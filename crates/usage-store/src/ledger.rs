@@ -153,6 +153,14 @@ impl Ledger {
         self.clock.clone()
     }
 
+    /// Closes connections that nobody needed for `rested`, and tells how many; they are opened again when they are needed.
+    /// Connections are otherwise closed only when another is asked for, so that a process that rests would keep SQLite's
+    /// caches, or sessions that a PostgreSQL server counts.
+    pub async fn close_rested(&self, rested: Duration) -> Result<usize, StoreError> {
+        let pool = self.pool.clone();
+        blocking(move || Ok(pool.close_rested(rested))).await
+    }
+
     /// The connections, for work that needs two ledgers at once; never on an async thread.
     pub(crate) fn pool(&self) -> &Pool {
         &self.pool

@@ -141,6 +141,14 @@ impl Pool {
         }
     }
 
+    /// Closes the connections that nobody needed for so long; how many those were.
+    pub(crate) fn close_rested(&self, rested: Duration) -> usize {
+        let too_long = |idle: &mut Idle| idle.since.elapsed() >= rested;
+        // They are closed when the lock is free again: it may take the network's time.
+        let closed: Vec<Idle> = self.state().idle.extract_if(.., too_long).collect();
+        closed.len()
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -211,6 +211,28 @@ async fn without_the_lease(rows: i64) {
     assert_eq!(totals.events, u64::try_from(rows).unwrap());
 }
 
+/// A process that rests holds no session that the server counts, and asks on when somebody comes again.
+#[tokio::test(flavor = "multi_thread")]
+async fn connections_that_rest_are_closed_when_told() {
+    let database = PostgresCluster::shared().create_database();
+    let ledger = open(database.url()).await.unwrap();
+    store(&ledger, "2025-10-20T12:00:00Z", 1).await;
+    let sessions = || {
+        let ours = format!(
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = '{}' AND pid <> pg_backend_pid()",
+            database.name()
+        );
+        database.execute(&ours).trim().to_owned()
+    };
+    assert_eq!(sessions(), "1");
+    assert_eq!(ledger.close_rested(Duration::from_hours(1)).await.unwrap(), 0);
+    assert_eq!(ledger.close_rested(Duration::ZERO).await.unwrap(), 1);
+    eventually(async || (sessions() == "0").then_some(())).await;
+    assert_eq!(ledger.close_rested(Duration::ZERO).await.unwrap(), 0);
+    let totals = ledger.totals(EventQuery::daily(AccountScope::All)).await.unwrap();
+    assert_eq!(totals.events, 1);
+}
+
 #[expect(clippy::unused_async, reason = "it awaits inside a blocking section")]
 /// Does our work while the statement of another sleeps.
 async fn beside<T>(database: &PostgresDatabase, statement: &str, ours: impl AsyncFnOnce() -> T) -> T {

@@ -181,13 +181,15 @@ def report(options, passes):
     version = subprocess.run(
         [str(options.binaries / "usage-cron"), "--version"], stdout=subprocess.PIPE, text=True, check=True
     ).stdout.strip()
+    ran = last["rows"]["runs"]
+    unseen = f" ({ran - len(passes)} of them went by before they were looked at)" if ran > len(passes) else ""
     lines = [
         f"# {len(passes)} days of the real schedule",
         "",
         "Written by [docs/deploy/rehearsal/months.py](../../docs/deploy/rehearsal/months.py), which really did what it says here, on",
         f"{datetime.datetime.now(datetime.UTC).date()} with {version}. **The clock was scaled**: {options.clock_scale:,} times as fast.",
         "",
-        f'`usage-cron serve --schedule "0 2 * * *"` ran {len(passes)} passes, due {first["due"]} to {last["due"]}, over every endpoint of an',
+        f'`usage-cron serve --schedule "0 2 * * *"` ran {ran} passes{unseen}, due {first["due"]} to {last["due"]}, over every endpoint of an',
         "organisation that goes on using and restates its last three days. Where a pass took longer than a day of that clock, the",
         "next one due was taken; the provider neither throttled nor failed, since waits are real on any clock.",
         "",

@@ -9,6 +9,7 @@ use usage_http::{Dashboard, Limits, Listen, Server};
 use usage_store::{AccountScope, Ledger, NewApiToken, TokenRole};
 
 use super::dashboard::ForDashboard;
+use super::rest::closing_rested;
 use super::{Served, warn_of_secret};
 use crate::cron::{PassOptions, Passes, Surroundings};
 use crate::error::AppError;
@@ -89,11 +90,11 @@ pub async fn serve_ledger(
         clock: app.clock.clone(),
         limits: Limits::default(),
         dashboard: Some(Dashboard {
-            ledger,
+            ledger: ledger.clone(),
             operations: for_dashboard,
         }),
     };
-    server.serve(operations, options, stop).await;
+    closing_rested(&ledger, server.serve(operations, options, stop)).await;
     passes.ended().await;
     Ok(())
 }

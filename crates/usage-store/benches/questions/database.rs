@@ -25,7 +25,7 @@ pub(crate) enum Database {
     Sqlite {
         url: String,
         connection: Box<rusqlite::Connection>,
-        _folder: Option<TempDir>,
+        _folder: TempDir,
     },
     Postgres {
         database: PostgresDatabase,
@@ -42,15 +42,8 @@ impl Database {
                 _cluster: cluster,
             });
         }
-        let folder = if keep.is_some() {
-            None
-        } else {
-            Some(tempfile::tempdir()?)
-        };
-        let place = keep
-            .or(folder.as_ref().map(TempDir::path))
-            .unwrap_or(Path::new("."));
-        let file = place.join("ledger.db");
+        let folder = TempDir::new()?;
+        let file = keep.unwrap_or(folder.path()).join("ledger.db");
         let connection = rusqlite::Connection::open(&file)?;
         connection.execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL")?;
         Ok(Self::Sqlite {
