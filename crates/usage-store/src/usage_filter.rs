@@ -130,7 +130,8 @@ pub(crate) fn ceiling(instant: DateTime<Utc>) -> i64 {
     instant.timestamp() + i64::from(instant.timestamp_subsec_nanos() > 0)
 }
 
-fn within(statement: &mut Statement, column: &str, ids: &[i64]) {
+/// Narrows a column to numbers of ours.
+pub(crate) fn within(statement: &mut Statement, column: &str, ids: &[i64]) {
     // No database takes an empty list.
     if ids.is_empty() {
         statement.sql(" AND 1 = 0");

@@ -8,7 +8,10 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
-use usage_core::{Account, CostGroup, CostRow, DecimalText, DedupeKey, Endpoint, Window, WindowRange};
+use diesel::sql_types::{BigInt, Nullable};
+use usage_core::{
+    Account, CostGroup, CostRow, DecimalText, DedupeKey, Endpoint, NanoUsd, Window, WindowRange,
+};
 
 pub use self::replace::{CostReplacement, CostWindowRows};
 use crate::accounts::{self, AccountScope};
@@ -17,6 +20,8 @@ use crate::error::StoreError;
 use crate::events::{RevisionKind, instant, parse_key};
 use crate::ledger::Ledger;
 use crate::schema::{cost_events, cost_revisions};
+use crate::statement::Statement;
+use crate::usage_filter::within;
 use rows::{CostColumns, RevisedCost};
 
 /// One cost of the ledger with its history.
@@ -122,6 +127,12 @@ impl Ledger {
         .await
     }
 
+    /// What was charged in US dollars, to the billionth of a dollar for each cost; `None` if nothing was, or nothing was read.
+    /// Amounts of other currencies are not in it.
+    pub async fn charged(&self, query: CostQuery) -> Result<Option<NanoUsd>, StoreError> {
+        self.run(move |connection| charged(connection, &query)).await
+    }
+
     /// What was restated, oldest first.
     pub async fn cost_revisions(&self, query: CostQuery) -> Result<Vec<CostRevision>, StoreError> {
         self.run(move |connection| load_revisions(connection, &query))
@@ -177,6 +188,31 @@ fn changes(revisions: Vec<CostRevision>, standing: Vec<StoredCost>) -> Vec<CostC
         .collect();
     changes.reverse();
     changes
+}
+
+fn charged(connection: &mut AnyConnection, query: &CostQuery) -> Result<Option<NanoUsd>, StoreError> {
+    #[derive(QueryableByName)]
+    struct Charged {
+        #[diesel(sql_type = Nullable<BigInt>)]
+        nanos: Option<i64>,
+    }
+    let mut statement = Statement::new(
+        "SELECT CAST(sum(amount_nano) AS BIGINT) AS nanos FROM cost_events WHERE lower(currency) = 'usd'",
+    );
+    if let AccountScope::Only(ids) = &query.scope {
+        within(&mut statement, "account_id", ids);
+    }
+    if let Some(windows) = query.windows {
+        statement
+            .sql(" AND window_start >= ")
+            .integer(windows.start().timestamp())
+            .sql(" AND window_start < ")
+            .integer(windows.end().timestamp());
+    }
+    let rows: Vec<Charged> = statement
+        .load(connection)
+        .map_err(StoreError::query("summing up what was charged"))?;
+    Ok(rows.first().and_then(|row| row.nanos).map(NanoUsd::new))
 }
 
 fn page(

@@ -1,12 +1,15 @@
 //! Costs are replaced by the same rules as usage, and exact to the last digit.
 
-use usage_core::{CostGroup, CostRow, DimensionSet, Endpoint, Issue, IssueCode, ProjectFilter, Scope, Width};
+use usage_core::{
+    CostGroup, CostRow, DimensionSet, Endpoint, Issue, IssueCode, NanoUsd, ProjectFilter, Scope, Width,
+    WindowRange, parse_day,
+};
 use usage_store::{
     AccountScope, CostQuery, CostReplacement, CostWindowRows, RevisionKind, StoredCost, WindowCounts,
     WindowOutcome,
 };
 
-use crate::fixture::{Fixture, day, instant};
+use crate::fixture::{Fixture, day, instant, openai};
 
 const SETTLED: &str = "2025-10-10T00:00:00Z";
 const LATER: &str = "2025-10-11T00:00:00Z";
@@ -127,6 +130,62 @@ pub(crate) async fn amounts_are_kept_verbatim_and_sums_are_exact(fixture: &Fixtu
         ]
     );
     assert_eq!(fixture.ledger.check_integrity().await.unwrap().findings, []);
+}
+
+/// Other currencies, other days and accounts that are not asked for are not in the sum.
+pub(crate) async fn what_was_charged_is_summed_in_dollars(fixture: &Fixture) {
+    let charged = async |scope: AccountScope, first: &str, last: &str| {
+        let windows = WindowRange::days(parse_day(first).unwrap(), parse_day(last).unwrap()).unwrap();
+        let query = CostQuery {
+            scope,
+            windows: Some(windows),
+        };
+        fixture.ledger.charged(query).await.unwrap()
+    };
+    let euros = CostRow {
+        group: CostGroup {
+            currency: Some("eur".to_owned()),
+            ..cost("proj_a", "gpt-5, input", "7").group
+        },
+        ..cost("proj_a", "gpt-5, input", "7")
+    };
+    let days = [
+        (
+            "2025-09-01",
+            vec![
+                cost("proj_a", "gpt-5, input", "0.06"),
+                cost("proj_b", "credit", "-12.5"),
+                euros,
+            ],
+        ),
+        ("2025-09-02", vec![cost("proj_a", "gpt-5, input", "0.0000000004")]),
+    ];
+    store(fixture, replacement(fixture, SETTLED, &days)).await;
+    let nanos = |nanos| Some(NanoUsd::new(nanos));
+    let all = || AccountScope::All;
+    assert_eq!(
+        charged(all(), "2025-09-01", "2025-09-02").await,
+        nanos(-12_440_000_000)
+    );
+    assert_eq!(
+        charged(all(), "2025-09-02", "2025-09-02").await,
+        nanos(0),
+        "rounded"
+    );
+    assert_eq!(
+        charged(all(), "2025-09-03", "2025-09-09").await,
+        None,
+        "nothing is not zero"
+    );
+    let other = fixture.ledger.add_account(openai("org-second")).await.unwrap();
+    assert_eq!(
+        charged(AccountScope::one(&other), "2025-09-01", "2025-09-02").await,
+        None
+    );
+    assert_eq!(
+        charged(AccountScope::Only(Vec::new()), "2025-09-01", "2025-09-02").await,
+        None
+    );
 }
 
 pub(crate) async fn the_same_costs_again_change_nothing(fixture: &Fixture) {

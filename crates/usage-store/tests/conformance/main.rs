@@ -166,6 +166,7 @@ on_both_databases!(
         as an_identity_that_stands_twice_is_deleted_with_all_its_rows,
     crate::costs::amounts_are_kept_verbatim_and_sums_are_exact
         as amounts_are_kept_verbatim_and_sums_are_exact,
+    crate::costs::what_was_charged_is_summed_in_dollars as what_was_charged_is_summed_in_dollars,
     crate::costs::the_same_costs_again_change_nothing as the_same_costs_again_change_nothing,
     crate::costs::a_restated_cost_keeps_the_old_amount as a_restated_cost_keeps_the_old_amount,
     crate::costs::costs_of_an_open_day_grow_without_revisions as costs_of_an_open_day_grow_without_revisions,

@@ -11,3 +11,4 @@ mod ranges;
 mod report;
 pub(crate) mod restatements;
 pub(crate) mod runs;
+mod trust;

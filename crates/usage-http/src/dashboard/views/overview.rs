@@ -13,11 +13,11 @@ use usage_store::{
 
 use super::days::DayStates;
 use super::names::Names;
-use super::proofs::{self, ParityFacts, ReconciliationFacts};
 use super::ranges::range_choice;
+use super::trust;
 use crate::dashboard::chart::{ChartDay, DailyChart, Measure, Series};
 use crate::dashboard::chrome::Section;
-use crate::dashboard::display::{Change, Count, Dollars, Named, Percent, ago, grouped};
+use crate::dashboard::display::{Change, Count, Dollars, Named, Percent, grouped};
 use crate::dashboard::pages::{Card, Choice, Claim, Overview, Standing, Top, TopRow, Value};
 use crate::dashboard::query::{DIMENSIONS, DayRange, NONE, Query};
 use crate::dashboard::server::DashboardState;
@@ -146,19 +146,11 @@ async fn has_usage(ledger: &Ledger, scope: &AccountScope) -> Result<bool, Failed
 async fn charged(ledger: &Ledger, scope: &AccountScope, days: DayRange) -> Result<Option<NanoUsd>, Failed> {
     let windows = usage_core::WindowRange::days(days.first, days.last)
         .map_err(|error| Failed::BadRequest(error.to_string()))?;
-    let costs = ledger
-        .all_costs(CostQuery {
-            scope: scope.clone(),
-            windows: Some(windows),
-        })
-        .await?;
-    let mut sum: Option<NanoUsd> = None;
-    for cost in costs {
-        if let Some(amount) = proofs::dollars_of(&cost) {
-            sum = sum.unwrap_or_default().checked_add(amount);
-        }
-    }
-    Ok(sum)
+    let query = CostQuery {
+        scope: scope.clone(),
+        windows: Some(windows),
+    };
+    Ok(ledger.charged(query).await?)
 }
 
 /// The same days before, to compare with.
@@ -264,72 +256,8 @@ async fn trust(
         text,
         href: kept.href("/explore"),
     }];
-    let parities = proofs::parities(state, accounts).await;
-    claims.push(parity_claim(&parities, now));
-    let bills = proofs::reconciliations(state, accounts).await;
-    claims.push(bill_claim(&bills));
+    claims.extend(trust::claims(state, accounts, now).await);
     claims
-}
-
-fn parity_claim(parities: &[Option<ParityFacts>], now: DateTime<Utc>) -> Claim {
-    let known: Vec<&ParityFacts> = parities.iter().flatten().collect();
-    let (standing, text) = match known.iter().map(|facts| facts.at).min() {
-        None => (Standing::Unknown, "parity was never proved".to_owned()),
-        Some(oldest) => {
-            let differences: u64 = known.iter().map(|facts| facts.differences).sum();
-            let noun = if differences == 1 {
-                "difference"
-            } else {
-                "differences"
-            };
-            let (standing, proved) = if known.iter().all(|facts| facts.is_clean) {
-                (Standing::Good, "proved")
-            } else {
-                (Standing::Bad, "looked at")
-            };
-            let differences = grouped(differences.into());
-            (
-                standing,
-                format!("parity {proved} {}, {differences} {noun}", ago(oldest, now)),
-            )
-        }
-    };
-    limited(standing, text, known.len(), parities.len(), "/parity")
-}
-
-fn bill_claim(bills: &[Option<ReconciliationFacts>]) -> Claim {
-    let known: Vec<&ReconciliationFacts> = bills.iter().flatten().collect();
-    let apart = known.iter().fold(NanoUsd::ZERO, |sum, facts| {
-        sum.checked_add(facts.apart).unwrap_or(NanoUsd::new(i64::MAX))
-    });
-    let apart = Dollars::of(apart);
-    let (standing, text) = if known.is_empty() {
-        (Standing::Unknown, "bill was never reconciled".to_owned())
-    } else if known.iter().all(|facts| facts.is_reconciled) {
-        (Standing::Good, format!("bill reconciled to {}", apart.short()))
-    } else {
-        (
-            Standing::Warn,
-            format!("bill and prices are {} apart", apart.short()),
-        )
-    };
-    limited(standing, text, known.len(), bills.len(), "/reconciliation")
-}
-
-/// A claim that says so if it is one of some of the accounts only, and is no better than a warning then.
-fn limited(standing: Standing, mut text: String, known: usize, all: usize, href: &str) -> Claim {
-    let mut standing = standing;
-    if (1..all).contains(&known) {
-        text = format!("{text} (of {known} of {all} accounts)");
-        if standing == Standing::Good {
-            standing = Standing::Warn;
-        }
-    }
-    Claim {
-        standing,
-        text,
-        href: href.to_owned(),
-    }
 }
 
 fn value(measure: Measure, sums: &UsageSums) -> i128 {

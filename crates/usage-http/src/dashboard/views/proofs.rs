@@ -194,10 +194,3 @@ fn reconciliation_facts(report: &Value) -> Option<ReconciliationFacts> {
         apart: text(report, "/variance/absoluteDifference").parse().ok()?,
     })
 }
-
-/// The amount of a cost, if it is one in dollars.
-pub(super) fn dollars_of(cost: &StoredCost) -> Option<NanoUsd> {
-    let is_dollars = cost.row.group.currency().as_deref() == Some("usd");
-    let amount = cost.row.amount.as_ref().filter(|_| is_dollars)?;
-    amount.value().to_string().parse().ok()
-}
