@@ -5,7 +5,7 @@ use axum::response::Response;
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 use usage_core::{NanoUsd, parse_instant};
-use usage_store::{StoredAccount, StoredCost};
+use usage_store::StoredAccount;
 
 use super::report::{self, text};
 use crate::dashboard::chrome::Section;
