@@ -10,6 +10,13 @@
     form.addEventListener("change", () => form.requestSubmit());
   }
 
+  // What is asked for takes a moment: until it comes, what stands there is not the answer.
+  const main = document.querySelector("main");
+  document.addEventListener("submit", (event) => {
+    if (main && !event.defaultPrevented && event.target.method === "get") main.setAttribute("aria-busy", "true");
+  });
+  addEventListener("pageshow", () => main && main.removeAttribute("aria-busy"));
+
   // The theme changes without another page.
   for (const form of all("[data-theme-switch]")) {
     form.addEventListener("submit", (event) => {

@@ -1,7 +1,10 @@
 //! Coverage: which windows of which scope were read completely, when, and by which run.
 
+use std::collections::BTreeSet;
+
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
+use diesel::sql_types::{BigInt, Text};
 use usage_core::{DimensionSet, Endpoint, ProjectFilter, Width, Window, WindowRange, WindowState};
 
 use crate::accounts::{AccountScope, StoredAccount};
@@ -11,6 +14,8 @@ use crate::events::instant;
 use crate::ledger::Ledger;
 use crate::schema::usage_coverage;
 use crate::sql::{InsertRows, Row, Value};
+use crate::statement::Statement;
+use crate::usage_filter::within;
 
 /// One window that was read completely.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -73,10 +78,50 @@ impl Ledger {
         .await
     }
 
+    /// Every account, by its number, with each surface of usage of which something was ever read completely, at any width.
+    pub async fn read_surfaces(&self, scope: AccountScope) -> Result<BTreeSet<(i64, Endpoint)>, StoreError> {
+        self.run(move |connection| read_surfaces(connection, &scope))
+            .await
+    }
+
     /// The coverage asked for, by account, endpoint, width, window and filter.
     pub async fn coverage(&self, query: CoverageQuery) -> Result<Vec<Coverage>, StoreError> {
         self.run(move |connection| load(connection, &query)).await
     }
+}
+
+fn read_surfaces(
+    connection: &mut AnyConnection,
+    scope: &AccountScope,
+) -> Result<BTreeSet<(i64, Endpoint)>, StoreError> {
+    #[derive(QueryableByName)]
+    struct Surface {
+        #[diesel(sql_type = BigInt)]
+        account_id: i64,
+        #[diesel(sql_type = Text)]
+        endpoint: String,
+    }
+    // One look into the index for each, however much was read.
+    let mut statement =
+        Statement::new("SELECT a.id AS account_id, e.endpoint AS endpoint FROM accounts a CROSS JOIN (");
+    let usage = Endpoint::ALL.into_iter().filter(|endpoint| !endpoint.is_costs());
+    for (place, endpoint) in usage.enumerate() {
+        let union = if place > 0 { " UNION ALL " } else { "" };
+        statement.sql(format!("{union}SELECT '{endpoint}' AS endpoint"));
+    }
+    statement.sql(
+        ") e WHERE EXISTS (SELECT 1 FROM usage_coverage c WHERE c.account_id = a.id AND c.endpoint = e.endpoint)",
+    );
+    if let AccountScope::Only(ids) = scope {
+        within(&mut statement, "a.id", ids);
+    }
+    let surfaces: Vec<Surface> = statement
+        .load(connection)
+        .map_err(StoreError::query("looking what was ever read"))?;
+    surfaces
+        .into_iter()
+        .map(|surface| Ok((surface.account_id, parse_endpoint(&surface.endpoint)?)))
+        .collect()
 }
 
 pub(crate) fn load(

@@ -8,13 +8,16 @@ use usage_core::{NanoUsd, TokenSplit};
 
 use crate::shared::DatabaseKind;
 use crate::visitor::Visitor;
-use crate::world::{World, first_read_day, today};
+use crate::world::{UNPRICED, World, first_read_day, today};
 
 /// What is compared.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Totals {
     events: Option<i64>,
+    /// Requests to models.
     requests: i64,
+    /// Requests to tools.
+    calls: i64,
     tokens: i64,
     cost: i64,
     unpriced: i64,
@@ -22,6 +25,7 @@ struct Totals {
 
 pub(crate) fn the_same_numbers_stand_everywhere(kind: DatabaseKind) {
     let world = World::with_usage_on(kind);
+    world.use_more();
     let served = world.serve();
     let token = served.token.clone().unwrap();
     let visitor = Visitor::signed_in(served.address, &token);
@@ -30,11 +34,28 @@ pub(crate) fn the_same_numbers_stand_everywhere(kind: DatabaseKind) {
         token: &token,
     };
     let days = format!("from={}&to={}", first_read_day(), today());
-    let any = api.json(&format!("/api/usage?limit=1&{days}"))["events"][0].clone();
+    let any = api.json(&format!(
+        "/api/usage?limit=1&batch=false&serviceTier=default&{days}"
+    ))["events"][0]
+        .clone();
     let of = |name: &str| any[name].as_str().unwrap().to_owned();
     let (model, project, key) = (of("model"), of("projectId"), of("apiKeyId"));
-    let filters: [(String, String); 7] = [
+    let filters: [(String, String); 12] = [
         (String::new(), "1 = 1".to_owned()),
+        (
+            "&endpoint=file_search_calls&account=1".to_owned(),
+            "endpoint = 'file_search_calls'".to_owned(),
+        ),
+        (
+            "&endpoint=embeddings&provider=openai".to_owned(),
+            "endpoint = 'embeddings'".to_owned(),
+        ),
+        (
+            "&endpoint=completions".to_owned(),
+            "endpoint = 'completions'".to_owned(),
+        ),
+        (format!("&model={UNPRICED}"), format!("model = '{UNPRICED}'")),
+        ("&userId=(none)".to_owned(), "user_id IS NULL".to_owned()),
         (format!("&model={model}"), format!("model = '{model}'")),
         (
             format!("&projectId={project}"),
@@ -58,7 +79,7 @@ pub(crate) fn the_same_numbers_stand_everywhere(kind: DatabaseKind) {
     for (filter, condition) in &filters {
         let paged = api.paged(&format!("{days}{filter}"));
         assert!(
-            paged.events.unwrap() > 0 && paged.tokens > 0,
+            paged.events.unwrap() > 0 && paged.tokens + paged.calls > 0,
             "{filter}: {paged:?}"
         );
         assert_eq!(
@@ -71,9 +92,15 @@ pub(crate) fn the_same_numbers_stand_everywhere(kind: DatabaseKind) {
             paged,
             "export of {filter}"
         );
+        // There, requests to models and to tools are one number.
+        let in_all = Totals {
+            requests: paged.requests + paged.calls,
+            calls: 0,
+            ..paged.clone()
+        };
         assert_eq!(
             explored(&visitor, &format!("{days}{filter}")),
-            paged,
+            in_all,
             "Explore of {filter}"
         );
         let in_views = Totals {
@@ -83,16 +110,95 @@ pub(crate) fn the_same_numbers_stand_everywhere(kind: DatabaseKind) {
         assert_eq!(viewed(&world, condition), in_views, "views of {condition}");
         seen.push(paged);
     }
-    let overview = visitor.get(&format!("/?{days}")).is(200);
     let whole = &seen[0];
+    assert!(whole.unpriced > 0 && whole.calls > 0, "{whole:?}");
+    let overview = visitor.get(&format!("/?{days}")).is(200);
     let card = |name: &str| overview.between(&format!("<h2>{name}</h2>\n<p class=\"value\">"), "</p>");
     assert_eq!(number(card("Tokens")), whole.tokens);
     assert_eq!(number(card("Requests")), whole.requests);
     assert_eq!(dollars(card("Estimated spend")), whole.cost);
+    let row = api.json(&format!("/api/usage/summary?{days}"))["rows"][0].clone();
+    let count = |pointer: &str| row.pointer(pointer).and_then(Value::as_i64).unwrap();
+    let (cached, input) = (count("/tokens/cachedRead"), count("/metrics/inputTokens"));
+    let tenths = (cached * 2_000 + input) / (input * 2);
+    assert_eq!(card("Cached share"), format!("{}.{}%", tenths / 10, tenths % 10));
+    daily_bars_are_the_days_of_the_api(&api, &visitor, &days);
+    for group in [
+        "projectId",
+        "apiKeyId",
+        "userId",
+        "model",
+        "serviceTier",
+        "batch",
+        "endpoint",
+        "account",
+    ] {
+        sums_are_those_of_the_api(&api, &visitor, &days, group);
+    }
     // Filters that let the same through would compare one thing over and over.
-    seen.dedup();
-    assert_eq!(seen.len(), filters.len(), "{seen:?}");
+    for (place, totals) in seen.iter().enumerate() {
+        assert!(
+            !seen[..place].contains(totals),
+            "{:?}: {totals:?}",
+            filters[place]
+        );
+    }
     served.ends();
+}
+
+/// The numbers behind the chart, for each of its measures.
+fn daily_bars_are_the_days_of_the_api(api: &Api<'_>, visitor: &Visitor, days: &str) {
+    let summary = api.json(&format!("/api/usage/summary?period=day&{days}"));
+    let rows = summary["rows"].as_array().unwrap();
+    assert!(rows.len() > 20, "{summary}");
+    for measure in ["cost", "tokens", "requests"] {
+        let page = visitor
+            .get(&format!("/?measure={measure}&by=model&{days}"))
+            .is(200);
+        for row in rows {
+            let day = &row["periodStart"].as_str().unwrap()[..10];
+            let cells = page.between(&format!("<a href=\"/explore?from={day}&amp;to={day}\">"), "</tr>");
+            let in_all = cells.split("<td class=\"n\">").nth(1).unwrap();
+            let metric = |name: &str| row["metrics"][name].as_i64().unwrap_or_default();
+            let (shown, known) = match measure {
+                "cost" => (dollars(in_all), row["estimatedCostUsd"].as_str().map_or(0, nanos)),
+                "tokens" => (number(in_all), metric("inputTokens") + metric("outputTokens")),
+                _ => (number(in_all), metric("numModelRequests")),
+            };
+            assert_eq!(shown, known, "{measure} of {day}: {cells}");
+        }
+    }
+}
+
+/// The table of sums by something, and the first of them on the overview.
+fn sums_are_those_of_the_api(api: &Api<'_>, visitor: &Visitor, days: &str, group: &str) {
+    let summary = api.json(&format!("/api/usage/summary?by={group}&{days}"));
+    let mut known: Vec<(i64, i64, Option<i64>)> = Vec::new();
+    for row in summary["rows"].as_array().unwrap() {
+        let metric = |name: &str| row["metrics"][name].as_i64().unwrap_or_default();
+        let (events, unpriced) = (
+            row["events"].as_i64().unwrap(),
+            row["unpricedEvents"].as_i64().unwrap(),
+        );
+        let cost = row["estimatedCostUsd"].as_str().map_or(0, nanos);
+        let tokens = metric("inputTokens") + metric("outputTokens");
+        known.push((events, tokens, (unpriced < events).then_some(cost)));
+    }
+    let page = visitor.get(&format!("/explore?group={group}&{days}")).is(200);
+    let table = page.between("<table class=\"sums\">", "</table>");
+    let mut shown: Vec<(i64, i64, Option<i64>)> = table
+        .split("<tr><th scope=\"row\">")
+        .skip(1)
+        .map(|row| {
+            let cells: Vec<&str> = row.split("<td class=\"n\">").skip(1).collect();
+            let events = cells[0].split_once("\">").unwrap().1.split('<').next().unwrap();
+            let cost = (!cells[7].contains("unpriced")).then(|| dollars(cells[7]));
+            (number(events), number(cells[2]), cost)
+        })
+        .collect();
+    known.sort_unstable();
+    shown.sort_unstable();
+    assert_eq!(shown, known, "by {group}");
 }
 
 struct Api<'a> {
@@ -131,7 +237,7 @@ impl Api<'_> {
                 let metric = |name: &str| event[name].as_i64().unwrap_or_default();
                 totals.add(
                     metric("inputTokens") + metric("outputTokens"),
-                    metric("numModelRequests"),
+                    [metric("numModelRequests"), metric("numRequests")],
                     event["costUsd"].as_str(),
                 );
             }
@@ -156,12 +262,18 @@ impl Api<'_> {
             by_class.cache_write,
             by_class.output,
         ];
-        assert_eq!(classes.into_iter().flatten().sum::<i64>(), tokens, "{row}");
+        // Embeddings do not say what of their input was cached.
+        let of_known_class = classes.into_iter().flatten().sum::<i64>();
+        if query.contains("endpoint=completions") {
+            assert_eq!(of_known_class, tokens, "{row}");
+        }
+        assert!(of_known_class <= tokens, "{row}");
         Totals {
             events: row["events"].as_i64(),
             requests: metric("numModelRequests"),
+            calls: metric("numRequests"),
             tokens,
-            cost: nanos(row["estimatedCostUsd"].as_str().unwrap()),
+            cost: row["estimatedCostUsd"].as_str().map_or(0, nanos),
             unpriced: row["unpricedEvents"].as_i64().unwrap(),
         }
     }
@@ -180,7 +292,7 @@ impl Api<'_> {
             let metric = |name: &str| cell(name).parse::<i64>().unwrap_or_default();
             totals.add(
                 metric("inputTokens") + metric("outputTokens"),
-                metric("numModelRequests"),
+                [metric("numModelRequests"), metric("numRequests")],
                 Some(cell("costUsd")).filter(|cost| !cost.is_empty()),
             );
         }
@@ -189,10 +301,11 @@ impl Api<'_> {
 }
 
 impl Totals {
-    fn add(&mut self, tokens: i64, requests: i64, cost: Option<&str>) {
+    fn add(&mut self, tokens: i64, [requests, calls]: [i64; 2], cost: Option<&str>) {
         *self.events.get_or_insert_default() += 1;
         self.tokens += tokens;
         self.requests += requests;
+        self.calls += calls;
         match cost {
             Some(cost) => self.cost += nanos(cost),
             None => self.unpriced += 1,
@@ -207,8 +320,13 @@ fn explored(visitor: &Visitor, query: &str) -> Totals {
     Totals {
         events: Some(number(total("Events"))),
         requests: number(total("Requests")),
+        calls: 0,
         tokens: number(total("Tokens")),
-        cost: dollars(total("Cost")),
+        cost: if total("Cost").contains("unpriced") {
+            0
+        } else {
+            dollars(total("Cost"))
+        },
         unpriced: if page.body.contains(">Without a price</span>") {
             number(total("Without a price"))
         } else {
@@ -221,12 +339,13 @@ fn explored(visitor: &Visitor, query: &str) -> Totals {
 fn viewed(world: &World, condition: &str) -> Totals {
     let sums = [
         "num_model_requests",
+        "num_requests",
         "input_tokens",
         "output_tokens",
         "cost_nano_usd",
         "unpriced_events",
     ];
-    let [requests, input, output, cost, unpriced] = sums.map(|column| {
+    let [requests, calls, input, output, cost, unpriced] = sums.map(|column| {
         world.sum(&format!(
             "SELECT coalesce(sum({column}), 0) FROM usage_daily WHERE {condition}"
         ))
@@ -234,6 +353,7 @@ fn viewed(world: &World, condition: &str) -> Totals {
     Totals {
         events: None,
         requests,
+        calls,
         tokens: input + output,
         cost,
         unpriced,

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command};
 use std::thread::JoinHandle;
 
-use chrono::{Days, NaiveDate};
+use chrono::{Days, NaiveDate, NaiveTime};
 use tempfile::TempDir;
 use usage_app::App;
 use usage_app::commands::backfill::{BackfillOptions, backfill};
@@ -16,7 +16,10 @@ use usage_app::commands::parity::{ParityOptions, parity};
 use usage_app::commands::reconcile::{ReconcileOptions, reconcile};
 use usage_app::cron::LoggedProgress;
 use usage_app::settings::{Environment, Flags, Settings, Sources};
-use usage_core::{Account, Clock as _, Decimal, Endpoint, ProjectFilter, SystemClock, Window, WindowRange};
+use usage_core::{
+    Account, Clock as _, Decimal, Dimensions, Endpoint, Metrics, ProjectFilter, SystemClock, Window,
+    WindowRange,
+};
 use usage_simulator::{AdminKey, Generate, Organization, Simulator};
 
 use crate::shared::{self, Database, DatabaseKind, KEY, Provider, new_folder, signal};
@@ -29,6 +32,10 @@ const REFUSED: &str = "org-refused";
 pub(crate) const SECOND_KEY: &str = "sk-admin-test-a-second-one";
 /// An admin key that the provider does not know.
 const UNKNOWN_KEY: &str = "sk-admin-test-unknown-to-it";
+/// A model that no price list has.
+pub(crate) const UNPRICED: &str = "made-up-without-a-price";
+/// What is read unless more is asked for.
+const READ: [Endpoint; 2] = [Endpoint::Completions, Endpoint::Costs];
 /// Days with usage, until yesterday.
 const DAYS: u32 = 40;
 /// How many of them were never read.
@@ -101,7 +108,7 @@ impl World {
             keys::add(&app, options).await.unwrap();
         }
         for organization in [ORGANIZATION, REFUSED] {
-            read(&app, organization, false).await;
+            read(&app, organization, &READ, false).await;
         }
         let yesterday = today().pred_opt().unwrap();
         let proved = WindowRange::days(first_read_day(), yesterday).unwrap();
@@ -140,7 +147,62 @@ impl World {
             }
         });
         let runtime = tokio::runtime::Runtime::new().unwrap();
-        runtime.block_on(read(&self.app(), ORGANIZATION, true));
+        runtime.block_on(read(&self.app(), ORGANIZATION, &READ, true));
+    }
+
+    /// There is more usage, today's among it: of a model without a price and without a user, of embeddings, and of a tool.
+    pub(crate) fn use_more(&self) {
+        self.provider.simulator.update(|organization| {
+            let project = organization.projects()[0].id.clone();
+            let of = |model: Option<&str>| Dimensions {
+                project_id: Some(project.clone()),
+                model: model.map(str::to_owned),
+                ..Dimensions::default()
+            };
+            for (days, tokens) in [(0, 40), (3, 700), (9, 11)] {
+                let at = (today() - Days::new(days)).and_time(NaiveTime::MIN).and_utc();
+                let metrics = Metrics {
+                    input_tokens: Some(tokens),
+                    input_uncached_tokens: Some(tokens - 2),
+                    input_cached_tokens: Some(2),
+                    output_tokens: Some(1),
+                    num_model_requests: Some(1),
+                    ..Metrics::default()
+                };
+                let unpriced = of(Some(UNPRICED));
+                organization
+                    .usage_mut(Endpoint::Completions)
+                    .add(at, &unpriced, &metrics);
+                let metrics = Metrics {
+                    input_uncached_tokens: None,
+                    input_cached_tokens: None,
+                    output_tokens: None,
+                    ..metrics
+                };
+                let embedding = of(Some("text-embedding-3-small"));
+                organization
+                    .usage_mut(Endpoint::Embeddings)
+                    .add(at, &embedding, &metrics);
+                let metrics = Metrics {
+                    num_requests: Some(tokens),
+                    ..Metrics::default()
+                };
+                let search = Dimensions {
+                    vector_store_id: Some("vs_made_up".to_owned()),
+                    ..of(None)
+                };
+                organization
+                    .usage_mut(Endpoint::FileSearchCalls)
+                    .add(at, &search, &metrics);
+            }
+        });
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        let more = [
+            Endpoint::Completions,
+            Endpoint::Embeddings,
+            Endpoint::FileSearchCalls,
+        ];
+        runtime.block_on(read(&self.app(), ORGANIZATION, &more, true));
     }
 
     fn app(&self) -> App {
@@ -202,10 +264,10 @@ impl World {
 }
 
 /// Reads four weeks of an organisation; again, if need be.
-async fn read(app: &App, organization: &str, force: bool) {
+async fn read(app: &App, organization: &str, endpoints: &[Endpoint], force: bool) {
     let options = BackfillOptions {
         windows: WindowRange::days(first_read_day(), today()).unwrap(),
-        endpoints: vec![Endpoint::Completions, Endpoint::Costs],
+        endpoints: endpoints.to_vec(),
         accounts: vec![account(organization)],
         chunk_windows: None,
         label: Some(format!("four weeks of {organization}")),

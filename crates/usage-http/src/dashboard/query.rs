@@ -14,13 +14,18 @@ const MAX_DAYS: i64 = 750;
 pub(crate) const NONE: &str = "(none)";
 
 /// The dimensions that one can filter and divide by, with their names in queries and for people.
-pub(crate) const DIMENSIONS: [(Dimension, &str, &str); 6] = [
+pub(crate) const DIMENSIONS: [(Dimension, &str, &str); 11] = [
     (Dimension::ProjectId, "projectId", "project"),
     (Dimension::ApiKeyId, "apiKeyId", "API key"),
     (Dimension::UserId, "userId", "user"),
     (Dimension::Model, "model", "model"),
     (Dimension::ServiceTier, "serviceTier", "service tier"),
     (Dimension::Batch, "batch", "batch"),
+    (Dimension::ApiSource, "apiSource", "API source"),
+    (Dimension::VectorStoreId, "vectorStoreId", "vector store"),
+    (Dimension::Size, "size", "size"),
+    (Dimension::Source, "source", "source"),
+    (Dimension::ContextLevel, "contextLevel", "context level"),
 ];
 
 /// Parameters, in the order in which they came.
@@ -99,7 +104,7 @@ impl Query {
         }
     }
 
-    /// The days asked for, both included; the last 31 if none are.
+    /// The days asked for, both included; the last 31 if none are. Days to come have nothing yet and are left out.
     pub(crate) fn days(&self, today: NaiveDate) -> Result<DayRange, String> {
         let day = |name| {
             self.get(name)
@@ -108,7 +113,8 @@ impl Query {
                 .map_err(|error| format!("{name}: {error}"))
         };
         let (from, to) = (day("from")?, day("to")?);
-        let last = to.unwrap_or_else(|| from.map_or(today, |from| from.max(today)));
+        let latest = from.map_or(today, |from| from.max(today));
+        let last = to.map_or(latest, |to| to.min(latest));
         let first = from
             .or_else(|| last.checked_sub_days(Days::new(DAYS - 1)))
             .unwrap_or(last);
@@ -128,6 +134,9 @@ impl Query {
     pub(crate) fn filter(&self, scope: &AccountScope, days: DayRange) -> Result<UsageFilter, String> {
         let mut dimensions: BTreeMap<Dimension, Vec<Option<String>>> = BTreeMap::new();
         for (dimension, name, _) in DIMENSIONS {
+            if self.all(name).any(|value| value.contains('\0')) {
+                return Err(format!("{name}: no value has the character NUL"));
+            }
             let values: Vec<_> = self
                 .all(name)
                 .map(|value| (value != NONE).then(|| value.to_owned()))
@@ -247,6 +256,14 @@ mod tests {
             days("to=2025-09-01"),
             Ok(("2025-08-02".to_owned(), "2025-09-01".to_owned()))
         );
+        assert_eq!(
+            days("from=2025-10-01&to=2025-12-31"),
+            Ok(("2025-10-01".to_owned(), "2025-10-10".to_owned()))
+        );
+        assert_eq!(
+            days("to=2025-12-31"),
+            Ok(("2025-09-10".to_owned(), "2025-10-10".to_owned()))
+        );
         assert!(
             days("from=2025-10-02&to=2025-10-01")
                 .unwrap_err()
@@ -300,7 +317,7 @@ mod tests {
         );
         assert_eq!(read.dimensions[&Dimension::UserId], [None]);
         assert_eq!(read.endpoints, [Endpoint::Completions]);
-        for wrong in ["batch=maybe", "endpoint=nothing", "provider=nobody"] {
+        for wrong in ["batch=maybe", "endpoint=nothing", "provider=nobody", "model=%00"] {
             assert!(filter(wrong).is_err(), "{wrong}");
         }
     }

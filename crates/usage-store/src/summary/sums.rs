@@ -67,7 +67,7 @@ impl UsageSums {
     }
 
     /// Adds the sums of other usage; fails beyond 64 bits.
-    pub(super) fn add(&mut self, other: &Self) -> Result<(), StoreError> {
+    pub fn add(&mut self, other: &Self) -> Result<(), StoreError> {
         let metrics = self
             .metrics
             .checked_add(&other.metrics)

@@ -77,7 +77,7 @@ impl Measure {
 pub(crate) enum DayState {
     /// Nobody read it.
     NotRead,
-    /// It was read from some accounts or surfaces, and not from others that were read before and after.
+    /// It was read from some accounts or surfaces and not from others, or not since it ended.
     PartlyRead,
     /// It was read before its end.
     Open,
@@ -103,7 +103,7 @@ impl DayState {
             Self::Settled => "settled",
             Self::Provisional => "provisional: the provider may still change it",
             Self::Open => "still open",
-            Self::PartlyRead => "partly read",
+            Self::PartlyRead => "partly read: the rest is unknown",
             Self::NotRead => "not read: unknown, not zero",
         }
     }
@@ -159,6 +159,10 @@ pub(crate) struct ChartDay {
     pub(crate) state: DayState,
     /// The value of each series, in their order.
     pub(crate) values: Vec<i128>,
+    /// How many usage events it has.
+    pub(crate) events: u64,
+    /// How many of them have no price.
+    pub(crate) unpriced: u64,
 }
 
 impl ChartDay {
@@ -179,7 +183,7 @@ impl ChartDay {
 
     /// Whether it was read and nothing was in it.
     pub(crate) fn is_idle(&self) -> bool {
-        self.state > DayState::PartlyRead && self.total() == 0
+        self.state > DayState::PartlyRead && self.events == 0
     }
 
     /// What is known of it, in words.
@@ -245,6 +249,7 @@ impl DailyChart {
             (count(&|day| day.state == DayState::NotRead), "not read"),
             (count(&|day| day.state == DayState::PartlyRead), "partly read"),
             (count(&|day| day.state == DayState::Open), "still open"),
+            (count(&|day| self.unseen(day) > 0), "with usage that has no price"),
         ] {
             if number > 0 {
                 text = format!("{text}; {number} {what}");
@@ -274,7 +279,20 @@ impl DailyChart {
 
     /// The sum of a day as HTML, with every digit at hand.
     pub(crate) fn total_cell(&self, day: &ChartDay) -> String {
-        self.measure.cell(day.total())
+        match (self.measure, i64::try_from(day.total())) {
+            (Measure::Cost, Ok(nanos)) => {
+                Dollars::of_priced(NanoUsd::new(nanos), day.events, day.unpriced).to_string()
+            }
+            _ => self.measure.cell(day.total()),
+        }
+    }
+
+    /// How many events of a day its bar does not show, since they have no price.
+    fn unseen(&self, day: &ChartDay) -> u64 {
+        match self.measure {
+            Measure::Cost => day.unpriced,
+            Measure::Tokens | Measure::Requests => 0,
+        }
     }
 
     /// A value as HTML, with every digit at hand.

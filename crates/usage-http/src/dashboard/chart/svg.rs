@@ -206,10 +206,14 @@ fn hits(f: &mut fmt::Formatter<'_>, chart: &DailyChart, slots: &Slots) -> fmt::R
 
 fn words(chart: &DailyChart, day: &ChartDay) -> String {
     let mut text = format!("{} – {}", day_text(day.day), day.state_label());
-    if day.total() == 0 {
+    if day.events == 0 {
         return text;
     }
     let _ = write!(text, "\n{} in all", chart.measure.text(day.total()));
+    let unseen = chart.unseen(day);
+    if unseen > 0 {
+        let _ = write!(text, ", not counting usage without a price (events: {unseen})");
+    }
     let mut parts: Vec<_> = chart.series.iter().zip(&day.values).collect();
     parts.retain(|(_, value)| **value != 0);
     parts.sort_by_key(|(_, value)| std::cmp::Reverse(**value));
@@ -281,6 +285,8 @@ mod tests {
             day: parse_day(text).unwrap(),
             state,
             values: values.to_vec(),
+            events: u64::from(values[0] > 0) + u64::from(text.ends_with('1')),
+            unpriced: u64::from(text.ends_with('1')),
         };
         DailyChart {
             measure: Measure::Cost,
@@ -321,7 +327,7 @@ mod tests {
         assert_eq!(
             chart().description(),
             "5 days from 1 Sep 2025 to 5 Sep 2025, $35.00 in all; the highest is 1 Sep 2025 with $20.00; \
-             1 without usage; 1 not read; 1 still open. The table below has every number."
+             1 without usage; 1 not read; 1 still open; 1 with usage that has no price. The table below has every number."
         );
     }
 
@@ -336,6 +342,8 @@ mod tests {
                     day,
                     state: DayState::Settled,
                     values: Vec::new(),
+                    events: 0,
+                    unpriced: 0,
                 })
                 .collect();
             let labels = labelled(&days).len();

@@ -27,6 +27,20 @@ impl Dollars {
         }
     }
 
+    /// To the cent: what usage cost of which some has no price. That is then at least so much, and unknown if none has one.
+    pub(crate) fn of_priced(amount: NanoUsd, events: u64, unpriced: u64) -> Self {
+        if unpriced == 0 {
+            return Self::of(amount);
+        }
+        if unpriced == events {
+            return Self::unpriced();
+        }
+        Self {
+            short: format!("≥ {}", rounded(amount, CENT, 2)),
+            exact: Some(amount.to_string()),
+        }
+    }
+
     /// To the hundredth of a cent: single rows cost that little.
     pub(crate) fn fine(amount: NanoUsd) -> Self {
         Self {
@@ -164,6 +178,19 @@ mod tests {
         let unpriced = Dollars::fine_or_unpriced(None);
         assert_eq!(unpriced.short(), "unpriced");
         assert!(unpriced.to_string().contains("unpriced") && !unpriced.to_string().contains('0'));
+    }
+
+    #[test]
+    fn some_without_a_price_make_it_at_least_so_much() {
+        let shown = |events, unpriced| {
+            Dollars::of_priced(usd("1.5"), events, unpriced)
+                .short()
+                .to_owned()
+        };
+        assert_eq!(shown(3, 0), "$1.50");
+        assert_eq!(shown(3, 1), "≥ $1.50");
+        assert_eq!(shown(3, 3), "unpriced");
+        assert_eq!(Dollars::of_priced(NanoUsd::ZERO, 0, 0).short(), "$0.00");
     }
 
     #[test]

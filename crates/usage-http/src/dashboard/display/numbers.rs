@@ -83,6 +83,14 @@ impl Percent {
         Self(tenths(part, whole))
     }
 
+    /// As plain text.
+    pub(crate) fn text(self) -> String {
+        match self.0 {
+            Some(_) => self.to_string(),
+            None => "nothing".to_owned(),
+        }
+    }
+
     /// The share in tenths of a per cent.
     pub(crate) const fn tenths(self) -> Option<i128> {
         self.0

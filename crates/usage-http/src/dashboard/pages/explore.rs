@@ -4,7 +4,7 @@ use askama::Template;
 
 use super::parts::{Choice, Link, Pages, RangeChoice};
 use crate::dashboard::chrome::Chrome;
-use crate::dashboard::display::{At, Count, Dollars, Fact, Named};
+use crate::dashboard::display::{At, Count, Dollars, Fact, Named, Percent};
 
 /// The table of windows.
 #[derive(Template)]
@@ -26,6 +26,40 @@ pub(crate) struct Explore {
     pub(crate) downloads: Vec<Link>,
     /// Days of the range that nobody read, in words; then an empty table is no proof of no usage.
     pub(crate) unread: Option<String>,
+    /// Of which account and surface which days were not read.
+    pub(crate) gaps: Vec<(String, String)>,
+    /// The events, or their sums by something.
+    pub(crate) views: Vec<Link>,
+    /// The sums, where these are asked for instead of events.
+    pub(crate) sums: Option<Sums>,
+    /// The rows as the provider would export them, where one account and surface is chosen.
+    pub(crate) provider_layout: Option<Link>,
+}
+
+/// Sums told apart by one thing.
+pub(crate) struct Sums {
+    /// By what, for example `project`.
+    pub(crate) column: &'static str,
+    /// Those that cost most first.
+    pub(crate) rows: Vec<SumRow>,
+    /// How many there are beyond those shown.
+    pub(crate) more: usize,
+    /// Where all of them are, for programs.
+    pub(crate) href: String,
+}
+
+/// The sum of one value.
+pub(crate) struct SumRow {
+    pub(crate) name: Named,
+    /// Its events.
+    pub(crate) href: String,
+    pub(crate) events: Count,
+    pub(crate) requests: Count,
+    pub(crate) tokens: Count,
+    /// Uncached, cached, cache write, output.
+    pub(crate) split: [Count; 4],
+    pub(crate) cost: Dollars,
+    pub(crate) share: Percent,
 }
 
 /// The values of one dimension, to choose from.
@@ -37,6 +71,10 @@ pub(crate) struct Filter {
     pub(crate) options: Vec<FilterOption>,
     /// How many values there are that are not offered.
     pub(crate) more: usize,
+    /// Whether a value may be typed that is not offered.
+    pub(crate) takes_text: bool,
+    /// Whether it stands with the others that few need.
+    pub(crate) is_rare: bool,
 }
 
 /// One value.
@@ -67,6 +105,8 @@ pub(crate) struct EventRow {
     pub(crate) start: At,
     pub(crate) end: At,
     pub(crate) endpoint: String,
+    /// Whose it is, where the ledger has several accounts.
+    pub(crate) account: Option<String>,
     pub(crate) model: Named,
     pub(crate) project: Named,
     pub(crate) key: Named,
@@ -91,6 +131,19 @@ pub(crate) struct SplitCell {
     pub(crate) tokens: Count,
     /// Of which how much is not text, in a few words; empty if nothing is.
     pub(crate) modalities: String,
+}
+
+impl Explore {
+    /// Whether the filters let nothing through.
+    pub(crate) fn is_nothing(&self) -> bool {
+        self.events.is_empty() && self.sums.as_ref().is_none_or(|sums| sums.rows.is_empty())
+    }
+
+    /// How many values are chosen of the filters that few need.
+    pub(crate) fn rare_chosen(&self) -> usize {
+        let rare = self.filters.iter().filter(|filter| filter.is_rare);
+        rare.map(Filter::chosen).sum()
+    }
 }
 
 impl EventRow {

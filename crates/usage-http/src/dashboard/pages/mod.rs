@@ -11,7 +11,7 @@ mod runs;
 pub(crate) use access::{
     AddKey, Failure, KeyAction, KeyPage, KeyRow, Keys, SignIn, TokenMade, TokenRevoke, TokenRow, Tokens,
 };
-pub(crate) use explore::{EventRow, Explore, Filter, FilterOption, SplitCell, Total};
+pub(crate) use explore::{EventRow, Explore, Filter, FilterOption, SplitCell, SumRow, Sums, Total};
 pub(crate) use overview::{Card, Claim, Overview, Top, TopRow, Value};
 pub(crate) use parts::{Badge, Choice, Link, Pages, RangeChoice, Standing};
 pub(crate) use proofs::{

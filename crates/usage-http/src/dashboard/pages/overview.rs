@@ -59,6 +59,8 @@ pub(crate) struct Top {
     pub(crate) rows: Vec<TopRow>,
     /// How many there are beyond those shown.
     pub(crate) more: usize,
+    /// How many of these have usage without a price, so that nobody knows whether they belong among those shown.
+    pub(crate) more_unpriced: usize,
     /// Where all are.
     pub(crate) href: String,
 }

@@ -44,6 +44,7 @@ fn row(budget: &BudgetState) -> BudgetRow {
         state: match (budget.is_passed, budget.is_warned) {
             (true, _) => Badge::new(Standing::Bad, "passed"),
             (false, true) => Badge::new(Standing::Warn, "nearly spent"),
+            (false, false) if !unknown.is_empty() => Badge::new(Standing::Unknown, "not known"),
             (false, false) => Badge::new(Standing::Good, "ok"),
         },
         of,

@@ -1,32 +1,34 @@
 //! Usage events by any filter, and the same as files.
 
+use std::collections::BTreeMap;
+
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
-use usage_core::{Dimension, Endpoint, Metric, ModalitySplit, Provider, TokenSplit, format_instant};
 use usage_store::{
-    AccountScope, StoreError, StoredAccount, StoredEvent, SummaryBy, SummaryQuery, UsageFilter, UsageOrder,
-    UsagePageQuery,
+    AccountScope, StoreError, StoredAccount, SummaryQuery, SummaryRow, UsageFilter, UsageOrder,
+    UsagePageQuery, UsageSums,
 };
 
 use super::days::DayStates;
+use super::divide::Divide;
+use super::event_rows::row;
+use super::filters::filters;
 use super::names::Names;
-use super::overview::label;
+use super::overview::dollars;
 use super::ranges::range_choice;
 use crate::dashboard::chrome::Section;
-use crate::dashboard::display::{At, Count, Dollars, Fact, Html, Named, grouped};
-use crate::dashboard::pages::{
-    Choice, EventRow, Explore, Filter, FilterOption, Link, Pages, SplitCell, Total,
-};
-use crate::dashboard::query::{DIMENSIONS, DayRange, NONE, Query};
+use crate::dashboard::display::{Count, Fact, Html, Percent};
+use crate::dashboard::pages::{Explore, Link, Pages, SumRow, Sums, Total};
+use crate::dashboard::query::{DIMENSIONS, DayRange, Query};
 use crate::dashboard::server::DashboardState;
 use crate::dashboard::visitor::{Failed, Visitor, page, see, with_status};
 
 const PATH: &str = "/explore";
 /// How many events a page has.
 const EVENTS: usize = 50;
-/// How many values a filter offers.
-const OPTIONS: usize = 200;
+/// How many sums a page has.
+const SUMS: usize = 500;
 
 pub(crate) async fn explore(State(state): State<DashboardState>, visitor: Visitor) -> Response {
     if visitor.query.has_empty() {
@@ -49,13 +51,11 @@ async fn make(state: &DashboardState, visitor: &Visitor) -> Result<Explore, Fail
     must_see(state, scope, query).await?;
     let today = state.clock.now().date_naive();
     let asked = Asked::read(query, scope, today);
-    let days = match &asked {
-        Ok(asked) => asked.days,
-        Err(_) => DayRange {
-            first: today,
-            last: today,
-        },
-    };
+    // Where only something else is wrong, the days and filters stay as they were chosen.
+    let days = query.days(today).unwrap_or(DayRange {
+        first: today,
+        last: today,
+    });
     let without_filters = query
         .pairs()
         .iter()
@@ -75,14 +75,21 @@ async fn make(state: &DashboardState, visitor: &Visitor) -> Result<Explore, Fail
         pages: Pages::default(),
         downloads: Vec::new(),
         unread: None,
+        gaps: Vec::new(),
+        views: Vec::new(),
+        sums: None,
+        provider_layout: None,
     };
-    // A form keeps the order; days and filters are fields of it.
+    // A form keeps the order and the view; days and filters are fields of it.
     made.range.kept = query
         .pairs()
         .iter()
-        .filter(|(name, _)| name == "order")
+        .filter(|(name, _)| name == "order" || name == "group")
         .cloned()
         .collect();
+    let ledger = &state.ledger;
+    let (names, accounts) = tokio::try_join!(Names::load(ledger, scope), ledger.accounts(scope.clone()))?;
+    made.filters = filters(state, scope, query, days, &names, &accounts).await?;
     let asked = match asked {
         Ok(asked) => asked,
         Err(wrong) => {
@@ -90,45 +97,21 @@ async fn make(state: &DashboardState, visitor: &Visitor) -> Result<Explore, Fail
             return Ok(made);
         }
     };
-    let ledger = &state.ledger;
+    let states = DayStates::load(ledger, &asked.filter, days, today).await?;
+    made.unread = states.unread();
+    made.gaps = states.gaps();
     let whole = SummaryQuery {
         filter: asked.filter.clone(),
         by: Vec::new(),
         period: None,
     };
-    let wanted = UsagePageQuery {
-        filter: asked.filter.clone(),
-        order: asked.order,
-        after: asked.after,
-        limit: EVENTS,
-    };
-    let page = async { Ok::<_, StoreError>(ledger.usage_page(wanted).await) };
-    let (names, accounts, sums, events) = tokio::try_join!(
-        Names::load(ledger, scope),
-        ledger.accounts(scope.clone()),
-        ledger.usage_summary(whole),
-        page,
-    )?;
-    made.unread = DayStates::load(ledger, scope, days).await?.unread();
-    made.filters = filters(state, scope, query, days, &names, &accounts).await?;
-    let events = match events {
-        Ok(events) => events,
-        Err(StoreError::Unsupported(wrong)) => {
-            made.refused = Some(format!("order: {wrong}"));
-            return Ok(made);
-        }
-        Err(error) => return Err(error.into()),
-    };
+    let sums = ledger.usage_summary(whole).await?;
     let sums = sums.first().map(|row| row.sums).unwrap_or_default();
     made.totals = vec![
         total("Events", Html::of(Count::known(sums.events)), false),
-        total(
-            "Requests",
-            Html::of(Count::metric(sums.metrics.num_model_requests)),
-            false,
-        ),
+        total("Requests", Html::of(requests(&sums)), false),
         total("Tokens", Html::of(Count::known(sums.metrics.tokens())), false),
-        total("Cost", Html::of(Dollars::of(sums.cost)), true),
+        total("Cost", Html::of(dollars(&sums)), true),
     ];
     if sums.unpriced > 0 {
         made.totals.push(total(
@@ -136,6 +119,20 @@ async fn make(state: &DashboardState, visitor: &Visitor) -> Result<Explore, Fail
             Html::of(Count::known(sums.unpriced)),
             false,
         ));
+    }
+    made.views = views(query, asked.group);
+    made.provider_layout = provider_layout(query, &asked, days, &accounts);
+    made.downloads = downloads(query, days);
+    if let Some(group) = asked.group {
+        let rows = ledger
+            .usage_summary(SummaryQuery {
+                filter: asked.filter,
+                by: vec![group.summary_by()],
+                period: None,
+            })
+            .await?;
+        made.sums = Some(sums_by(group, &rows, query, days, &names, &accounts)?);
+        return Ok(made);
     }
     made.orders = UsageOrder::ALL
         .into_iter()
@@ -145,15 +142,118 @@ async fn make(state: &DashboardState, visitor: &Visitor) -> Result<Explore, Fail
             is_current: order == asked.order,
         })
         .collect();
+    let wanted = UsagePageQuery {
+        filter: asked.filter,
+        order: asked.order,
+        after: asked.after,
+        limit: EVENTS,
+    };
+    let events = match ledger.usage_page(wanted).await {
+        Ok(events) => events,
+        Err(StoreError::Unsupported(wrong)) => {
+            made.refused = Some(format!("order: {wrong}"));
+            return Ok(made);
+        }
+        Err(error) => return Err(error.into()),
+    };
     made.pages = Pages {
         first: asked.after.map(|_| query.without(&["after"]).href(PATH)),
         next: events
             .next
             .map(|next| query.with("after", &next.to_string()).href(PATH)),
     };
-    made.downloads = downloads(query, days);
-    made.events = events.events.iter().map(|event| row(event, &names)).collect();
+    let tell_account = accounts.len() > 1;
+    made.events = events
+        .events
+        .iter()
+        .map(|event| row(event, &names, tell_account))
+        .collect();
     Ok(made)
+}
+
+/// Requests to models and to tools: no surface has both.
+fn requests(sums: &UsageSums) -> Count {
+    let (models, tools) = (sums.metrics.num_model_requests, sums.metrics.num_requests);
+    Count(
+        models
+            .or(tools)
+            .map(|_| i128::from(models.unwrap_or(0)) + i128::from(tools.unwrap_or(0))),
+    )
+}
+
+/// The events themselves, or their sums by something.
+fn views(query: &Query, group: Option<Divide>) -> Vec<Link> {
+    let plain = query.without(&["after", "group"]);
+    let events = Link {
+        label: "events".to_owned(),
+        href: plain.href(PATH),
+        is_current: group.is_none(),
+    };
+    let sums = Divide::all().map(|divide| Link {
+        label: format!("by {}", divide.label),
+        href: plain.without(&["order"]).with("group", divide.name).href(PATH),
+        is_current: group == Some(divide),
+    });
+    std::iter::once(events).chain(sums).collect()
+}
+
+/// The sums of each value, those that cost most first.
+fn sums_by(
+    group: Divide,
+    rows: &[SummaryRow],
+    query: &Query,
+    days: DayRange,
+    names: &Names,
+    accounts: &[StoredAccount],
+) -> Result<Sums, StoreError> {
+    let mut groups: BTreeMap<Option<String>, UsageSums> = BTreeMap::new();
+    // Several accounts may be of one provider.
+    for row in rows {
+        let sums = groups.entry(group.key(row, accounts)).or_default();
+        sums.add(&row.sums)?;
+    }
+    let mut groups: Vec<(Option<String>, UsageSums)> = groups.into_iter().collect();
+    groups.sort_by_key(|(_, sums)| {
+        (
+            std::cmp::Reverse(sums.cost),
+            std::cmp::Reverse(sums.metrics.tokens()),
+        )
+    });
+    let whole: i128 = groups.iter().map(|(_, sums)| i128::from(sums.cost.get())).sum();
+    let narrowed = query.without(&["after", "group", "order"]);
+    let shown = groups.iter().take(SUMS).map(|(key, sums)| SumRow {
+        name: group.name(key.as_deref(), names, accounts),
+        href: narrowed
+            .with(group.name, Divide::filter_value(key.as_deref()))
+            .href(PATH),
+        events: Count::known(sums.events),
+        requests: requests(sums),
+        tokens: Count::known(sums.metrics.tokens()),
+        split: [
+            sums.split.uncached,
+            sums.split.cached_read,
+            sums.split.cache_write,
+            sums.split.output,
+        ]
+        .map(Count::metric),
+        cost: dollars(sums),
+        share: Percent::of(sums.cost.get().into(), whole),
+    });
+    let by = if group.name == "provider" {
+        "account"
+    } else {
+        group.name
+    };
+    Ok(Sums {
+        column: group.label,
+        rows: shown.collect(),
+        more: groups.len().saturating_sub(SUMS),
+        href: narrowed
+            .with("from", &days.instants()[0].1)
+            .with("to", &days.instants()[1].1)
+            .with("by", by)
+            .href("/api/usage/summary"),
+    })
 }
 
 /// Fails if an account is asked for that the visitor does not see: one of others is as if it was not there.
@@ -179,25 +279,30 @@ fn accounts_of(query: &Query) -> Vec<i64> {
 
 /// What the query asks for.
 struct Asked {
-    days: DayRange,
     filter: UsageFilter,
     order: UsageOrder,
     after: Option<usage_store::UsagePosition>,
+    group: Option<Divide>,
 }
 
 impl Asked {
     fn read(query: &Query, scope: &AccountScope, today: chrono::NaiveDate) -> Result<Self, String> {
-        let known: Vec<&str> = filter_names().chain(["from", "to", "order", "after"]).collect();
+        let known: Vec<&str> = filter_names()
+            .chain(["from", "to", "order", "after", "group"])
+            .collect();
         query.only(&known)?;
         let days = query.days(today)?;
         let order = query.get("order").map(str::parse).transpose();
         let order: Option<UsageOrder> = order.map_err(|error| format!("order: {error}"))?;
+        let group = query
+            .get("group")
+            .map(|name| Divide::named(name).ok_or_else(|| format!("group: there are no sums by `{name}`")));
         let after = query.get("after").map(str::parse).transpose();
         Ok(Self {
-            days,
             filter: query.filter(scope, days)?,
             order: order.unwrap_or_default(),
             after: after.map_err(|error| format!("after: {error}"))?,
+            group: group.transpose()?,
         })
     }
 }
@@ -226,238 +331,36 @@ fn total(label: &str, value: Html, is_estimate: bool) -> Total {
     }
 }
 
-async fn filters(
-    state: &DashboardState,
-    scope: &AccountScope,
-    query: &Query,
-    days: DayRange,
-    names: &Names,
-    accounts: &[StoredAccount],
-) -> Result<Vec<Filter>, Failed> {
-    let mut filters = Vec::new();
-    let option = |name: &str, value: &str, label: String, id: Option<&str>| FilterOption {
-        choice: Choice {
-            value: value.to_owned(),
-            label,
-            is_chosen: query.all(name).any(|chosen| chosen == value),
-        },
-        id: id.map(str::to_owned),
-    };
-    if accounts.len() > 1 {
-        let options = accounts.iter().map(|account| {
-            option(
-                "account",
-                &account.id.to_string(),
-                account.account.to_string(),
-                None,
-            )
-        });
-        filters.push(filter("account", "Account", options.collect(), 0));
-    }
-    if Provider::ALL.len() > 1 {
-        let providers =
-            Provider::ALL.map(|provider| option("provider", provider.as_str(), provider.to_string(), None));
-        filters.push(filter("provider", "Provider", providers.into(), 0));
-    }
-    let in_range = || UsageFilter {
-        start: Some(days.start()),
-        end: Some(days.end()),
-        ..UsageFilter::all(scope.clone())
-    };
-    let endpoints = state
-        .ledger
-        .usage_summary(SummaryQuery {
-            filter: in_range(),
-            by: vec![SummaryBy::Endpoint],
-            period: None,
-        })
-        .await?;
-    let used = endpoints.iter().filter_map(|row| row.endpoint);
-    let chosen = query
-        .all("endpoint")
-        .filter_map(|text| text.parse::<Endpoint>().ok());
-    let mut used: Vec<Endpoint> = used.chain(chosen).collect();
-    used.sort_unstable();
-    used.dedup();
-    let endpoints = used
-        .iter()
-        .map(|endpoint| option("endpoint", endpoint.as_str(), endpoint.to_string(), None));
-    filters.push(filter("endpoint", "Endpoint", endpoints.collect(), 0));
-    for (dimension, name, title) in DIMENSIONS {
-        let mut rows = state
-            .ledger
-            .usage_summary(SummaryQuery {
-                filter: in_range(),
-                by: vec![SummaryBy::Dimension(dimension)],
-                period: None,
-            })
-            .await?;
-        rows.sort_by_key(|row| {
-            (
-                std::cmp::Reverse(row.sums.cost),
-                std::cmp::Reverse(row.sums.metrics.tokens()),
-            )
-        });
-        let mut values: Vec<Option<String>> = rows
-            .into_iter()
-            .filter_map(|mut row| row.dimensions.remove(&dimension))
-            .collect();
-        let more = values.len().saturating_sub(OPTIONS);
-        values.truncate(OPTIONS);
-        // What is chosen is offered, though it has no usage here, so that the form does not lose it.
-        for chosen in query.all(name) {
-            let chosen = (chosen != NONE).then(|| chosen.to_owned());
-            if !values.contains(&chosen) {
-                values.push(chosen);
-            }
-        }
-        let options = values.iter().map(|value| {
-            let text = value.as_deref();
-            let label = label(names, dimension, text);
-            let id = text.filter(|id| *id != label && dimension != Dimension::Batch);
-            option(name, text.unwrap_or(NONE), label.clone(), id)
-        });
-        let mut title = title.to_owned();
-        title[..1].make_ascii_uppercase();
-        filters.push(filter(name, &title, options.collect(), more));
-    }
-    Ok(filters)
-}
-
-fn filter(name: &str, label: &str, options: Vec<FilterOption>, more: usize) -> Filter {
-    Filter {
-        name: name.to_owned(),
-        label: label.to_owned(),
-        options,
-        more,
-    }
-}
-
 /// The same rows from the API, all pages of them.
 fn downloads(query: &Query, days: DayRange) -> Vec<Link> {
-    let mut same = query.without(&["from", "to", "after", "done"]);
+    [("csv", "CSV"), ("jsonl", "JSON lines")]
+        .into_iter()
+        .map(|(format, label)| download(query, days, format, label))
+        .collect()
+}
+
+/// The provider's own file is of one account and one surface.
+fn provider_layout(query: &Query, asked: &Asked, days: DayRange, accounts: &[StoredAccount]) -> Option<Link> {
+    let is_asked_for = |account: &&StoredAccount| {
+        let filter = &asked.filter;
+        let is_in_scope = match &filter.scope {
+            AccountScope::All => true,
+            AccountScope::Only(ids) => ids.contains(&account.id),
+        };
+        is_in_scope && (filter.providers.is_empty() || filter.providers.contains(&account.account.provider()))
+    };
+    let is_of_one = asked.filter.endpoints.len() == 1 && accounts.iter().filter(is_asked_for).count() == 1;
+    is_of_one.then(|| download(query, days, "provider-csv", "the provider's layout"))
+}
+
+fn download(query: &Query, days: DayRange, format: &str, label: &str) -> Link {
+    let mut same = query.without(&["from", "to", "after", "done", "group"]);
     for (name, instant) in days.instants() {
         same = same.with(name, &instant);
     }
-    [
-        ("csv", "CSV"),
-        ("jsonl", "JSON lines"),
-        ("provider-csv", "the provider's layout"),
-    ]
-    .into_iter()
-    .map(|(format, label)| Link {
+    Link {
         label: label.to_owned(),
         href: same.with("format", format).href("/api/usage/export"),
         is_current: false,
-    })
-    .collect()
-}
-
-fn row(stored: &StoredEvent, names: &Names) -> EventRow {
-    let event = &stored.event;
-    let dimensions = &event.dimensions;
-    let split = TokenSplit::of(&event.metrics);
-    let named = |dimension: Dimension| names.of(dimension, dimensions.get(dimension));
-    let mut tier: Vec<&str> = dimensions.service_tier.as_deref().into_iter().collect();
-    if dimensions.batch == Some(true) {
-        tier.push("batch");
     }
-    EventRow {
-        start: At(Some(event.window.start())),
-        end: At(Some(event.window.end())),
-        endpoint: event.endpoint.to_string(),
-        model: Named {
-            id: None,
-            name: dimensions.model.clone(),
-        },
-        project: named(Dimension::ProjectId),
-        key: named(Dimension::ApiKeyId),
-        user: named(Dimension::UserId),
-        tier: tier.join(", "),
-        requests: Count::metric(event.metrics.num_model_requests.or(event.metrics.num_requests)),
-        uncached: cell(split.uncached, &split.uncached_by_modality),
-        cached: cell(split.cached_read, &split.cached_read_by_modality),
-        cache_write: cell(split.cache_write, &ModalitySplit::default()),
-        output: cell(split.output, &split.output_by_modality),
-        cost: Dollars::fine_or_unpriced(stored.price.and_then(|price| price.cost)),
-        identity: identity(stored),
-        metrics: metrics(stored),
-        pricing: history(stored),
-    }
-}
-
-fn cell(tokens: Option<i64>, modalities: &ModalitySplit) -> SplitCell {
-    let beside_text = [("audio", modalities.audio), ("image", modalities.image)];
-    let shown = beside_text.into_iter().filter_map(|(name, tokens)| {
-        let tokens = tokens.filter(|tokens| *tokens > 0)?;
-        Some(format!("{name} {}", grouped(tokens.into())))
-    });
-    SplitCell {
-        tokens: Count::metric(tokens),
-        modalities: shown.collect::<Vec<_>>().join(", "),
-    }
-}
-
-fn identity(stored: &StoredEvent) -> Vec<Fact> {
-    let event = &stored.event;
-    let mut facts = vec![
-        Fact::new("Account", Html::text(&event.account.to_string())),
-        Fact::new("Endpoint", Html::text(event.endpoint.as_str())),
-        Fact::new("Window start", Html::code(&format_instant(event.window.start()))),
-        Fact::new("Window end", Html::code(&format_instant(event.window.end()))),
-    ];
-    for dimension in event.endpoint.dimensions().iter() {
-        let value = match event.dimensions.get(dimension) {
-            Some(value) => Html::code(value),
-            None => Html::of(Count(None)),
-        };
-        facts.push(Fact::new(dimension.as_str(), value));
-    }
-    facts
-}
-
-fn metrics(stored: &StoredEvent) -> Vec<Fact> {
-    let reported = stored.event.endpoint.metrics().iter();
-    let shown = reported.map(|metric: &Metric| {
-        Fact::new(
-            metric.as_str(),
-            Html::of(Count::metric(stored.event.metrics.get(*metric))),
-        )
-    });
-    shown.collect()
-}
-
-fn history(stored: &StoredEvent) -> Vec<Fact> {
-    let price = stored.price;
-    let mut facts = vec![Fact::new(
-        "Cost, estimated",
-        match price.and_then(|price| price.cost) {
-            Some(cost) => Html::code(&format!("${cost}")),
-            None => Html::of(Dollars::unpriced()),
-        },
-    )];
-    if let Some(price) = price {
-        facts.push(Fact::new(
-            "Price record",
-            Html::text(&price.price_ref.to_string()),
-        ));
-    }
-    facts.push(Fact::new(
-        "First stored",
-        Html::of(At(Some(stored.first_stored_at))),
-    ));
-    let restated = stored.revision > 1;
-    let changed = if restated {
-        Html::of(At(Some(stored.changed_at)))
-    } else {
-        Html::text("never")
-    };
-    facts.push(Fact::new("Last changed", changed));
-    facts.push(Fact::new("Revision", Html::text(&stored.revision.to_string())));
-    let run = stored.run_id;
-    facts.push(Fact::new(
-        "Run",
-        Html::link(&format!("/runs/{run}"), &run.to_string()),
-    ));
-    facts
 }

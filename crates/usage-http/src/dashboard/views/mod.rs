@@ -3,7 +3,10 @@
 pub(crate) mod access;
 pub(crate) mod budgets;
 mod days;
+mod divide;
+mod event_rows;
 pub(crate) mod explore;
+mod filters;
 mod names;
 pub(crate) mod overview;
 pub(crate) mod proofs;

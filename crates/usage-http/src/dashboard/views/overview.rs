@@ -5,21 +5,22 @@ use std::collections::BTreeMap;
 use axum::extract::State;
 use axum::response::Response;
 use chrono::{DateTime, NaiveDate, Utc};
-use usage_core::{Dimension, NanoUsd};
+use usage_core::{Endpoint, NanoUsd};
 use usage_store::{
-    AccountScope, CostQuery, Ledger, Period, StoredAccount, SummaryBy, SummaryQuery, SummaryRow, UsageFilter,
-    UsageSums,
+    AccountScope, CostQuery, CoverageQuery, Ledger, Period, StoredAccount, SummaryBy, SummaryQuery,
+    SummaryRow, UsageFilter, UsageSums,
 };
 
 use super::days::DayStates;
+use super::divide::Divide;
 use super::names::Names;
 use super::ranges::range_choice;
 use super::trust;
-use crate::dashboard::chart::{ChartDay, DailyChart, Measure, Series};
+use crate::dashboard::chart::{ChartDay, DailyChart, DayState, Measure, Series};
 use crate::dashboard::chrome::Section;
-use crate::dashboard::display::{Change, Count, Dollars, Named, Percent, grouped};
+use crate::dashboard::display::{Change, Count, Dollars, Percent, grouped};
 use crate::dashboard::pages::{Card, Choice, Claim, Overview, Standing, Top, TopRow, Value};
-use crate::dashboard::query::{DIMENSIONS, DayRange, NONE, Query};
+use crate::dashboard::query::{DayRange, Query};
 use crate::dashboard::server::DashboardState;
 use crate::dashboard::visitor::{Failed, Visitor, page};
 
@@ -28,6 +29,13 @@ const PATH: &str = "/";
 const SERIES: usize = 8;
 /// How many rows a list of those who used most has.
 const TOP: usize = 6;
+/// The lists of those who used most: title, column, and by what they are told apart.
+const TOPS: [(&str, &str, &str); 4] = [
+    ("Projects", "Project", "projectId"),
+    ("API keys", "API key", "apiKeyId"),
+    ("Users", "User", "userId"),
+    ("Models", "Model", "model"),
+];
 
 pub(crate) async fn overview(State(state): State<DashboardState>, visitor: Visitor) -> Response {
     let made = make(&state, &visitor).await.map(|made| page(&made));
@@ -43,7 +51,7 @@ async fn make(state: &DashboardState, visitor: &Visitor) -> Result<Overview, Fai
     let now = state.clock.now();
     let today = now.date_naive();
     let days = query.days(today).map_err(Failed::BadRequest)?;
-    let (dimension, by) = divided_by(query)?;
+    let divide = divided_by(query)?;
     let measure = measure(query)?;
     let ledger = &state.ledger;
     let filter = |days: DayRange| UsageFilter {
@@ -53,35 +61,27 @@ async fn make(state: &DashboardState, visitor: &Visitor) -> Result<Overview, Fai
     };
     let summary =
         |filter, by: Vec<SummaryBy>, period| ledger.usage_summary(SummaryQuery { filter, by, period });
-    let of = |dimension| vec![SummaryBy::Dimension(dimension)];
-    let (names, daily, totals) = tokio::try_join!(
+    let (names, accounts, daily, totals) = tokio::try_join!(
         Names::load(ledger, scope),
-        summary(filter(days), of(dimension), Some(Period::Day)),
+        ledger.accounts(scope.clone()),
+        summary(filter(days), vec![divide.summary_by()], Some(Period::Day)),
         summary(filter(days), Vec::new(), None),
     )?;
-    let states = DayStates::load(ledger, scope, days).await?;
-    let before = match days.before() {
-        Some(before) => Some(Before {
-            sums: sum(&summary(filter(before), Vec::new(), None).await?),
-            is_known: DayStates::load(ledger, scope, before).await?.are_closed(),
-            days: before.count(),
-        }),
-        None => None,
-    };
-    let (projects, keys, users, models) = tokio::try_join!(
-        summary(filter(days), of(Dimension::ProjectId), None),
-        summary(filter(days), of(Dimension::ApiKeyId), None),
-        summary(filter(days), of(Dimension::UserId), None),
-        summary(filter(days), of(Dimension::Model), None),
-    )?;
-    let totals = sum(&totals);
-    let accounts = ledger.accounts(scope.clone()).await?;
+    let states = DayStates::load(ledger, &filter(days), days, today).await?;
     let kept = Query::default()
         .with("from", &days.first.to_string())
         .with("to", &days.last.to_string());
-    let top =
-        |title, column, dimension, rows: &[SummaryRow]| top(title, column, dimension, rows, &names, &kept);
-    let is_read = states.count(|state| state > crate::dashboard::chart::DayState::NotRead) > 0;
+    let mut tops = Vec::new();
+    for (title, column, name) in TOPS {
+        let Some(divide) = Divide::named(name) else {
+            continue;
+        };
+        let rows = summary(filter(days), vec![divide.summary_by()], None).await?;
+        tops.push(top(title, column, divide, &rows, &names, &accounts, &kept));
+    }
+    let totals = sum(&totals);
+    let compared = Compared::load(ledger, scope, &states, days, today).await?;
+    let is_read = states.count(|state| state > DayState::NotRead) > 0;
     let mut range = range_choice(query, PATH, days, today);
     range.kept.retain(|(name, _)| name != "done");
     Ok(Overview {
@@ -89,23 +89,17 @@ async fn make(state: &DashboardState, visitor: &Visitor) -> Result<Overview, Fai
         range,
         is_empty: totals.events == 0 && !is_read && !has_usage(ledger, scope).await?,
         trust: trust(state, &accounts, &states, &kept, now).await,
-        cards: cards(&totals, before.as_ref(), charged(ledger, scope, days).await?),
+        cards: cards(&totals, &compared, charged(ledger, scope, days).await?),
         unpriced: (totals.unpriced > 0).then(|| Count::known(totals.unpriced)),
-        divide: DIMENSIONS
-            .iter()
-            .map(|(_, value, label)| choice(value, label, *value == by))
+        divide: Divide::all()
+            .map(|known| choice(known.name, known.label, known == divide))
             .collect(),
         measures: Measure::ALL
             .iter()
             .map(|known| choice(known.as_str(), &known.label().to_lowercase(), *known == measure))
             .collect(),
-        chart: chart(&daily, &states, &names, dimension, measure, days),
-        tops: vec![
-            top("Projects", "Project", Dimension::ProjectId, &projects),
-            top("API keys", "API key", Dimension::ApiKeyId, &keys),
-            top("Users", "User", Dimension::UserId, &users),
-            top("Models", "Model", Dimension::Model, &models),
-        ],
+        chart: Bars::of(&daily, divide, measure, &accounts).chart(&states, &names, &accounts, days),
+        tops,
     })
 }
 
@@ -117,11 +111,9 @@ fn choice(value: &str, label: &str, is_chosen: bool) -> Choice {
     }
 }
 
-fn divided_by(query: &Query) -> Result<(Dimension, &'static str), Failed> {
+fn divided_by(query: &Query) -> Result<Divide, Failed> {
     let wanted = query.get("by").unwrap_or("projectId");
-    let known = DIMENSIONS.iter().find(|(_, name, _)| *name == wanted);
-    known
-        .map(|(dimension, name, _)| (*dimension, *name))
+    Divide::named(wanted)
         .ok_or_else(|| Failed::BadRequest(format!("by: usage is not divided by `{wanted}` here")))
 }
 
@@ -142,7 +134,7 @@ async fn has_usage(ledger: &Ledger, scope: &AccountScope) -> Result<bool, Failed
     Ok(!ledger.used_projects(scope.clone()).await?.is_empty())
 }
 
-/// What the provider charged in dollars, as far as the days are read; `None` if it said nothing.
+/// What the provider charged in dollars, as far as the days are read; `None` if they are not.
 async fn charged(ledger: &Ledger, scope: &AccountScope, days: DayRange) -> Result<Option<NanoUsd>, Failed> {
     let windows = usage_core::WindowRange::days(days.first, days.last)
         .map_err(|error| Failed::BadRequest(error.to_string()))?;
@@ -150,47 +142,129 @@ async fn charged(ledger: &Ledger, scope: &AccountScope, days: DayRange) -> Resul
         scope: scope.clone(),
         windows: Some(windows),
     };
-    Ok(ledger.charged(query).await?)
-}
-
-/// The same days before, to compare with.
-struct Before {
-    sums: UsageSums,
-    is_known: bool,
-    days: i64,
-}
-
-fn cards(now: &UsageSums, before: Option<&Before>, charged: Option<NanoUsd>) -> Vec<Card> {
-    let known = before.filter(|before| before.is_known);
-    let change = |of: &dyn Fn(&UsageSums) -> i128| {
-        known.map_or(Change::Unknown, |before| {
-            Change::between(of(&before.sums), of(now))
-        })
+    let charged = ledger.charged(query).await?;
+    if charged.is_some() {
+        return Ok(charged);
+    }
+    let read = CoverageQuery {
+        scope: scope.clone(),
+        endpoint: Some(Endpoint::Costs),
+        windows: Some(windows),
     };
-    let from = |text: &dyn Fn(&UsageSums) -> String| match (known, before) {
-        (Some(before), _) => format!("from {} in the {} days before", text(&before.sums), before.days),
-        (None, Some(before)) => format!("since the {} days before were not all read", before.days),
-        (None, None) => String::new(),
+    let is_read = !ledger.coverage(read).await?.is_empty();
+    Ok(is_read.then_some(NanoUsd::ZERO))
+}
+
+/// The days of the range that are over, and as many before them.
+enum Compared {
+    Known {
+        now: UsageSums,
+        before: UsageSums,
+        days: i64,
+        /// Whether the range has more days, which are not over yet.
+        are_some: bool,
+    },
+    /// Why nobody knows.
+    Unknown(String),
+}
+
+impl Compared {
+    async fn load(
+        ledger: &Ledger,
+        scope: &AccountScope,
+        states: &DayStates,
+        days: DayRange,
+        today: NaiveDate,
+    ) -> Result<Self, Failed> {
+        let Some(closed) = states.closed() else {
+            return Ok(Self::Unknown(
+                "since not every day of the range was read after its end".to_owned(),
+            ));
+        };
+        let Some(before) = closed.before() else {
+            return Ok(Self::Unknown(String::new()));
+        };
+        let filter = |days: DayRange| UsageFilter {
+            start: Some(days.start()),
+            end: Some(days.end()),
+            ..UsageFilter::all(scope.clone())
+        };
+        let summary = async |days: DayRange| {
+            let query = SummaryQuery {
+                filter: filter(days),
+                by: Vec::new(),
+                period: None,
+            };
+            ledger.usage_summary(query).await
+        };
+        if !DayStates::load(ledger, &filter(before), before, today)
+            .await?
+            .are_closed()
+        {
+            let days = days_text(before.count());
+            return Ok(Self::Unknown(format!(
+                "since the {days} before were not all read"
+            )));
+        }
+        Ok(Self::Known {
+            now: sum(&summary(closed).await?),
+            before: sum(&summary(before).await?),
+            days: closed.count(),
+            are_some: closed.count() < days.count(),
+        })
+    }
+}
+
+fn days_text(count: i64) -> String {
+    if count == 1 {
+        "day".to_owned()
+    } else {
+        format!("{count} days")
+    }
+}
+
+fn cards(all: &UsageSums, compared: &Compared, charged: Option<NanoUsd>) -> Vec<Card> {
+    let change = |of: &dyn Fn(&UsageSums) -> i128| match compared {
+        Compared::Known { now, before, .. } => Change::between(of(before), of(now)),
+        Compared::Unknown(_) => Change::Unknown,
+    };
+    let from = |text: &dyn Fn(&UsageSums) -> String| match compared {
+        Compared::Known {
+            now,
+            before,
+            days,
+            are_some: true,
+        } => format!(
+            "from {} to {} in the {} that {} over",
+            text(before),
+            text(now),
+            days_text(*days),
+            if *days == 1 { "is" } else { "are" }
+        ),
+        Compared::Known { before, days, .. } => {
+            format!("from {} in the {} before", text(before), days_text(*days))
+        }
+        Compared::Unknown(why) => why.clone(),
     };
     let input =
         |sums: &UsageSums| sums.metrics.tokens() - i128::from(sums.metrics.output_tokens.unwrap_or(0));
     let cached = |sums: &UsageSums| i128::from(sums.split.cached_read.unwrap_or(0));
     let share = |sums: &UsageSums| Percent::of(cached(sums), input(sums));
-    let points = match (
-        known.map(|before| share(&before.sums).tenths()),
-        share(now).tenths(),
-    ) {
-        (Some(Some(before)), Some(now)) => Change::Points(now - before),
-        _ => Change::Unknown,
+    let points = match compared {
+        Compared::Known { now, before, .. } => match (share(before).tenths(), share(now).tenths()) {
+            (Some(before), Some(now)) => Change::Points(now - before),
+            _ => Change::Unknown,
+        },
+        Compared::Unknown(_) => Change::Unknown,
     };
     let requests = |sums: &UsageSums| i128::from(sums.metrics.num_model_requests.unwrap_or(0));
     let cost = |sums: &UsageSums| i128::from(sums.cost.get());
     vec![
         Card {
             label: "Estimated spend",
-            value: Value::Dollars(Dollars::of(now.cost)),
+            value: Value::Dollars(dollars(all)),
             change: change(&cost),
-            before: from(&|sums| Dollars::of(sums.cost).short().to_owned()),
+            before: from(&|sums| dollars(sums).short().to_owned()),
             note: match charged {
                 Some(charged) => format!(
                     "by the price list; charged so far: {}",
@@ -201,34 +275,35 @@ fn cards(now: &UsageSums, before: Option<&Before>, charged: Option<NanoUsd>) -> 
         },
         Card {
             label: "Tokens",
-            value: Value::Count(Count::known(now.metrics.tokens())),
+            value: Value::Count(Count::known(all.metrics.tokens())),
             change: change(&|sums| sums.metrics.tokens()),
             before: from(&|sums| grouped(sums.metrics.tokens())),
             note: format!(
                 "{} in, {} out",
-                grouped(input(now)),
-                grouped(now.metrics.output_tokens.unwrap_or(0).into())
+                grouped(input(all)),
+                grouped(all.metrics.output_tokens.unwrap_or(0).into())
             ),
         },
         Card {
             label: "Requests",
-            value: Value::Count(Count::known(requests(now))),
+            value: Value::Count(Count::known(requests(all))),
             change: change(&requests),
             before: from(&|sums| grouped(requests(sums))),
             note: "to models".to_owned(),
         },
         Card {
             label: "Cached share",
-            value: Value::Percent(share(now)),
+            value: Value::Percent(share(all)),
             change: points,
-            before: known.map_or_else(String::new, |before| {
-                share(&before.sums)
-                    .tenths()
-                    .map_or_else(String::new, |_| format!("from {}", share(&before.sums)))
-            }),
-            note: format!("of input: {} tokens read from the cache", grouped(cached(now))),
+            before: from(&|sums| share(sums).text()),
+            note: format!("of input: {} tokens read from the cache", grouped(cached(all))),
         },
     ]
+}
+
+/// What usage cost; at least so much, if some of it has no price.
+pub(super) fn dollars(sums: &UsageSums) -> Dollars {
+    Dollars::of_priced(sums.cost, sums.events, sums.unpriced)
 }
 
 /// What the numbers were held against.
@@ -239,7 +314,6 @@ async fn trust(
     kept: &Query,
     now: DateTime<Utc>,
 ) -> Vec<Claim> {
-    use crate::dashboard::chart::DayState;
     let all = states.count(|_| true);
     let covered = states.count(|state| state >= DayState::Open);
     let open = states.count(|state| state == DayState::Open);
@@ -247,15 +321,14 @@ async fn trust(
     if open > 0 {
         text = format!("{text}, {open} still open");
     }
-    let mut claims = vec![Claim {
-        standing: if covered == all {
-            Standing::Good
-        } else {
-            Standing::Warn
-        },
-        text,
-        href: kept.href("/explore"),
-    }];
+    let standing = if covered == all {
+        Standing::Good
+    } else {
+        Standing::Warn
+    };
+    let (read, known) = states.accounts_read();
+    let href = format!("{}#unread", kept.href("/explore"));
+    let mut claims = vec![trust::limited(standing, text, read, known, &href)];
     claims.extend(trust::claims(state, accounts, now).await);
     claims
 }
@@ -268,123 +341,144 @@ fn value(measure: Measure, sums: &UsageSums) -> i128 {
     }
 }
 
-fn chart(
-    rows: &[SummaryRow],
-    states: &DayStates,
-    names: &Names,
-    dimension: Dimension,
+/// What was used on each day, by the values that it is divided by.
+struct Bars {
+    divide: Divide,
     measure: Measure,
-    days: DayRange,
-) -> DailyChart {
-    let mut totals: BTreeMap<Option<&str>, i128> = BTreeMap::new();
-    let mut cells: BTreeMap<(NaiveDate, Option<&str>), i128> = BTreeMap::new();
-    for row in rows {
-        let Some(day) = row.period_start.map(|start| start.date_naive()) else {
-            continue;
-        };
-        let key = row.dimensions.get(&dimension).and_then(Option::as_deref);
-        let value = value(measure, &row.sums);
-        *totals.entry(key).or_default() += value;
-        *cells.entry((day, key)).or_default() += value;
-    }
-    let mut largest: Vec<(Option<&str>, i128)> = totals.into_iter().filter(|(_, total)| *total > 0).collect();
-    // By name where they are equal, so that colours do not change from load to load.
-    largest.sort_by_key(|(key, total)| (std::cmp::Reverse(*total), *key));
-    let shown = if largest.len() > SERIES + 1 {
-        SERIES
-    } else {
-        largest.len()
-    };
-    let rest = largest.split_off(shown);
-    let mut series: Vec<Series> = largest
-        .iter()
-        .enumerate()
-        .map(|(number, (key, total))| Series {
-            label: label(names, dimension, *key),
-            colour: (number < SERIES).then_some(number),
-            total: *total,
-        })
-        .collect();
-    if !rest.is_empty() {
-        series.push(Series {
-            label: format!("{} others", rest.len()),
-            colour: None,
-            total: rest.iter().map(|(_, total)| total).sum(),
-        });
-    }
-    let cell = |day, key: Option<&str>| cells.get(&(day, key)).copied().unwrap_or(0);
-    let days = days.each().map(|day| {
-        let mut values: Vec<i128> = largest.iter().map(|(key, _)| cell(day, *key)).collect();
-        if !rest.is_empty() {
-            values.push(rest.iter().map(|(key, _)| cell(day, *key)).sum());
-        }
-        ChartDay {
-            day,
-            state: states.of_day(day),
-            values,
-        }
-    });
-    DailyChart {
-        measure,
-        by: DIMENSIONS
-            .iter()
-            .find(|(known, _, _)| *known == dimension)
-            .map_or_else(String::new, |(_, _, label)| (*label).to_owned()),
-        series,
-        days: days.collect(),
-    }
+    totals: BTreeMap<Option<String>, i128>,
+    cells: BTreeMap<(NaiveDate, Option<String>), i128>,
+    /// The events of each day, and those without a price.
+    events: BTreeMap<NaiveDate, (u64, u64)>,
 }
 
-/// What a value is called.
-pub(super) fn label(names: &Names, dimension: Dimension, value: Option<&str>) -> String {
-    match (dimension, value) {
-        (Dimension::Batch, Some("true")) => "batch".to_owned(),
-        (Dimension::Batch, Some("false")) => "not batch".to_owned(),
-        (_, None) => "none".to_owned(),
-        _ => names.of(dimension, value).label().to_owned(),
+impl Bars {
+    fn of(rows: &[SummaryRow], divide: Divide, measure: Measure, accounts: &[StoredAccount]) -> Self {
+        let mut bars = Self {
+            divide,
+            measure,
+            totals: BTreeMap::new(),
+            cells: BTreeMap::new(),
+            events: BTreeMap::new(),
+        };
+        for row in rows {
+            let Some(day) = row.period_start.map(|start| start.date_naive()) else {
+                continue;
+            };
+            let key = divide.key(row, accounts);
+            let value = value(measure, &row.sums);
+            *bars.totals.entry(key.clone()).or_default() += value;
+            *bars.cells.entry((day, key)).or_default() += value;
+            let events = bars.events.entry(day).or_default();
+            events.0 += row.sums.events;
+            events.1 += row.sums.unpriced;
+        }
+        bars
+    }
+
+    fn chart(
+        mut self,
+        states: &DayStates,
+        names: &Names,
+        accounts: &[StoredAccount],
+        days: DayRange,
+    ) -> DailyChart {
+        let mut largest: Vec<(Option<String>, i128)> = std::mem::take(&mut self.totals)
+            .into_iter()
+            .filter(|(_, total)| *total > 0)
+            .collect();
+        // By name where they are equal, so that colours do not change from load to load.
+        largest.sort_by(|(key, total), (other, others)| others.cmp(total).then_with(|| key.cmp(other)));
+        let shown = if largest.len() > SERIES + 1 {
+            SERIES
+        } else {
+            largest.len()
+        };
+        let rest = largest.split_off(shown);
+        let mut series: Vec<Series> = largest
+            .iter()
+            .enumerate()
+            .map(|(number, (key, total))| Series {
+                label: self
+                    .divide
+                    .name(key.as_deref(), names, accounts)
+                    .label()
+                    .to_owned(),
+                colour: (number < SERIES).then_some(number),
+                total: *total,
+            })
+            .collect();
+        if !rest.is_empty() {
+            series.push(Series {
+                label: format!("{} others", rest.len()),
+                colour: None,
+                total: rest.iter().map(|(_, total)| total).sum(),
+            });
+        }
+        let cell = |day, key: &Option<String>| self.cells.get(&(day, key.clone())).copied().unwrap_or(0);
+        let days = days.each().map(|day| {
+            let mut values: Vec<i128> = largest.iter().map(|(key, _)| cell(day, key)).collect();
+            if !rest.is_empty() {
+                values.push(rest.iter().map(|(key, _)| cell(day, key)).sum());
+            }
+            let (events, unpriced) = self.events.get(&day).copied().unwrap_or_default();
+            ChartDay {
+                day,
+                state: states.of_day(day),
+                values,
+                events,
+                unpriced,
+            }
+        });
+        DailyChart {
+            measure: self.measure,
+            by: self.divide.label.to_owned(),
+            days: days.collect(),
+            series,
+        }
     }
 }
 
 fn top(
     title: &'static str,
     column: &'static str,
-    dimension: Dimension,
+    divide: Divide,
     rows: &[SummaryRow],
     names: &Names,
+    accounts: &[StoredAccount],
     kept: &Query,
 ) -> Top {
     let mut rows: Vec<&SummaryRow> = rows.iter().collect();
+    by_cost(&mut rows);
+    let whole: i128 = rows.iter().map(|row| i128::from(row.sums.cost.get())).sum();
+    let shown = rows.iter().take(TOP).map(|row| {
+        let key = divide.key(row, accounts);
+        let href = kept.with(divide.name, Divide::filter_value(key.as_deref()));
+        TopRow {
+            name: divide.name(key.as_deref(), names, accounts),
+            href: href.href("/explore"),
+            cost: dollars(&row.sums),
+            share: Percent::of(row.sums.cost.get().into(), whole),
+            tokens: Count::known(row.sums.metrics.tokens()),
+            requests: Count::metric(row.sums.metrics.num_model_requests),
+        }
+    });
+    let unseen = || rows.iter().skip(TOP);
+    Top {
+        title,
+        column,
+        rows: shown.collect(),
+        more: unseen().count(),
+        more_unpriced: unseen().filter(|row| row.sums.unpriced > 0).count(),
+        href: kept.with("group", divide.name).href("/explore"),
+    }
+}
+
+/// Those that cost most first, and of those that cost the same, those with most tokens.
+fn by_cost(rows: &mut [&SummaryRow]) {
     rows.sort_by_key(|row| {
         (
             std::cmp::Reverse(row.sums.cost),
             std::cmp::Reverse(row.sums.metrics.tokens()),
         )
     });
-    let whole: i128 = rows.iter().map(|row| i128::from(row.sums.cost.get())).sum();
-    let parameter = DIMENSIONS
-        .iter()
-        .find(|(known, _, _)| *known == dimension)
-        .map_or("", |(_, name, _)| name);
-    let shown = rows.iter().take(TOP).map(|row| {
-        let value = row.dimensions.get(&dimension).and_then(Option::as_deref);
-        let name = match value {
-            Some(_) => names.of(dimension, value),
-            None => Named { id: None, name: None },
-        };
-        TopRow {
-            name,
-            href: kept.with(parameter, value.unwrap_or(NONE)).href("/explore"),
-            cost: Dollars::of(row.sums.cost),
-            share: Percent::of(row.sums.cost.get().into(), whole),
-            tokens: Count::known(row.sums.metrics.tokens()),
-            requests: Count::metric(row.sums.metrics.num_model_requests),
-        }
-    });
-    Top {
-        title,
-        column,
-        rows: shown.collect(),
-        more: rows.len().saturating_sub(TOP),
-        href: kept.href("/explore"),
-    }
 }

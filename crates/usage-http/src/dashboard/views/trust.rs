@@ -66,7 +66,7 @@ fn bill_claim(bills: &[Option<ReconciliationFacts>]) -> Claim {
 }
 
 /// A claim that says so if it is one of some of the accounts only, and is no better than a warning then.
-fn limited(standing: Standing, mut text: String, known: usize, all: usize, href: &str) -> Claim {
+pub(super) fn limited(standing: Standing, mut text: String, known: usize, all: usize, href: &str) -> Claim {
     let mut standing = standing;
     if (1..all).contains(&known) {
         text = format!("{text} (of {known} of {all} accounts)");

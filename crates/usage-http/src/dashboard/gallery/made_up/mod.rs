@@ -6,7 +6,7 @@ mod usage;
 
 use access::{failure, key_page, keys, sign_in, token_made, token_revoke, tokens};
 use proofs::{parity, reconciliation, run_page, runs};
-use usage::{budgets, explore, overview, restatements};
+use usage::{budgets, explore, explore_sums, overview, restatements};
 use usage_core::{NanoUsd, parse_day, parse_instant};
 
 use crate::dashboard::chrome::{Chrome, Section, Theme, Who};
@@ -20,6 +20,7 @@ pub(super) fn gallery() -> Vec<(&'static str, String)> {
         ("overview", html(&overview(false))),
         ("overview-empty", html(&overview(true))),
         ("explore", html(&explore(3, None))),
+        ("explore-sums", html(&explore_sums())),
         ("explore-nothing", html(&explore(0, None))),
         (
             "explore-refused",

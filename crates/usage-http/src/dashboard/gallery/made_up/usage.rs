@@ -9,7 +9,7 @@ use crate::dashboard::chrome::Section;
 use crate::dashboard::display::{Change, Count, Dollars, Fact, Html, Named, Percent};
 use crate::dashboard::pages::{
     Badge, BudgetRow, Budgets, Card, Claim, EventRow, Explore, Filter, FilterOption, MetricChange, Overview,
-    Pages, RestatementRow, Restatements, SplitCell, Standing, Top, TopRow, Total, Value,
+    Pages, RestatementRow, Restatements, SplitCell, Standing, SumRow, Sums, Top, TopRow, Total, Value,
 };
 
 pub(super) fn overview(is_empty: bool) -> Overview {
@@ -47,6 +47,7 @@ pub(super) fn overview(is_empty: bool) -> Overview {
             },
         ],
         more: 3,
+        more_unpriced: 1,
         href: "/explore".to_owned(),
     };
     Overview {
@@ -163,7 +164,36 @@ fn made_up(place: usize, day: NaiveDate) -> ChartDay {
         (_, DayState::Open) => vec![unit, unit / 4, 0, 0, unit / 9],
         _ => vec![unit * 3, unit, unit / 2, unit / 3, unit / 5],
     };
-    ChartDay { day, state, values }
+    ChartDay {
+        day,
+        state,
+        events: values.iter().filter(|value| **value > 0).count() as u64,
+        unpriced: 0,
+        values,
+    }
+}
+
+/// Sums of usage instead of events.
+pub(super) fn explore_sums() -> Explore {
+    let row = SumRow {
+        name: Named::new(Some("proj_made_up_1"), Some("<b>Search & ranking</b>")),
+        href: "/explore?projectId=proj_made_up_1".to_owned(),
+        events: Count::known(31),
+        requests: Count::known(1_204),
+        tokens: Count::known(8_508_672),
+        split: [Some(7_311_506), Some(870_528), None, Some(326_638)].map(Count::metric),
+        cost: Dollars::of_priced(usd("12.4039905"), 31, 2),
+        share: Percent::of(1, 1),
+    };
+    Explore {
+        sums: Some(Sums {
+            column: "project",
+            rows: vec![row],
+            more: 3,
+            href: "/api/usage/summary?by=projectId".to_owned(),
+        }),
+        ..explore(0, None)
+    }
 }
 
 pub(super) fn explore(events: usize, refused: Option<&str>) -> Explore {
@@ -175,6 +205,7 @@ pub(super) fn explore(events: usize, refused: Option<&str>) -> Explore {
         start: at("2025-09-03T00:00:00Z"),
         end: at("2025-09-04T00:00:00Z"),
         endpoint: "completions".to_owned(),
+        account: Some("openai/org-<b>Search".to_owned()),
         model: Named::new(None, Some("gpt-5-2025-08-07")),
         project: Named::new(Some("proj_made_up_1"), Some("<b>Search & ranking</b>")),
         key: Named::new(Some("key_made_up_1"), Some("ranker-prod")),
@@ -209,6 +240,8 @@ pub(super) fn explore(events: usize, refused: Option<&str>) -> Explore {
         label: label.to_owned(),
         options,
         more: 0,
+        takes_text: name != "batch",
+        is_rare: name == "size",
     };
     Explore {
         chrome: chrome("Explore", Section::Explore, true),
@@ -240,6 +273,7 @@ pub(super) fn explore(events: usize, refused: Option<&str>) -> Explore {
                     .collect(),
             ),
             filter("batch", "Batch", vec![]),
+            filter("size", "Size", vec![option("1024x1024", "1024x1024", None, true)]),
         ],
         without_filters: Some("/explore?from=2025-09-01&to=2025-10-01".to_owned()),
         refused: refused.map(str::to_owned),
@@ -267,6 +301,22 @@ pub(super) fn explore(events: usize, refused: Option<&str>) -> Explore {
             link("JSON lines", "/api/usage/export?format=jsonl", false),
         ],
         unread: Some("1 of 31 days was not read: what it holds is unknown.".to_owned()),
+        gaps: vec![(
+            "openai/org-made-up, completions".to_owned(),
+            "3 Sep 2025".to_owned(),
+        )],
+        views: vec![
+            link("events", "/explore", true),
+            link("by project", "/explore?group=projectId", false),
+        ],
+        sums: None,
+        provider_layout: (events == 3).then(|| {
+            link(
+                "the provider's layout",
+                "/api/usage/export?format=provider-csv",
+                false,
+            )
+        }),
     }
 }
 
