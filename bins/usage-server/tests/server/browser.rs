@@ -13,6 +13,8 @@ const PACKAGES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/server/browse
 #[test]
 fn people_find_their_way_in_a_browser() {
     let world = World::with_usage();
+    world.set_budgets();
+    world.use_more();
     world.restate();
     let served = world.serve();
     let told = Command::new("node")

@@ -1,8 +1,11 @@
 //! Who gets which page, and whose forms change something.
 
+use chrono::Days;
+use usage_core::NanoUsd;
+
 use crate::shared::eventually;
 use crate::visitor::Visitor;
-use crate::world::{ORGANIZATION, Served, World};
+use crate::world::{ORGANIZATION, Served, World, today};
 
 /// A token that an administrator makes for others, of these accounts; none is all.
 fn token(admin: &Visitor, role: &str, accounts: &[&str]) -> String {
@@ -211,6 +214,8 @@ fn every_role_sees_and_does_what_it_may_and_nothing_of_other_accounts() {
         ("/keys/1/rotate", &[], [403, 403, 422, 403, 404]),
         ("/keys/2/check", &[], [403, 403, 303, 403, 303]),
         ("/keys/99/remove", &[], [403, 403, 404, 403, 404]),
+        // That of an account that the last one does not see; nobody else may.
+        ("/keys/1/remove", &[], [403, 403, 303, 403, 404]),
         ("/tokens", &[("role", "god")], [403, 403, 422, 403, 403]),
         ("/tokens/99/revoke", &[], [403, 403, 404, 403, 403]),
     ] {
@@ -259,4 +264,141 @@ fn a_run_that_is_asked_for_is_made() {
         "{refused:#?}"
     );
     served.ends();
+}
+
+/// What the range has in days that are over is held against as many days before it, not a day that has just begun against a
+/// whole one.
+#[test]
+fn only_days_that_are_over_are_compared() {
+    let world = World::with_usage();
+    world.use_more();
+    let served = world.serve();
+    let admin = admin(&served);
+    let day = |back| today() - Days::new(back);
+    let spent = |first, last| {
+        NanoUsd::new(world.sum(&format!(
+            "SELECT coalesce(sum(cost_nano_usd), 0) FROM usage_daily WHERE day BETWEEN '{}' AND '{}'",
+            day(first),
+            day(last)
+        )))
+    };
+    let page = admin.get(&format!("/?from={}", day(8))).is(200);
+    let card = page.between("<h2>Estimated spend</h2>", "</div>");
+    let (now, before) = (spent(8, 1), spent(16, 9));
+    assert!(
+        now.get() > 0 && before.get() > 0 && spent(8, 0) > now,
+        "today has usage"
+    );
+    // Of these days, one has usage without a price.
+    assert!(
+        card.contains(&format!("to ≥ {} in the 8 days that are over", cents(now))),
+        "{card} {now}"
+    );
+    let tenths = i128::from(now.get() - before.get()) * 1_000 / i128::from(before.get());
+    let sign = if tenths < 0 { "−" } else { "+" };
+    let whole = format!("{sign}{}.", tenths.abs() / 10);
+    assert!(card.contains(&whole), "{card} {whole}");
+    // Where a day was not read, nobody knows.
+    let page = admin.get(&format!("/?from={}", day(30))).is(200);
+    let card = page.between("<h2>Estimated spend</h2>", "</div>");
+    assert!(
+        card.contains("not known")
+            && card.contains("since not every day of the range was read after its end"),
+        "{card}"
+    );
+    let page = admin.get(&format!("/?from={}", day(20))).is(200);
+    assert!(
+        page.body.contains("since the 20 days before were not all read"),
+        "{page:#?}"
+    );
+    served.ends();
+}
+
+#[test]
+fn what_was_not_read_is_said_where_it_is_missed() {
+    let world = World::with_usage();
+    let served = world.serve();
+    let admin = admin(&served);
+    let page = admin.get("/").is(200);
+    assert!(
+        page.body
+            .contains("29 of 31 days covered, 1 still open (of 1 of 2 accounts)"),
+        "{page:#?}"
+    );
+    let page = admin.get("/explore").is(200);
+    assert!(
+        page.body
+            .contains("Of the 31 days of this range, 2 were not read"),
+        "{page:#?}"
+    );
+    assert!(
+        page.body
+            .contains("Of openai/org-refused, nothing was ever read.")
+    );
+    assert!(page.body.contains("<dt>openai/org-with-usage, completions</dt>"));
+    // Of what is asked for, not of something else that was read.
+    let page = admin.get("/explore?account=2").is(200);
+    assert!(
+        page.body
+            .contains("Of the 31 days of this range, 31 were not read"),
+        "{page:#?}"
+    );
+    let page = admin.get("/explore?endpoint=images").is(200);
+    assert!(
+        page.body
+            .contains("Of the 31 days of this range, 31 were not read"),
+        "{page:#?}"
+    );
+    let read = format!("from={}&to={}", today() - Days::new(5), today() - Days::new(1));
+    let page = admin.get(&format!("/explore?account=1&{read}")).is(200);
+    assert!(!page.body.contains("id=\"unread\""), "{page:#?}");
+    // A surface that was read once is missed on every other day.
+    world.use_more();
+    let page = admin.get("/explore?endpoint=embeddings&account=1").is(200);
+    assert!(
+        page.body
+            .contains("Of the 31 days of this range, 2 were not read"),
+        "{page:#?}"
+    );
+    // The provider's file is offered where there is one.
+    let layout = "format=provider-csv";
+    assert!(!admin.get("/explore?account=1").body.contains(layout));
+    assert!(
+        admin
+            .get("/explore?account=1&endpoint=completions")
+            .body
+            .contains(layout)
+    );
+    // What is wrong does not take the rest away.
+    let page = admin
+        .get("/explore?batch=maybe&model=some-model&from=2025-09-01&to=2025-09-02")
+        .is(400);
+    assert!(page.body.contains("value=\"some-model\" checked") && page.body.contains("value=\"2025-09-01\""));
+    admin.get("/explore?model=%00").is(400);
+    served.ends();
+}
+
+#[test]
+fn a_budget_is_no_better_than_what_is_known_of_it() {
+    let world = World::with_usage();
+    world.use_more();
+    world.set_budgets();
+    let served = world.serve();
+    let page = admin(&served).get("/budgets").is(200);
+    for (name, state) in [
+        ("quiet", "good\">ok"),
+        ("tiny", "bad\">passed"),
+        ("large", "unknown\">not known"),
+    ] {
+        let row = page.between(&format!("<tr><th scope=\"row\">{name}"), "</tr>");
+        assert!(row.contains(state), "{name}: {row}");
+    }
+    assert!(page.body.contains("1 events without a price"), "{page:#?}");
+    served.ends();
+}
+
+/// As a card has it.
+fn cents(amount: NanoUsd) -> String {
+    let cents = (amount.get() + 5_000_000) / 10_000_000;
+    format!("${}.{:02}", cents / 100, cents % 100)
 }

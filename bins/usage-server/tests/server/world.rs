@@ -150,6 +150,20 @@ impl World {
         runtime.block_on(read(&self.app(), ORGANIZATION, &READ, true));
     }
 
+    /// The server's settings have budgets for a day: one of a project that nobody uses, one that the smallest usage passes, and a
+    /// large one.
+    pub(crate) fn set_budgets(&self) {
+        let budget = |name: &str, amount: &str, more: &str| {
+            format!("[[budgets]]\nname = \"{name}\"\nperiod = \"daily\"\namount_usd = \"{amount}\"\n{more}\n")
+        };
+        let text = [
+            budget("quiet", "5", "project = \"proj_of_nobody\"\n"),
+            budget("tiny", "0.0000001", ""),
+            budget("large", "100000", ""),
+        ];
+        std::fs::write(self.work().join("usage.toml"), text.concat()).unwrap();
+    }
+
     /// There is more usage, today's among it: of a model without a price and without a user, of embeddings, and of a tool.
     pub(crate) fn use_more(&self) {
         self.provider.simulator.update(|organization| {

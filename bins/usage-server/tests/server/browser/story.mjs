@@ -13,6 +13,10 @@ const axe = readFileSync(require.resolve("axe-core/axe.min.js"), "utf8");
 const PAGES = {
   overview: "/",
   explore: "/explore",
+  sums: "/explore?group=model",
+  "no-event": "/explore?model=nobody",
+  "never-read": "/explore?account=2",
+  refused: "/explore?batch=maybe",
   restatements: "/restatements?from=2025-01-01",
   runs: "/runs",
   run: "/runs/1",
@@ -45,6 +49,7 @@ try {
     theyAddAKey,
     theyDoItWithoutAScript,
     theyDoItWithTheKeyboard,
+    theyDoItOnAPhone,
     everyPageIsReadable,
   })) {
     await step();
@@ -136,7 +141,7 @@ async function theOverviewIsLight() {
 
 async function somebodyLooksForWhoSpentIt() {
   const page = await signedIn();
-  await page.getByText("days covered").waitFor();
+  await page.getByText("29 of 31 days covered, 1 still open (of 1 of 2 accounts)").waitFor();
   // The other account has no proof, which is not passed over.
   await page.getByText(/parity proved .*, 0 differences \(of 1 of 2 accounts\)/).waitFor();
   await page.getByText("bill reconciled to $0.00 (of 1 of 2 accounts)").waitFor();
@@ -163,16 +168,38 @@ async function somebodyLooksForWhoSpentIt() {
   assert.equal(await page.locator("details.row").first().getAttribute("open"), "");
   await page.locator(".more-row").first().getByText("Window", { exact: false }).first().waitFor();
   // A filter narrows, stands in the address, and a reload keeps it.
-  const all = await page.locator("table.events > tbody").count();
+  const events = async () => Number((await heads.locator("b").first().textContent()).replaceAll(",", ""));
+  const all = await events();
   await page.locator("details.pick", { hasText: "Model" }).locator("summary").click();
-  await page.locator("details.pick[open] input[type=checkbox]").first().check();
+  const option = page.locator("details.pick[open] label", { has: page.locator("input[type=checkbox]") }).first();
+  const model = (await option.textContent()).trim();
+  await option.locator("input").check();
   await page.getByRole("button", { name: "Apply" }).click();
   await page.waitForURL(/model=/);
   await page.reload();
-  assert.ok(await page.locator("table.events > tbody").count());
-  assert.ok(all > 0);
+  const narrowed = await events();
+  assert.ok(narrowed > 0 && narrowed < all, `${narrowed} of ${all} events`);
+  for (const row of await page.locator("table.events > tbody > tr:first-child > td:nth-child(3)").all()) {
+    assert.ok((await row.textContent()).startsWith(model), await row.textContent());
+  }
   await page.getByRole("link", { name: "Next page" }).click();
   await page.waitForURL(/after=/);
+  // The sums of every value, and from one of them to its events.
+  await page.goto("/");
+  await page.getByRole("link", { name: "All Models in Explore" }).click();
+  await page.waitForURL(/group=model/);
+  const sums = page.locator("table.sums tbody tr");
+  assert.ok((await sums.count()) > 2);
+  const counted = (await sums.first().locator("td a").textContent()).split(" ")[0];
+  await sums.first().locator("td a").click();
+  await page.waitForURL(/\/explore\?(?!.*group=).*model=/);
+  assert.equal(await heads.locator("b").first().textContent(), counted);
+  // A value that no list has is typed.
+  await page.locator("details.pick", { hasText: "API key" }).locator("summary").click();
+  await page.locator("details.pick[open]").getByLabel("Another id").fill("key_of_nobody");
+  await page.getByRole("button", { name: "Apply" }).click();
+  await page.waitForURL(/apiKeyId=key_of_nobody/);
+  await page.getByText("No usage event matches").waitFor();
   await page.context().close();
 }
 
@@ -186,12 +213,20 @@ async function theyTakeItAway() {
   await page.getByRole("link", { name: "JSON lines" }).click();
   const text = readFileSync(await (await began).path(), "utf8");
   const events = text.trimEnd().split("\n").map((line) => JSON.parse(line));
-  const sums = events.map((event) => BigInt(event.inputTokens) + BigInt(event.outputTokens));
+  const sums = events.map((event) => BigInt(event.inputTokens ?? 0) + BigInt(event.outputTokens ?? 0));
   assert.ok(sums.every((sum, index) => index === 0 || sum <= sums[index - 1]), "most tokens first, as on the page");
   const tokens = sums.reduce((sum, of) => sum + of, 0n);
   const shown = head.replaceAll(",", "");
   assert.ok(shown.includes(String(tokens)), `${tokens} tokens in the file: ${head}`);
   assert.ok(shown.includes(String(events.length)), `${events.length} events in the file: ${head}`);
+  // Every file of a page that is narrowed comes, the provider's own among them.
+  await page.goto("/explore?account=1&endpoint=completions");
+  for (const name of ["CSV", "JSON lines", "the provider's layout"]) {
+    const begins = page.waitForEvent("download");
+    await page.getByRole("link", { name, exact: true }).click();
+    const file = readFileSync(await (await begins).path(), "utf8");
+    assert.ok(file.trimEnd().split("\n").length > 10, `${name}: ${file.slice(0, 200)}`);
+  }
   await page.context().close();
 }
 
@@ -266,6 +301,19 @@ async function theyDoItWithTheKeyboard() {
   await page.locator("details.pick[open]").waitFor();
   await page.keyboard.press("Escape");
   assert.equal(await page.locator("details.pick[open]").count(), 0);
+  await page.context().close();
+}
+
+async function theyDoItOnAPhone() {
+  const page = await signedIn({ viewport: PHONE });
+  await page.goto("/explore");
+  for (const pick of await page.locator("details.pick").all()) {
+    await pick.locator("summary").click();
+    const { x, width } = await pick.locator("> div").boundingBox();
+    assert.ok(x >= 0 && x + width <= PHONE.width, `${await pick.textContent()}: ${x} + ${width}`);
+  }
+  await page.screenshot({ path: join(screenshots, "filter-phone.png") });
+  await isAccessible(page);
   await page.context().close();
 }
 
