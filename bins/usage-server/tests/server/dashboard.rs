@@ -343,6 +343,7 @@ fn what_was_not_read_is_said_where_it_is_missed() {
             .contains("Of the 31 days of this range, 31 were not read"),
         "{page:#?}"
     );
+    assert!(page.body.contains("<h2>Nothing was read</h2>"), "{page:#?}");
     let page = admin.get("/explore?endpoint=images").is(200);
     assert!(
         page.body
@@ -393,7 +394,7 @@ fn a_budget_is_no_better_than_what_is_known_of_it() {
         let row = page.between(&format!("<tr><th scope=\"row\">{name}"), "</tr>");
         assert!(row.contains(state), "{name}: {row}");
     }
-    assert!(page.body.contains("1 events without a price"), "{page:#?}");
+    assert!(page.body.contains("1 event without a price"), "{page:#?}");
     served.ends();
 }
 

@@ -53,7 +53,7 @@ impl fmt::Display for Change {
             Self::Tenths(change) => write!(f, "{}%", signed(*change)),
             Self::Points(change) => write!(f, "{} points", signed(*change)),
             Self::FromNothing => f.write_str("from nothing"),
-            Self::Unknown => f.write_str("not known"),
+            Self::Unknown => f.write_str("change not known"),
         }
     }
 }

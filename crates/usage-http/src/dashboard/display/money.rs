@@ -5,8 +5,8 @@ use std::fmt;
 use askama::filters::HtmlSafe;
 use usage_core::NanoUsd;
 
+use super::Escaped;
 use super::numbers::grouped;
-use super::{Absent, Escaped};
 
 /// Nano-dollars in a cent.
 const CENT: i128 = 10_000_000;
@@ -104,7 +104,8 @@ impl fmt::Display for Dollars {
                 Escaped(&signed(exact)),
                 Escaped(&self.short)
             ),
-            None => Absent("unpriced").fmt(f),
+            // A dash would look like nothing.
+            None => f.write_str("<span class=\"muted\">unpriced</span>"),
         }
     }
 }

@@ -83,6 +83,11 @@ impl Percent {
         Self(tenths(part, whole))
     }
 
+    /// Nobody knows it.
+    pub(crate) const fn unknown() -> Self {
+        Self(None)
+    }
+
     /// As plain text.
     pub(crate) fn text(self) -> String {
         match self.0 {
@@ -113,9 +118,12 @@ impl fmt::Display for Percent {
             Some(tenths) => {
                 let sign = if tenths < 0 { "−" } else { "" };
                 let magnitude = tenths.unsigned_abs();
-                write!(f, "{sign}{}.{}%", magnitude / 10, magnitude % 10)
+                {
+                    let whole = i128::try_from(magnitude / 10).unwrap_or(i128::MAX);
+                    write!(f, "{sign}{}.{}%", grouped(whole), magnitude % 10)
+                }
             }
-            None => Absent("nothing to take a share of").fmt(f),
+            None => Absent("no share").fmt(f),
         }
     }
 }
@@ -172,11 +180,7 @@ mod tests {
         ] {
             assert_eq!(Percent::of(part, whole).to_string(), text, "{part} of {whole}");
         }
-        assert!(
-            Percent::of(0, 0)
-                .to_string()
-                .contains("nothing to take a share of")
-        );
+        assert!(Percent::of(0, 0).to_string().contains("no share"));
     }
 
     #[test]

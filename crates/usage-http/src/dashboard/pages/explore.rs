@@ -26,6 +26,8 @@ pub(crate) struct Explore {
     pub(crate) downloads: Vec<Link>,
     /// Days of the range that nobody read, in words; then an empty table is no proof of no usage.
     pub(crate) unread: Option<String>,
+    /// Whether that is every day of it.
+    pub(crate) nothing_was_read: bool,
     /// Of which account and surface which days were not read.
     pub(crate) gaps: Vec<(String, String)>,
     /// The events, or their sums by something.

@@ -32,13 +32,21 @@ fn row(budget: &BudgetState) -> BudgetRow {
     };
     let mut unknown = Vec::new();
     for (count, what) in [
-        (budget.unpriced_events, "events without a price"),
-        (budget.unread_days, "days not read"),
+        (
+            budget.unpriced_events,
+            ["event without a price", "events without a price"],
+        ),
+        (budget.unread_days, ["day not read", "days not read"]),
     ] {
         if count > 0 {
-            unknown.push(format!("{count} {what}"));
+            unknown.push(format!("{count} {}", what[usize::from(count > 1)]));
         }
     }
+    let days = if budget.first_day == budget.last_day {
+        day_text(budget.first_day)
+    } else {
+        format!("{} – {}", day_text(budget.first_day), day_text(budget.last_day))
+    };
     BudgetRow {
         name: budget.name.clone(),
         state: match (budget.is_passed, budget.is_warned) {
@@ -48,12 +56,7 @@ fn row(budget: &BudgetState) -> BudgetRow {
             (false, false) => Badge::new(Standing::Good, "ok"),
         },
         of,
-        period: format!(
-            "{}, {} – {}",
-            budget.period,
-            day_text(budget.first_day),
-            day_text(budget.last_day)
-        ),
+        period: format!("{}, {days}", budget.period),
         spent: Dollars::of(budget.spent),
         at_least: unknown.join(", "),
         amount: Dollars::of(budget.amount),

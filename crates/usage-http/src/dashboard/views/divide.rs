@@ -70,6 +70,12 @@ impl Divide {
 
     /// What a value is called, with its id where that is another.
     pub(super) fn name(self, key: Option<&str>, names: &Names, accounts: &[StoredAccount]) -> Named {
+        if key.is_none() {
+            return Named {
+                id: None,
+                name: Some("none".to_owned()),
+            };
+        }
         match self.kind {
             Kind::Dimension(Dimension::Batch) => Named {
                 id: None,

@@ -15,10 +15,11 @@ use super::divide::Divide;
 use super::event_rows::row;
 use super::filters::filters;
 use super::names::Names;
-use super::overview::dollars;
+use super::overview::{dollars, share};
 use super::ranges::range_choice;
+use crate::dashboard::chart::DayState;
 use crate::dashboard::chrome::Section;
-use crate::dashboard::display::{Count, Fact, Html, Percent};
+use crate::dashboard::display::{Count, Fact, Html};
 use crate::dashboard::pages::{Explore, Link, Pages, SumRow, Sums, Total};
 use crate::dashboard::query::{DIMENSIONS, DayRange, Query};
 use crate::dashboard::server::DashboardState;
@@ -76,6 +77,7 @@ async fn make(state: &DashboardState, visitor: &Visitor) -> Result<Explore, Fail
         downloads: Vec::new(),
         unread: None,
         gaps: Vec::new(),
+        nothing_was_read: false,
         views: Vec::new(),
         sums: None,
         provider_layout: None,
@@ -100,6 +102,7 @@ async fn make(state: &DashboardState, visitor: &Visitor) -> Result<Explore, Fail
     let states = DayStates::load(ledger, &asked.filter, days, today).await?;
     made.unread = states.unread();
     made.gaps = states.gaps();
+    made.nothing_was_read = states.count(|state| state > DayState::NotRead) == 0;
     let whole = SummaryQuery {
         filter: asked.filter.clone(),
         by: Vec::new(),
@@ -237,7 +240,7 @@ fn sums_by(
         ]
         .map(Count::metric),
         cost: dollars(sums),
-        share: Percent::of(sums.cost.get().into(), whole),
+        share: share(sums, whole),
     });
     let by = if group.name == "provider" {
         "account"

@@ -158,8 +158,8 @@ async fn charged(ledger: &Ledger, scope: &AccountScope, days: DayRange) -> Resul
 /// The days of the range that are over, and as many before them.
 enum Compared {
     Known {
-        now: UsageSums,
-        before: UsageSums,
+        now: Box<UsageSums>,
+        before: Box<UsageSums>,
         days: i64,
         /// Whether the range has more days, which are not over yet.
         are_some: bool,
@@ -207,8 +207,8 @@ impl Compared {
             )));
         }
         Ok(Self::Known {
-            now: sum(&summary(closed).await?),
-            before: sum(&summary(before).await?),
+            now: Box::new(sum(&summary(closed).await?)),
+            before: Box::new(sum(&summary(before).await?)),
             days: closed.count(),
             are_some: closed.count() < days.count(),
         })
@@ -304,6 +304,14 @@ fn cards(all: &UsageSums, compared: &Compared, charged: Option<NanoUsd>) -> Vec<
 /// What usage cost; at least so much, if some of it has no price.
 pub(super) fn dollars(sums: &UsageSums) -> Dollars {
     Dollars::of_priced(sums.cost, sums.events, sums.unpriced)
+}
+
+/// The share in what everything cost; of what has no price, nobody knows it.
+pub(super) fn share(sums: &UsageSums, whole: i128) -> Percent {
+    if sums.unpriced > 0 && sums.unpriced == sums.events {
+        return Percent::unknown();
+    }
+    Percent::of(sums.cost.get().into(), whole)
 }
 
 /// What the numbers were held against.
@@ -457,7 +465,7 @@ fn top(
             name: divide.name(key.as_deref(), names, accounts),
             href: href.href("/explore"),
             cost: dollars(&row.sums),
-            share: Percent::of(row.sums.cost.get().into(), whole),
+            share: share(&row.sums, whole),
             tokens: Count::known(row.sums.metrics.tokens()),
             requests: Count::metric(row.sums.metrics.num_model_requests),
         }

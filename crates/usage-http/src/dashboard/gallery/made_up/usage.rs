@@ -301,6 +301,7 @@ pub(super) fn explore(events: usize, refused: Option<&str>) -> Explore {
             link("JSON lines", "/api/usage/export?format=jsonl", false),
         ],
         unread: Some("1 of 31 days was not read: what it holds is unknown.".to_owned()),
+        nothing_was_read: false,
         gaps: vec![(
             "openai/org-made-up, completions".to_owned(),
             "3 Sep 2025".to_owned(),
