@@ -14,6 +14,8 @@ pub(crate) struct Restatements {
     pub(crate) range: RangeChoice,
     /// Which kinds are shown.
     pub(crate) kinds: Vec<Link>,
+    /// Whether one of them was asked for.
+    pub(crate) is_one_kind: bool,
     pub(crate) totals: Vec<Fact>,
     pub(crate) rows: Vec<RestatementRow>,
     pub(crate) pages: Pages,
@@ -26,6 +28,8 @@ pub(crate) struct RestatementRow {
     pub(crate) window: At,
     pub(crate) endpoint: String,
     pub(crate) project: Named,
+    pub(crate) key: Named,
+    pub(crate) user: Named,
     pub(crate) model: Named,
     /// From what to what: the metrics that say most, and the cost.
     pub(crate) changes: Vec<MetricChange>,

@@ -101,6 +101,7 @@ async fn make(state: &DashboardState, visitor: &Visitor) -> Result<Restatements,
         chrome: visitor.chrome("Restatements", Section::Restatements),
         range: range_choice(&query.without(&["after"]), PATH, days, today),
         kinds,
+        is_one_kind: kind.is_some(),
         totals: vec![Fact::new("In this range", Html::of(Count::known(count)))],
         rows: rows.collect(),
         pages: Pages {
@@ -132,6 +133,8 @@ fn row(revision: &StoredRevision, names: &Names, after: Option<&StoredEvent>) ->
         window: At(Some(event.window.start())),
         endpoint: event.endpoint.to_string(),
         project: names.of(Dimension::ProjectId, event.dimensions.get(Dimension::ProjectId)),
+        key: names.of(Dimension::ApiKeyId, event.dimensions.get(Dimension::ApiKeyId)),
+        user: names.of(Dimension::UserId, event.dimensions.get(Dimension::UserId)),
         model: Named {
             id: None,
             name: event.dimensions.model.clone(),
@@ -179,7 +182,10 @@ fn metric_changes(of: &[Metric], before: &StoredEvent, after: Option<&StoredEven
             changes.push(MetricChange {
                 label: metric.as_str().replace('_', " "),
                 before: Html::of(Count::metric(old)),
-                after: Html::of(Count::metric(new)),
+                after: match after {
+                    Some(_) => Html::of(Count::metric(new)),
+                    None => Html::text("gone"),
+                },
                 difference: signed(difference),
             });
         }

@@ -328,6 +328,8 @@ pub(super) fn restatements(any: bool) -> Restatements {
         window: at("2025-09-03T00:00:00Z"),
         endpoint: "completions".to_owned(),
         project: Named::new(Some("proj_made_up_1"), Some("<b>Search & ranking</b>")),
+        key: Named::new(Some("key_made_up_1"), None),
+        user: Named::new(None, None),
         model: Named::new(None, Some("gpt-5-2025-08-07")),
         changes: vec![MetricChange {
             label: "input tokens".to_owned(),
@@ -346,6 +348,7 @@ pub(super) fn restatements(any: bool) -> Restatements {
     Restatements {
         chrome: chrome("Restatements", Section::Restatements, true),
         range: range(),
+        is_one_kind: false,
         kinds: vec![link("all", "?", true), link("changed", "?kind=changed", false)],
         totals: vec![Fact::new("Restatements", Html::text("2"))],
         rows: if any { vec![row(), row()] } else { vec![] },
