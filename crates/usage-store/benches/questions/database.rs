@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
-use usage_core::{Account, Provider, SystemClock};
+use usage_core::{Account, Endpoint, Provider, SystemClock};
 use usage_store::{Ledger, OpenMode};
 use usage_testkit::{PostgresCluster, PostgresDatabase};
 
@@ -17,6 +17,8 @@ pub(crate) const FIRST_DAY: i64 = 1_704_067_200;
 pub(crate) const DAYS: i64 = 731;
 pub(crate) const DAY: i64 = 86_400;
 const ACCOUNTS: i64 = 5;
+/// Charges of each account and day.
+const COSTS_A_DAY: i64 = 60;
 /// How many days one statement makes.
 const DAYS_A_STATEMENT: i64 = 10;
 
@@ -65,7 +67,7 @@ impl Database {
     }
 
     /// Makes events: each account and day has as many groups as the others, of 40 projects, 200 keys, 120 users, 12 models
-    /// and 2 tiers by chance.
+    /// and 2 tiers by chance. Every surface was read, and each day has charges, so that pages have as much to ask as of a real one.
     pub(crate) async fn fill(&self, ledger: &Ledger, events: usize) -> Outcome<()> {
         let mut accounts = Vec::new();
         for number in 0..ACCOUNTS {
@@ -79,6 +81,11 @@ impl Database {
             Self::Sqlite { .. } => ("randomblob(16)", "0"),
             Self::Postgres { .. } => ("decode(md5(id || '-' || day || '-' || n), 'hex')", "false"),
         };
+        let surfaces: Vec<String> = Endpoint::ALL
+            .iter()
+            .map(|endpoint| format!("SELECT '{endpoint}' AS endpoint"))
+            .collect();
+        let surfaces = surfaces.join(" UNION ALL ");
         let mut day = 0;
         while day < DAYS {
             let until = DAYS.min(day + DAYS_A_STATEMENT);
@@ -108,12 +115,36 @@ impl Database {
                 "WITH RECURSIVE {} INSERT INTO usage_coverage (account_id, endpoint, width_seconds, window_start, project_filter, \
                  grouped_by, refused_dimensions, empty_dimensions, state, event_count, read_started_at, stored_at, \
                  first_closed_at, run_id) \
-                 SELECT a.id, 'completions', {DAY}, {FIRST_DAY} + d.n * {DAY}, '', 0, 0, 0, 'settled', {a_day}, \
+                 SELECT a.id, s.endpoint, {DAY}, {FIRST_DAY} + d.n * {DAY}, '', 0, 0, 0, 'settled', \
+                 CASE s.endpoint WHEN 'completions' THEN {a_day} ELSE 0 END, \
                  {FIRST_DAY} + (d.n + 5) * {DAY}, {FIRST_DAY} + (d.n + 5) * {DAY}, {FIRST_DAY} + (d.n + 5) * {DAY}, 1 \
-                 FROM days d CROSS JOIN ({accounts}) a",
+                 FROM days d CROSS JOIN ({accounts}) a CROSS JOIN ({surfaces}) s",
                 numbers("days", day, until),
             ))?;
+            self.execute(&format!(
+                "WITH RECURSIVE {}, {} INSERT INTO cost_events (account_id, endpoint, window_start, window_end, dedupe_key, \
+                 project_id, line_item, currency, amount, amount_nano, long_context, content_hash, revision, first_stored_at, \
+                 changed_at, run_id) \
+                 SELECT id, 'costs', start, start + {DAY}, {key}, 'proj_abcdefghijklmnop' || (n % 40), \
+                 'gpt-model-2025-01-' || (n % 12) || ', input', 'usd', '12.5', 12500000000, {flag}, 0, 1, start + 100000, \
+                 start + 100000, 1 FROM (SELECT a.id AS id, d.n AS day, {FIRST_DAY} + d.n * {DAY} AS start, g.n AS n \
+                 FROM days d CROSS JOIN ({accounts}) a CROSS JOIN groups g) drawn",
+                numbers("days", day, until),
+                numbers("groups", 0, COSTS_A_DAY),
+            ))?;
             day = until;
+        }
+        for (kind, id, count) in [
+            ("project", "proj_abcdefghijklmnop", 40),
+            ("api_key", "key_abcdefghijklmnop", 200),
+            ("user", "user-abcdefghijklmnop", 120),
+        ] {
+            self.execute(&format!(
+                "WITH RECURSIVE names(n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM names WHERE n < {count} - 1) \
+                 INSERT INTO directory_names (account_id, kind, id, name, first_seen_at, last_seen_at) \
+                 SELECT a.id, '{kind}', '{id}' || n, 'the {kind} ' || n, {FIRST_DAY}, {FIRST_DAY} \
+                 FROM names CROSS JOIN ({accounts}) a"
+            ))?;
         }
         Ok(())
     }
