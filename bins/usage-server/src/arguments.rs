@@ -42,7 +42,10 @@ pub(crate) struct Arguments {
     /// Serve a simulated organisation from a ledger in a temporary folder, on any free port unless --bind is given; no
     /// settings are used, and nothing is left behind
     #[cfg(feature = "demo")]
-    #[arg(long)]
+    #[arg(
+        long,
+        conflicts_with_all = ["audit_dir", "horizon", "deadline", "exports", "max_variance", "database", "config"]
+    )]
     pub(crate) demo: bool,
     /// The folder for evidence, whose latest reports are shown
     #[arg(long, value_name = "DIR", default_value = "audit")]

@@ -5,6 +5,7 @@ mod api;
 mod cached;
 mod connections;
 mod dashboard;
+mod files;
 mod layers;
 mod limits;
 mod operations;

@@ -24,6 +24,14 @@ fn what_is_wrong_takes_one_line_and_nothing_is_made() {
         ),
         (&["--horizon", "0"], "--horizon: 0 is not in 1..=3650"),
         (
+            &["--demo", "--audit-dir", "audit"],
+            "the argument '--demo' cannot be used with '--audit-dir <DIR>'",
+        ),
+        (
+            &["--database", "sqlite:other.db", "--demo"],
+            "the argument '--database <URL>' cannot be used with '--demo'",
+        ),
+        (
             &["serve"],
             "unexpected argument 'serve' found; try 'usage-server --help'",
         ),

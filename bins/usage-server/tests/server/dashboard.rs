@@ -398,6 +398,48 @@ fn a_budget_is_no_better_than_what_is_known_of_it() {
     served.ends();
 }
 
+/// One command shows everything, from a ledger that nobody has to name.
+#[test]
+fn the_demonstration_has_something_to_show() {
+    let world = World::empty();
+    let served = world.serve_demo();
+    let visitor = admin(&served);
+    let page = visitor.get("/").is(200);
+    for words in [
+        "31 of 31 days covered, 1 still open",
+        "parity proved",
+        "bill reconciled to $0.00",
+    ] {
+        assert!(page.body.contains(words), "{words}: {page:#?}");
+    }
+    assert!(
+        visitor
+            .get("/explore")
+            .is(200)
+            .body
+            .contains("<table class=\"events\">")
+    );
+    assert!(visitor.get("/budgets").is(200).body.contains(">passed<"));
+    served.ends();
+    assert!(!world.has_ledger());
+}
+
+/// Names that came in before they were not to be are neither shown nor kept.
+#[test]
+fn names_that_are_not_to_be_stored_are_not_served() {
+    let world = World::with_usage();
+    world.forbid_names();
+    let served = world.serve();
+    let page = admin(&served).get("/").is(200);
+    let users = page.between("<h2>Users</h2>", "</section>");
+    assert!(
+        users.contains("<code>user") && !users.contains("User 1"),
+        "{users}"
+    );
+    assert!(page.body.contains("Project 1"), "projects are no people");
+    served.ends();
+}
+
 /// As a card has it.
 fn cents(amount: NanoUsd) -> String {
     let cents = (amount.get() + 5_000_000) / 10_000_000;

@@ -150,6 +150,16 @@ impl World {
         runtime.block_on(read(&self.app(), ORGANIZATION, &READ, true));
     }
 
+    /// The server's settings forbid names of people.
+    pub(crate) fn forbid_names(&self) {
+        std::fs::write(self.work().join("usage.toml"), "no_names = true\n").unwrap();
+    }
+
+    /// The demonstration, which has a token of its own.
+    pub(crate) fn serve_demo(&self) -> Served {
+        Served::start(self.command(&["--demo"]), true)
+    }
+
     /// The server's settings have budgets for a day: one of a project that nobody uses, one that the smallest usage passes, and a
     /// large one.
     pub(crate) fn set_budgets(&self) {

@@ -11,6 +11,7 @@ use usage_store::{AccountScope, Ledger, NewApiToken, TokenRole};
 use super::dashboard::ForDashboard;
 use super::rest::closing_rested;
 use super::{Served, warn_of_secret};
+use crate::commands::names;
 use crate::cron::{PassOptions, Passes, Surroundings};
 use crate::error::AppError;
 use crate::wiring::App;
@@ -59,6 +60,8 @@ pub async fn serve_ledger(
     })
     .await?;
     let ledger = app.ledger().await?;
+    // Names that were stored before they were not to be must not be served.
+    names::enforce(&app, &ledger).await?;
     warn_of_secret(&app.settings);
     let audit_dir = serve.pass.audit_dir.clone();
     let horizon_days = serve.pass.horizon_days;

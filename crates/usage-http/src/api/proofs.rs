@@ -14,6 +14,7 @@ use super::document::ScopedProblems;
 use super::error::ApiError;
 use super::parameters::{Known, Parameters, account_parameter, documented_parameters};
 use crate::access::Caller;
+use crate::files::without_folders;
 
 fn known() -> Vec<Known> {
     vec![account_parameter()]
@@ -117,40 +118,4 @@ fn body(account: &StoredAccount, report: Option<String>) -> Result<ReportBody, A
         account: account.account.organization().to_owned(),
         report,
     })
-}
-
-/// Where files lie on the server is nobody's affair.
-fn without_folders(value: &mut Value) {
-    match value {
-        Value::String(path) => {
-            if let Some(name) = path
-                .rsplit(['/', '\\'])
-                .next()
-                .filter(|name| name.len() < path.len())
-            {
-                *path = name.to_owned();
-            }
-        }
-        Value::Array(values) => values.iter_mut().for_each(without_folders),
-        _ => {}
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_of_files_stay_and_folders_go() {
-        let mut files = serde_json::json!([
-            "/srv/exports/completions.csv",
-            "C:\\exports\\images.csv",
-            "plain.csv"
-        ]);
-        without_folders(&mut files);
-        assert_eq!(
-            files,
-            serde_json::json!(["completions.csv", "images.csv", "plain.csv"])
-        );
-    }
 }

@@ -15,6 +15,7 @@ use super::document::{CallProblems, ScopedProblems};
 use super::error::ApiError;
 use super::parameters::{Known, Parameters, documented_parameters, page_parameters};
 use crate::access::Caller;
+use crate::files::hide_folders;
 
 fn known() -> Vec<Known> {
     page_parameters()
@@ -60,6 +61,8 @@ struct RunBody {
 impl RunBody {
     fn new(run: Run) -> Self {
         let parsed = |text: &str, otherwise: Value| serde_json::from_str(text).unwrap_or(otherwise);
+        let mut telemetry = parsed(&run.telemetry, Value::Object(serde_json::Map::new()));
+        hide_folders(&mut telemetry);
         Self {
             id: run.id,
             kind: run.kind,
@@ -69,7 +72,7 @@ impl RunBody {
             range_end: run.range_end.map(format_instant),
             started_at: format_instant(run.started_at),
             finished_at: run.finished_at.map(format_instant),
-            telemetry: parsed(&run.telemetry, Value::Object(serde_json::Map::new())),
+            telemetry,
             issues: parsed(&run.issues, Value::Array(Vec::new())),
         }
     }

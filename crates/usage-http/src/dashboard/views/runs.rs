@@ -12,6 +12,7 @@ use crate::dashboard::display::{At, Count, Fact, Html, day_text, lasted};
 use crate::dashboard::pages::{Badge, IssueRow, Pages, RunPage, RunRow, Runs, Standing};
 use crate::dashboard::server::DashboardState;
 use crate::dashboard::visitor::{Failed, Visitor, page, see};
+use crate::files;
 
 /// How many runs a page of the list has.
 const RUNS: usize = 100;
@@ -62,14 +63,12 @@ async fn one(state: &DashboardState, visitor: &Visitor, id: &str) -> Result<RunP
     let telemetry: Value = serde_json::from_str(&run.telemetry).unwrap_or_default();
     let issues: Value = serde_json::from_str(&run.issues).unwrap_or_default();
     let issues = issues.as_array().map_or(&[][..], Vec::as_slice);
-    let mut artefacts = Vec::new();
-    collect_artefacts(&telemetry, &mut artefacts);
     Ok(RunPage {
         chrome: visitor.chrome(&format!("{} {id}", run.kind), Section::Runs),
         facts: facts(&run),
         telemetry: counters(&telemetry),
         issues: issues.iter().map(issue).collect(),
-        artefacts,
+        artefacts: artefacts(&telemetry),
         run: row(&run, state.clock.now()),
     })
 }
@@ -161,20 +160,12 @@ fn counters(telemetry: &Value) -> Vec<Fact> {
 }
 
 /// The files that the telemetry names.
-fn collect_artefacts(telemetry: &Value, artefacts: &mut Vec<Fact>) {
-    for (name, value) in telemetry.as_object().into_iter().flatten() {
-        let is_artefact = ["artifact", "artefact", "report"]
-            .iter()
-            .any(|word| name.to_lowercase().contains(word));
-        match value {
-            Value::String(path) if is_artefact => {
-                let file = path.rsplit(['/', '\\']).next().unwrap_or(path);
-                artefacts.push(Fact::new(name, Html::code(file)));
-            }
-            Value::Object(_) => collect_artefacts(value, artefacts),
-            _ => {}
-        }
-    }
+fn artefacts(telemetry: &Value) -> Vec<Fact> {
+    let mut found = Vec::new();
+    files::artefacts(telemetry, &mut |name, path| {
+        found.push(Fact::new(name, Html::code(files::file_name(path))));
+    });
+    found
 }
 
 fn issue(issue: &Value) -> IssueRow {
@@ -204,8 +195,7 @@ mod tests {
             "parity": [{ "verdict": "matched" }],
             "evidence": { "artifact": "/srv/audit/cron-dry-run/2025-10-01.json" },
         });
-        let mut artefacts = Vec::new();
-        collect_artefacts(&telemetry, &mut artefacts);
+        let artefacts = artefacts(&telemetry);
         assert_eq!(artefacts.len(), 1);
         assert_eq!(artefacts[0].value.to_string(), "<code>2025-10-01.json</code>");
         assert_eq!(counters(&telemetry).len(), 1);
