@@ -24,26 +24,45 @@ pub(crate) struct ParityReport {
     pub(crate) ago: String,
     pub(crate) label: Option<String>,
     /// What the verdict means, in a sentence.
-    pub(crate) meaning: String,
+    pub(crate) meaning: &'static str,
+    /// What was looked at, and how.
     pub(crate) scope: Vec<Fact>,
+    /// Whether usage was compared, and not costs alone.
+    pub(crate) has_usage: bool,
     pub(crate) counts: Vec<Fact>,
     /// Both sides, metric by metric.
     pub(crate) totals: Vec<BothSides>,
     /// Groups that differ or are on one side only.
     pub(crate) lists: Vec<DifferenceList>,
+    /// What was found of costs, if they were compared.
+    pub(crate) costs: Option<CostsReport>,
+    /// Where the API has the whole report.
+    pub(crate) whole: Option<String>,
 }
 
-/// One metric on both sides.
+/// What was found of costs.
+pub(crate) struct CostsReport {
+    pub(crate) verdict: Badge,
+    pub(crate) meaning: &'static str,
+    pub(crate) scope: Vec<Fact>,
+    pub(crate) counts: Vec<Fact>,
+    /// Both sides, currency by currency.
+    pub(crate) totals: Vec<BothSides>,
+    pub(crate) lists: Vec<DifferenceList>,
+}
+
+/// One metric on both sides, or one amount.
 pub(crate) struct BothSides {
     pub(crate) metric: String,
-    pub(crate) export: Count,
-    pub(crate) ledger: Count,
-    pub(crate) difference: Count,
+    pub(crate) export: Html,
+    pub(crate) ledger: Html,
+    /// The ledger less the export.
+    pub(crate) difference: Html,
 }
 
 /// Groups that have something in common.
 pub(crate) struct DifferenceList {
-    pub(crate) id: &'static str,
+    pub(crate) id: String,
     pub(crate) title: &'static str,
     /// What it means and what to do, in a sentence.
     pub(crate) meaning: &'static str,
@@ -58,6 +77,8 @@ pub(crate) struct DifferenceRow {
     pub(crate) metrics: Vec<BothSides>,
     /// Where its windows are in Explore.
     pub(crate) href: String,
+    /// What the link is called.
+    pub(crate) leads_to: &'static str,
 }
 
 /// The latest comparison with the provider's bill.
