@@ -97,12 +97,26 @@ pub(crate) struct ReconciliationReport {
     pub(crate) at: At,
     pub(crate) ago: String,
     pub(crate) meaning: String,
+    /// Why it is not reconciled, a sentence each.
+    pub(crate) complaints: Vec<String>,
     pub(crate) scope: Vec<Fact>,
     /// From what the prices say to what was charged, step by step.
     pub(crate) bridge: Vec<BridgeStep>,
     pub(crate) variance: Vec<Fact>,
     pub(crate) classes: Vec<ClassRow>,
     pub(crate) findings: Vec<FindingRow>,
+    /// The invoice beside it, if one was named.
+    pub(crate) invoice: Option<InvoiceReport>,
+    /// Where the API has the whole report.
+    pub(crate) whole: Option<String>,
+}
+
+/// What was charged beside the total of an invoice.
+pub(crate) struct InvoiceReport {
+    pub(crate) verdict: Badge,
+    pub(crate) steps: Vec<BridgeStep>,
+    /// What is not in the sum, and what could explain the difference.
+    pub(crate) notes: Vec<String>,
 }
 
 /// One step.

@@ -91,7 +91,7 @@ async fn make_reconciliation(state: &DashboardState, visitor: &Visitor) -> Resul
         latest: chosen
             .report
             .as_ref()
-            .map(|report| report::reconciliation(report, now)),
+            .map(|report| report::reconciliation(report, chosen.account.as_ref(), now)),
         accounts: chosen.links,
     })
 }

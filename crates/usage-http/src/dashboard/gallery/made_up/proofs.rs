@@ -4,8 +4,9 @@ use super::{at, chrome, link};
 use crate::dashboard::chrome::{Notice, Section};
 use crate::dashboard::display::{Count, Dollars, Fact, Html};
 use crate::dashboard::pages::{
-    Badge, BothSides, BridgeStep, ClassRow, CostsReport, DifferenceList, DifferenceRow, FindingRow, IssueRow,
-    Pages, Parity, ParityReport, Reconciliation, ReconciliationReport, RunPage, RunRow, Runs, Standing,
+    Badge, BothSides, BridgeStep, ClassRow, CostsReport, DifferenceList, DifferenceRow, FindingRow,
+    InvoiceReport, IssueRow, Pages, Parity, ParityReport, Reconciliation, ReconciliationReport, RunPage,
+    RunRow, Runs, Standing,
 };
 
 fn run_row() -> RunRow {
@@ -130,6 +131,16 @@ pub(super) fn reconciliation(any: bool) -> Reconciliation {
         at: at("2025-10-02T02:00:00Z"),
         ago: "2 hours ago".to_owned(),
         meaning: "Charges and prices are 2.48% apart; 2% are allowed.".to_owned(),
+        complaints: vec!["$3.41 were charged that no usage explains".to_owned()],
+        invoice: Some(InvoiceReport {
+            verdict: Badge::new(Standing::Warn, "not explained"),
+            steps: vec![
+                step("What was charged", "156.38915145", false),
+                step("The invoice", "160", true),
+            ],
+            notes: vec!["Could be credits of <b>Search</b>".to_owned()],
+        }),
+        whole: Some("/api/reconciliation?account=1".to_owned()),
         scope: vec![Fact::new("Days compared", Html::text("31"))],
         bridge: vec![
             step("Usage by the price list", "163.7645785", false),
