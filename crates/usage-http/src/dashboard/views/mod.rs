@@ -4,6 +4,7 @@ pub(crate) mod access;
 pub(crate) mod budgets;
 mod days;
 pub(crate) mod explore;
+mod facts;
 mod names;
 pub(crate) mod overview;
 pub(crate) mod proofs;

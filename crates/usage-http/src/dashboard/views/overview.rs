@@ -88,7 +88,7 @@ async fn make(state: &DashboardState, visitor: &Visitor) -> Result<Overview, Fai
         chrome: visitor.chrome("Overview", Section::Overview),
         range,
         is_empty: totals.events == 0 && !is_read && !has_usage(ledger, scope).await?,
-        trust: trust(state, &accounts, &states, &kept, now).await,
+        trust: trust(state, &accounts, &states, &kept, days, now).await,
         cards: cards(&totals, before.as_ref(), charged(ledger, scope, days).await?),
         unpriced: (totals.unpriced > 0).then(|| Count::known(totals.unpriced)),
         divide: DIMENSIONS
@@ -237,6 +237,7 @@ async fn trust(
     accounts: &[StoredAccount],
     states: &DayStates,
     kept: &Query,
+    days: DayRange,
     now: DateTime<Utc>,
 ) -> Vec<Claim> {
     use crate::dashboard::chart::DayState;
@@ -256,7 +257,7 @@ async fn trust(
         text,
         href: kept.href("/explore"),
     }];
-    claims.extend(trust::claims(state, accounts, now).await);
+    claims.extend(trust::claims(state, accounts, days, now).await);
     claims
 }
 

@@ -2,61 +2,15 @@
 
 use axum::extract::State;
 use axum::response::Response;
-use chrono::{DateTime, Utc};
 use serde_json::Value;
-use usage_core::{NanoUsd, parse_instant};
 use usage_store::StoredAccount;
 
-use super::report::{self, text};
+use super::report;
 use crate::dashboard::chrome::Section;
 use crate::dashboard::pages::{Link, Parity, Reconciliation};
 use crate::dashboard::query::Query;
 use crate::dashboard::server::DashboardState;
 use crate::dashboard::visitor::{Failed, Visitor, page};
-
-/// What a report of parity came to.
-pub(super) struct ParityFacts {
-    pub(super) at: DateTime<Utc>,
-    pub(super) is_clean: bool,
-    /// Groups that differ or are on one side only.
-    pub(super) differences: u64,
-}
-
-/// What a report of reconciliation came to.
-pub(super) struct ReconciliationFacts {
-    pub(super) is_reconciled: bool,
-    /// How far charges and prices of the same usage are apart, summed group by group.
-    pub(super) apart: NanoUsd,
-}
-
-/// The latest parity of each account; a report that cannot be read is as if there was none, and the log says so.
-pub(super) async fn parities(state: &DashboardState, accounts: &[StoredAccount]) -> Vec<Option<ParityFacts>> {
-    let mut found = Vec::new();
-    for account in accounts {
-        let report = json(state.operations.latest_parity(account).await).unwrap_or_else(|failed| {
-            tracing::warn!("the latest parity cannot be told: {failed:?}");
-            None
-        });
-        found.push(report.as_ref().and_then(parity_facts));
-    }
-    found
-}
-
-/// The latest reconciliation of each account.
-pub(super) async fn reconciliations(
-    state: &DashboardState,
-    accounts: &[StoredAccount],
-) -> Vec<Option<ReconciliationFacts>> {
-    let mut found = Vec::new();
-    for account in accounts {
-        let report = json(state.operations.latest_reconciliation(account).await).unwrap_or_else(|failed| {
-            tracing::warn!("the latest reconciliation cannot be told: {failed:?}");
-            None
-        });
-        found.push(report.as_ref().and_then(reconciliation_facts));
-    }
-    found
-}
 
 pub(crate) async fn parity(State(state): State<DashboardState>, visitor: Visitor) -> Response {
     let made = make_parity(&state, &visitor).await.map(|made| page(&made));
@@ -171,26 +125,4 @@ impl Chosen {
 fn json(report: Result<Option<String>, crate::operations::OperationFailed>) -> Result<Option<Value>, Failed> {
     let parsed = report?.map(|text| serde_json::from_str(&text)).transpose();
     parsed.map_err(|error| Failed::Broken(format!("a report is no JSON: {error}")))
-}
-
-fn parity_facts(report: &Value) -> Option<ParityFacts> {
-    let verdict = text(report, "/verdict");
-    let count = |name: &str| {
-        report
-            .pointer(&format!("/summary/{name}"))
-            .and_then(Value::as_u64)
-            .unwrap_or(0)
-    };
-    Some(ParityFacts {
-        at: parse_instant(&text(report, "/generatedAt")).ok()?,
-        is_clean: report::parity_standing(&verdict) == crate::dashboard::pages::Standing::Good,
-        differences: count("mismatched") + count("missingInDb") + count("missingInCsv"),
-    })
-}
-
-fn reconciliation_facts(report: &Value) -> Option<ReconciliationFacts> {
-    Some(ReconciliationFacts {
-        is_reconciled: text(report, "/verdict") == "reconciled",
-        apart: text(report, "/variance/absoluteDifference").parse().ok()?,
-    })
 }

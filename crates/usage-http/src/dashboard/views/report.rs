@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::dashboard::display::{Count, Fact, Html};
 
-pub(super) use bill::reconciliation;
+pub(super) use bill::{complaints, reconciliation};
 pub(super) use parity::{parity, parity_standing};
 
 /// How many groups of a list are shown; the report has all.
