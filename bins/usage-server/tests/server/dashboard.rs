@@ -2,7 +2,7 @@
 
 use crate::shared::eventually;
 use crate::visitor::Visitor;
-use crate::world::{ORGANIZATION, Served, World};
+use crate::world::{ORGANIZATION, Served, World, first_read_day, today};
 
 /// A token that an administrator makes for others, of these accounts; none is all.
 fn token(admin: &Visitor, role: &str, accounts: &[&str]) -> String {
@@ -233,6 +233,99 @@ fn every_role_sees_and_does_what_it_may_and_nothing_of_other_accounts() {
         assert!(!page.body.contains(ORGANIZATION), "{path}: {page:#?}");
     }
     served.ends();
+}
+
+#[test]
+fn what_was_proved_is_claimed_of_the_days_shown() {
+    let world = World::with_usage();
+    let served = world.serve();
+    let admin = admin(&served);
+    let reader = Visitor::signed_in(served.address, &token(&admin, "reader", &["1"]));
+    let read_days = format!("/?from={}&to={}", first_read_day(), today());
+    let page = reader.get(&read_days).is(200);
+    let claims = claims(&page.body);
+    assert!(
+        claims
+            .iter()
+            .any(|claim| claim.starts_with("good usage parity proved ")
+                && claim.contains(" for ")
+                && claim.ends_with(", 0 differences")),
+        "{claims:#?}"
+    );
+    assert!(
+        claims
+            .iter()
+            .any(|claim| claim.starts_with("good bill reconciled to $0.00 for ")),
+        "{claims:#?}"
+    );
+    // Two days before the first that was read are shown, too.
+    let claims = self::claims(&admin.get("/").is(200).body);
+    for (begin, end) in [
+        (
+            "warn usage parity proved ",
+            ", 0 differences (of 1 of 2 accounts); 2 of the 30 days shown that are over were not compared",
+        ),
+        (
+            "warn bill reconciled to $0.00 (of 1 of 2 accounts) for ",
+            "; 2 of the 30 days shown that are over were not reconciled",
+        ),
+    ] {
+        assert!(
+            claims
+                .iter()
+                .any(|claim| claim.starts_with(begin) && claim.ends_with(end)),
+            "{claims:#?}"
+        );
+    }
+    let parity = reader.get("/parity").is(200);
+    for shown in [
+        "usage, no costs",
+        "every project",
+        "every user",
+        "completions, 1d",
+    ] {
+        assert!(parity.body.contains(shown), "{shown}: {parity:#?}");
+    }
+    for (path, whole) in [
+        ("/parity", "/api/parity?account=1"),
+        ("/reconciliation", "/api/reconciliation?account=1"),
+    ] {
+        let page = reader.get(path).is(200);
+        assert!(page.body.contains(&format!("href=\"{whole}\"")), "{page:#?}");
+        let report = reader.get(whole).is(200);
+        assert!(report.body.contains("\"verdict\":"), "{report:#?}");
+    }
+    served.ends();
+}
+
+#[test]
+fn a_report_that_cannot_be_read_is_said_to_be_there() {
+    let world = World::with_usage();
+    let folder = world.work().join("audit/telemetry-audit");
+    std::fs::write(folder.join("latest-broken.json"), "{\"generatedAt\":").unwrap();
+    let served = world.serve();
+    let claims = claims(&admin(&served).get("/").is(200).body);
+    assert!(
+        claims.contains(&"bad the latest parity report cannot be read".to_owned()),
+        "{claims:#?}"
+    );
+    assert!(
+        !claims.iter().any(|claim| claim.contains("never proved")),
+        "{claims:#?}"
+    );
+    served.ends();
+}
+
+/// The claims of the overview, each with how it stands before it.
+fn claims(html: &str) -> Vec<String> {
+    let list = html.split("class=\"trust\"").nth(1).unwrap();
+    let list = list.split("</ul>").next().unwrap();
+    let items = list.split("<li class=\"").skip(1).map(|item| {
+        let (standing, rest) = item.split_once('"').unwrap();
+        let text = rest.split("</span>").nth(1).unwrap();
+        format!("{standing} {}", text.split("</a>").next().unwrap())
+    });
+    items.collect()
 }
 
 #[test]

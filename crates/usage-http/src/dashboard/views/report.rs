@@ -8,6 +8,7 @@ mod parity;
 use serde_json::Value;
 
 use crate::dashboard::display::{Count, Fact, Html};
+use crate::dashboard::pages::{DifferenceList, DifferenceRow};
 
 pub(super) use bill::{complaints, reconciliation};
 pub(super) use parity::{parity, parity_standing};
@@ -35,6 +36,23 @@ fn list<'a>(report: &'a Value, place: &str) -> &'a [Value] {
         .pointer(place)
         .and_then(Value::as_array)
         .map_or(&[], Vec::as_slice)
+}
+
+/// The first of the groups, and how many there are; `None` without any.
+fn difference_list(
+    id: String,
+    title: &'static str,
+    meaning: &'static str,
+    groups: &[Value],
+    row: impl Fn(&Value) -> DifferenceRow,
+) -> Option<DifferenceList> {
+    (!groups.is_empty()).then(|| DifferenceList {
+        id,
+        title,
+        meaning,
+        count: groups.len() as u64,
+        rows: groups.iter().take(GROUPS).map(row).collect(),
+    })
 }
 
 /// Those of the counts that are there.

@@ -5,7 +5,7 @@ use usage_core::Decimal;
 use usage_store::StoredAccount;
 
 use super::parity::{COUNTS, key_of, place_of, span, verdict};
-use super::{GROUPS, counts, list, text};
+use super::{counts, difference_list, list, text};
 use crate::dashboard::display::{Absent, At, Fact, Html};
 use crate::dashboard::pages::{BothSides, CostsReport, DifferenceList, DifferenceRow};
 
@@ -44,7 +44,7 @@ fn totals(width: &Value) -> impl Iterator<Item = BothSides> {
             "" => format!("without a currency, {name}"),
             currency => format!("{}, {name}", currency.to_uppercase()),
         };
-        amounts(metric, side("csv"), side("db"), &currency)
+        amounts(metric, (side("csv"), side("db")), &currency)
     })
 }
 
@@ -76,21 +76,16 @@ fn lists(found: &Value, account: Option<&StoredAccount>) -> Vec<DifferenceList> 
             "Their windows were read without their projects, so nothing was compared.",
         ),
     ];
-    let lists = lists.into_iter().map(|(name, title, meaning)| {
-        let groups = list(found, &format!("/{name}"));
-        DifferenceList {
-            id: format!("costs-{name}"),
+    let lists = lists.into_iter().filter_map(|(name, title, meaning)| {
+        difference_list(
+            format!("costs-{name}"),
             title,
             meaning,
-            count: groups.len() as u64,
-            rows: groups
-                .iter()
-                .take(GROUPS)
-                .map(|group| difference(name, group, account))
-                .collect(),
-        }
+            list(found, &format!("/{name}")),
+            |group| difference(name, group, account),
+        )
     });
-    lists.filter(|list| list.count > 0).collect()
+    lists.collect()
 }
 
 fn difference(list: &str, group: &Value, account: Option<&StoredAccount>) -> DifferenceRow {
@@ -120,8 +115,7 @@ fn difference(list: &str, group: &Value, account: Option<&StoredAccount>) -> Dif
     let side = |side: Option<&Value>, name: &str| side.and_then(|side| side.get(name)).and_then(decimal);
     let mut metrics = vec![amounts(
         "amount".to_owned(),
-        side(export, "amount"),
-        side(ledger, "amount"),
+        (side(export, "amount"), side(ledger, "amount")),
         &text(key, "/currency"),
     )];
     let quantities = (side(export, "quantity"), side(ledger, "quantity"));
@@ -132,8 +126,7 @@ fn difference(list: &str, group: &Value, account: Option<&StoredAccount>) -> Dif
             .find(|unit| !unit.is_empty());
         metrics.push(amounts(
             "quantity".to_owned(),
-            quantities.0,
-            quantities.1,
+            quantities,
             &unit.unwrap_or_default(),
         ));
     }
@@ -151,7 +144,7 @@ fn decimal(value: &Value) -> Option<Decimal> {
 }
 
 /// Both sides with their unit. What one side does not have is no zero, so their difference is told of what is there.
-fn amounts(metric: String, export: Option<Decimal>, ledger: Option<Decimal>, unit: &str) -> BothSides {
+fn amounts(metric: String, (export, ledger): (Option<Decimal>, Option<Decimal>), unit: &str) -> BothSides {
     let unit = if unit.len() == 3 {
         unit.to_uppercase()
     } else {
@@ -165,12 +158,12 @@ fn amounts(metric: String, export: Option<Decimal>, ledger: Option<Decimal>, uni
         Some(amount) => words(amount),
         None => Html::of(Absent("none")),
     };
-    let difference = &ledger.clone().unwrap_or_default() - &export.clone().unwrap_or_default();
+    let (shown_export, shown_ledger) = (side(&export), side(&ledger));
     BothSides {
         metric,
-        export: side(&export),
-        ledger: side(&ledger),
-        difference: words(&difference),
+        export: shown_export,
+        ledger: shown_ledger,
+        difference: words(&(&ledger.unwrap_or_default() - &export.unwrap_or_default())),
     }
 }
 

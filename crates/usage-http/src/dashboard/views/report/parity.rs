@@ -6,7 +6,7 @@ use usage_core::{Dimension, Endpoint, parse_instant};
 use usage_parity::event_lines::camel_case;
 use usage_store::StoredAccount;
 
-use super::{GROUPS, costs, counts, list, number, text};
+use super::{costs, counts, difference_list, list, number, text};
 use crate::dashboard::display::{At, Count, Fact, Html, ago};
 use crate::dashboard::pages::{Badge, BothSides, DifferenceList, DifferenceRow, ParityReport, Standing};
 use crate::dashboard::query::{DIMENSIONS, NONE, Query};
@@ -219,21 +219,16 @@ fn difference_lists(report: &Value, account: Option<&StoredAccount>) -> Vec<Diff
             "Their windows were read without their projects, so nothing was compared.",
         ),
     ];
-    let lists = lists.into_iter().map(|(name, title, meaning)| {
-        let groups = list(report, &format!("/{name}"));
-        DifferenceList {
-            id: name.to_owned(),
+    let lists = lists.into_iter().filter_map(|(name, title, meaning)| {
+        difference_list(
+            name.to_owned(),
             title,
             meaning,
-            count: groups.len() as u64,
-            rows: groups
-                .iter()
-                .take(GROUPS)
-                .map(|group| difference(name, group, account))
-                .collect(),
-        }
+            list(report, &format!("/{name}")),
+            |group| difference(name, group, account),
+        )
     });
-    lists.filter(|list| list.count > 0).collect()
+    lists.collect()
 }
 
 fn difference(list: &str, group: &Value, account: Option<&StoredAccount>) -> DifferenceRow {
