@@ -2,6 +2,7 @@
 //! needed is read.
 
 use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use chrono::{DateTime, Days, NaiveDate, NaiveTime, Utc};
 use serde::Deserialize;
@@ -12,6 +13,33 @@ use super::report;
 use crate::dashboard::pages::Standing;
 use crate::operations::OperationFailed;
 
+/// How many gaps of a report are kept for the next page: reports of exports full of holes are read again instead.
+const KEPT_GAPS: usize = 10_000;
+
+/// What the latest reports came to, until there are others: whoever opens the overview would read all of them.
+#[derive(Default)]
+pub(crate) struct KeptFacts {
+    pub(super) parities: Kept<ParityFacts>,
+    pub(super) bills: Kept<BillFacts>,
+}
+
+/// What the latest report of each account came to, with its mark.
+pub(super) struct Kept<T>(Mutex<BTreeMap<i64, (String, Arc<T>)>>);
+
+impl<T> Default for Kept<T> {
+    fn default() -> Self {
+        Self(Mutex::default())
+    }
+}
+
+/// What is read of a report.
+pub(super) trait Facts: Sized {
+    fn read(text: &str) -> Result<Self, String>;
+
+    /// How much of it has no bound.
+    fn gaps(&self) -> usize;
+}
+
 /// The latest report of an account.
 pub(super) enum Latest<T> {
     /// There is none.
@@ -19,27 +47,57 @@ pub(super) enum Latest<T> {
     /// There is one, and nobody knows what it says; the log knows why.
     Unreadable,
     /// This is what it says.
-    Read(T),
+    Read(Arc<T>),
 }
 
-impl<T> Latest<T> {
+/// What was found of a report, or of its mark.
+type Found = Result<Option<String>, OperationFailed>;
+
+impl<T: Facts> Kept<T> {
+    /// What is kept of an account, if its report still has that mark, and else what the report says.
+    pub(super) async fn latest(
+        &self,
+        account: i64,
+        mark: Found,
+        report: impl Future<Output = Found>,
+    ) -> Latest<T> {
+        // Taken before the report is read: if that is another by then, it is read again the next time.
+        let mark = mark.unwrap_or_default();
+        let kept = || self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(mark) = &mark
+            && let Some((known, facts)) = kept().get(&account)
+            && known == mark
+        {
+            return Latest::Read(Arc::clone(facts));
+        }
+        let latest: Latest<T> = Latest::of(report.await);
+        match (mark, &latest) {
+            (Some(mark), Latest::Read(facts)) if facts.gaps() <= KEPT_GAPS => {
+                kept().insert(account, (mark, Arc::clone(facts)));
+            }
+            _ => {
+                kept().remove(&account);
+            }
+        }
+        latest
+    }
+}
+
+impl<T: Facts> Latest<T> {
     /// Makes facts of what was found.
-    pub(super) fn of(
-        found: Result<Option<String>, OperationFailed>,
-        facts: impl FnOnce(&str) -> Result<T, String>,
-    ) -> Self {
+    pub(super) fn of(found: Found) -> Self {
         let read = match found {
             Ok(None) => return Self::Missing,
-            Ok(Some(text)) => facts(&text),
+            Ok(Some(text)) => T::read(&text),
             Err(failed) => Err(failed.to_string()),
         };
-        read.map_or_else(
-            |why| {
+        match read {
+            Ok(facts) => Self::Read(Arc::new(facts)),
+            Err(why) => {
                 tracing::warn!("the latest report cannot be read: {why}");
                 Self::Unreadable
-            },
-            Self::Read,
-        )
+            }
+        }
     }
 }
 
@@ -62,8 +120,8 @@ pub(super) struct ParityFacts {
     pub(super) tolerated: u64,
 }
 
-impl ParityFacts {
-    pub(super) fn read(text: &str) -> Result<Self, String> {
+impl Facts for ParityFacts {
+    fn read(text: &str) -> Result<Self, String> {
         let report: ParityJson = serde_json::from_str(text).map_err(|error| error.to_string())?;
         let mut usage: BTreeMap<String, Looked> = BTreeMap::new();
         for surface in report.scope.endpoints {
@@ -105,6 +163,12 @@ impl ParityFacts {
         })
     }
 
+    fn gaps(&self) -> usize {
+        self.looked().map(|looked| looked.gaps.len()).sum()
+    }
+}
+
+impl ParityFacts {
     pub(super) fn standing(&self) -> Standing {
         report::parity_standing(&self.verdict)
     }
@@ -167,8 +231,8 @@ pub(super) struct BillFacts {
     pub(super) other_widths: Vec<String>,
 }
 
-impl BillFacts {
-    pub(super) fn read(text: &str) -> Result<Self, String> {
+impl Facts for BillFacts {
+    fn read(text: &str) -> Result<Self, String> {
         let report: BillJson = serde_json::from_str(text).map_err(|error| error.to_string())?;
         let day = |text: &str| parse_day(text).map_err(|error| error.to_string());
         let days = report.days;
@@ -198,6 +262,12 @@ impl BillFacts {
         })
     }
 
+    fn gaps(&self) -> usize {
+        self.left_out.len()
+    }
+}
+
+impl BillFacts {
     /// Whether a day is in the sums.
     pub(super) fn has(&self, day: NaiveDate) -> bool {
         (self.first..=self.last).contains(&day) && !self.left_out.contains(&day)

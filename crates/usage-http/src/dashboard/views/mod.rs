@@ -13,3 +13,5 @@ mod report;
 pub(crate) mod restatements;
 pub(crate) mod runs;
 mod trust;
+
+pub(crate) use facts::KeptFacts;

@@ -25,11 +25,14 @@ pub(super) async fn claims(
     now: DateTime<Utc>,
 ) -> Vec<Claim> {
     let (mut parities, mut bills) = (Vec::new(), Vec::new());
+    let (operations, facts) = (&state.operations, &state.facts);
     for account in accounts {
-        let latest = state.operations.latest_parity(account).await;
-        parities.push((account.id, Latest::of(latest, ParityFacts::read)));
-        let latest = state.operations.latest_reconciliation(account).await;
-        bills.push(Latest::of(latest, BillFacts::read));
+        let mark = operations.parity_mark(account).await;
+        let report = operations.latest_parity(account);
+        parities.push((account.id, facts.parities.latest(account.id, mark, report).await));
+        let mark = operations.reconciliation_mark(account).await;
+        let report = operations.latest_reconciliation(account);
+        bills.push(facts.bills.latest(account.id, mark, report).await);
     }
     let closed: Vec<NaiveDate> = days.each().take_while(|day| *day < now.date_naive()).collect();
     let used = used(state, accounts, &closed).await;
@@ -86,7 +89,7 @@ fn parity_claims(parities: &[(i64, Latest<ParityFacts>)], shown: &Shown, now: Da
     let known: Vec<(i64, &ParityFacts)> = parities
         .iter()
         .filter_map(|(id, latest)| match latest {
-            Latest::Read(facts) => Some((*id, facts)),
+            Latest::Read(facts) => Some((*id, facts.as_ref())),
             _ => None,
         })
         .collect();
@@ -225,7 +228,7 @@ fn bill_claims(bills: &[Latest<BillFacts>], shown: &Shown) -> Vec<Claim> {
     let known: Vec<&BillFacts> = bills
         .iter()
         .filter_map(|latest| match latest {
-            Latest::Read(facts) => Some(facts),
+            Latest::Read(facts) => Some(facts.as_ref()),
             _ => None,
         })
         .collect();

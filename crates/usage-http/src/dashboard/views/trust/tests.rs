@@ -44,7 +44,7 @@ fn with(mut report: Value, changes: &[(&str, Value)]) -> Value {
 }
 
 fn read(report: &Value) -> Latest<ParityFacts> {
-    Latest::of(Ok(Some(report.to_string())), ParityFacts::read)
+    Latest::of(Ok(Some(report.to_string())))
 }
 
 fn lines(claims: &[Claim]) -> Vec<String> {
@@ -181,7 +181,7 @@ fn a_verdict_stands_as_on_its_own_page() {
 
 #[test]
 fn what_cannot_be_read_is_no_missing_report() {
-    let unreadable = || Latest::of(Ok(Some("{\"verdict\":".to_owned())), ParityFacts::read);
+    let unreadable = || Latest::of(Ok(Some("{\"verdict\":".to_owned())));
     let claims =
         |parities: &[(i64, Latest<ParityFacts>)]| lines(&parity_claims(parities, &september(), now()));
     assert_eq!(claims(&[(1, Latest::Missing)]), ["? parity was never proved"]);
@@ -196,10 +196,7 @@ fn what_cannot_be_read_is_no_missing_report() {
             "✗ the latest parity report cannot be read (of 1 of 2 accounts)"
         ]
     );
-    let bills = [Latest::of(
-        Err(crate::OperationFailed::new("no")),
-        BillFacts::read,
-    )];
+    let bills = [Latest::of(Err(crate::OperationFailed::new("no")))];
     assert_eq!(
         lines(&bill_claims(&bills, &september())),
         ["✗ the latest reconciliation report cannot be read"]
@@ -221,10 +218,7 @@ fn bill_report() -> Value {
 fn a_bill_says_of_which_days_it_is_and_why_it_is_not_reconciled() {
     let claims = |changes: &[(&str, Value)]| {
         let text = with(bill_report(), changes).to_string();
-        lines(&bill_claims(
-            &[Latest::of(Ok(Some(text)), BillFacts::read)],
-            &september(),
-        ))
+        lines(&bill_claims(&[Latest::of(Ok(Some(text)))], &september()))
     };
     assert_eq!(claims(&[]), ["✓ bill reconciled to $0.00 for 1–30 Sep 2025"]);
     assert_eq!(
@@ -275,15 +269,39 @@ fn the_reports_of_a_real_pass_are_read() {
         used: Some(BTreeMap::from([(1, BTreeSet::from([Endpoint::Completions]))])),
     };
     let report = include_str!("../../../../../../audit/telemetry-audit/2026-12-10T07-10-33Z-cron.json");
-    let parities = [(1, Latest::of(Ok(Some(report.to_owned())), ParityFacts::read))];
+    let parities = [(1, Latest::of(Ok(Some(report.to_owned()))))];
     assert_eq!(
         lines(&parity_claims(&parities, &shown, now)),
         ["✓ usage and cost parity proved 1 hour ago for 5 Nov – 9 Dec 2026, 0 differences"]
     );
     let report = include_str!("../../../../../../audit/reconciliation/2026-12-10T07-15-18Z-cron.json");
-    let bills = [Latest::of(Ok(Some(report.to_owned())), BillFacts::read)];
+    let bills = [Latest::of(Ok(Some(report.to_owned())))];
     assert_eq!(
         lines(&bill_claims(&bills, &shown)),
         ["✓ bill reconciled to $0.00 for 5 Nov – 9 Dec 2026"]
     );
+}
+
+#[tokio::test]
+async fn what_a_report_came_to_is_kept_until_there_is_another() {
+    let kept = super::super::facts::Kept::<BillFacts>::default();
+    let mark = |mark: &str| Ok(Some(mark.to_owned()));
+    let report = || async { Ok(Some(bill_report().to_string())) };
+    let never = || async { panic!("it is kept") };
+    assert!(matches!(
+        kept.latest(1, mark("a"), report()).await,
+        Latest::Read(_)
+    ));
+    assert!(matches!(
+        kept.latest(1, mark("a"), never()).await,
+        Latest::Read(_)
+    ));
+    let gone = || async { Ok(None) };
+    assert!(matches!(kept.latest(2, mark("a"), gone()).await, Latest::Missing));
+    assert!(matches!(kept.latest(1, mark("b"), gone()).await, Latest::Missing));
+    assert!(matches!(
+        kept.latest(1, Ok(None), report()).await,
+        Latest::Read(_)
+    ));
+    assert!(matches!(kept.latest(1, mark("a"), gone()).await, Latest::Missing));
 }
