@@ -304,7 +304,14 @@ fn a_report_that_cannot_be_read_is_said_to_be_there() {
     let folder = world.work().join("audit/telemetry-audit");
     std::fs::write(folder.join("latest-broken.json"), "{\"generatedAt\":").unwrap();
     let served = world.serve();
-    let claims = claims(&admin(&served).get("/").is(200).body);
+    let admin = admin(&served);
+    let page = admin.get("/parity").is(200);
+    assert!(
+        page.body
+            .contains("The latest report is there and cannot be read"),
+        "{page:#?}"
+    );
+    let claims = claims(&admin.get("/").is(200).body);
     assert!(
         claims.contains(&"bad the latest parity report cannot be read".to_owned()),
         "{claims:#?}"

@@ -14,6 +14,8 @@ pub(crate) struct Parity {
     /// Each account's.
     pub(crate) accounts: Vec<Link>,
     pub(crate) latest: Option<ParityReport>,
+    /// Whether there is a report, and it cannot be read.
+    pub(crate) is_unreadable: bool,
 }
 
 /// One comparison.
@@ -89,6 +91,8 @@ pub(crate) struct Reconciliation {
     /// Each account's.
     pub(crate) accounts: Vec<Link>,
     pub(crate) latest: Option<ReconciliationReport>,
+    /// Whether there is a report, and it cannot be read.
+    pub(crate) is_unreadable: bool,
 }
 
 /// One comparison.

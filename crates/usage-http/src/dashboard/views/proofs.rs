@@ -26,6 +26,7 @@ async fn make_parity(state: &DashboardState, visitor: &Visitor) -> Result<Parity
             .report
             .as_ref()
             .map(|report| report::parity(report, chosen.account.as_ref(), now)),
+        is_unreadable: chosen.is_unreadable,
         accounts: chosen.links,
     })
 }
@@ -46,6 +47,7 @@ async fn make_reconciliation(state: &DashboardState, visitor: &Visitor) -> Resul
             .report
             .as_ref()
             .map(|report| report::reconciliation(report, chosen.account.as_ref(), now)),
+        is_unreadable: chosen.is_unreadable,
         accounts: chosen.links,
     })
 }
@@ -65,11 +67,18 @@ impl Proof {
         }
     }
 
-    async fn latest(self, state: &DashboardState, account: &StoredAccount) -> Result<Option<Value>, Failed> {
-        json(match self {
+    /// The latest report; an error, of which the log knows why, if it cannot be read.
+    async fn latest(self, state: &DashboardState, account: &StoredAccount) -> Result<Option<Value>, ()> {
+        let found = match self {
             Self::Parity => state.operations.latest_parity(account).await,
             Self::Reconciliation => state.operations.latest_reconciliation(account).await,
-        })
+        };
+        let read = found.map_err(|failed| failed.to_string()).and_then(|text| {
+            text.map(|text| serde_json::from_str(&text))
+                .transpose()
+                .map_err(|error| error.to_string())
+        });
+        read.map_err(|why| tracing::warn!("the latest report cannot be read: {why}"))
     }
 }
 
@@ -77,6 +86,8 @@ impl Proof {
 struct Chosen {
     account: Option<StoredAccount>,
     report: Option<Value>,
+    /// Whether there is a report that cannot be read.
+    is_unreadable: bool,
     links: Vec<Link>,
 }
 
@@ -87,22 +98,22 @@ impl Chosen {
         visitor.query.only(&["account"]).map_err(Failed::BadRequest)?;
         let accounts = state.ledger.accounts(visitor.scope()?.clone()).await?;
         let mut chosen = None;
-        let mut report = None;
+        let mut report = Ok(None);
         if let Some(text) = visitor.query.get("account") {
             let id: i64 = text.parse().map_err(|_| Failed::NotFound)?;
             let account = accounts.iter().find(|account| account.id == id);
             let account = account.ok_or(Failed::NotFound)?;
-            report = proof.latest(state, account).await?;
+            report = proof.latest(state, account).await;
             chosen = Some(account);
         } else {
             for account in &accounts {
-                report = proof.latest(state, account).await?;
+                report = proof.latest(state, account).await;
                 chosen = Some(account);
-                if report.is_some() {
+                if !matches!(report, Ok(None)) {
                     break;
                 }
             }
-            if report.is_none() {
+            if matches!(report, Ok(None)) {
                 chosen = accounts.first();
             }
         }
@@ -116,13 +127,9 @@ impl Chosen {
         });
         Ok(Self {
             account: chosen.cloned(),
-            report,
+            is_unreadable: report.is_err(),
+            report: report.unwrap_or_default(),
             links: links.collect(),
         })
     }
-}
-
-fn json(report: Result<Option<String>, crate::operations::OperationFailed>) -> Result<Option<Value>, Failed> {
-    let parsed = report?.map(|text| serde_json::from_str(&text)).transpose();
-    parsed.map_err(|error| Failed::Broken(format!("a report is no JSON: {error}")))
 }

@@ -117,6 +117,27 @@ pub(super) fn parity(any: bool) -> Parity {
         chrome: chrome("Parity", Section::Parity, true),
         accounts: vec![],
         latest: any.then(report),
+        is_unreadable: false,
+    }
+}
+
+/// Without an export of usage.
+pub(super) fn parity_of_costs() -> Parity {
+    let mut page = parity(true);
+    page.latest = page.latest.map(|report| ParityReport {
+        has_usage: false,
+        counts: vec![],
+        totals: vec![],
+        lists: vec![],
+        ..report
+    });
+    page
+}
+
+pub(super) fn unreadable_parity() -> Parity {
+    Parity {
+        is_unreadable: true,
+        ..parity(false)
     }
 }
 
@@ -175,5 +196,6 @@ pub(super) fn reconciliation(any: bool) -> Reconciliation {
             link("openai/org-2", "?account=2", false),
         ],
         latest: any.then(report),
+        is_unreadable: false,
     }
 }
