@@ -263,11 +263,11 @@ fn what_was_proved_is_claimed_of_the_days_shown() {
     for (begin, end) in [
         (
             "warn usage parity proved ",
-            ", 0 differences (of 1 of 2 accounts); 2 of the 30 days shown that are over were not compared",
+            ", 0 differences (of 1 of 2 accounts); 2 of 30 closed days not compared",
         ),
         (
             "warn bill reconciled to $0.00 (of 1 of 2 accounts) for ",
-            "; 2 of the 30 days shown that are over were not reconciled",
+            "; 2 of 30 closed days not reconciled",
         ),
     ] {
         assert!(

@@ -55,11 +55,11 @@ fn difference_list(
     })
 }
 
-/// Those of the counts that are there.
-fn counts(report: &Value, place: &str, known: &[(&str, &str)]) -> Vec<Fact> {
-    let counts = known.iter().filter_map(|(label, name)| {
+/// Those of the counts that are there, each with whether it is shown if it is zero.
+fn counts(report: &Value, place: &str, known: &[(&str, &str, bool)]) -> Vec<Fact> {
+    let counts = known.iter().filter_map(|(label, name, is_shown)| {
         let count = number(report, &format!("{place}/{name}"))?;
-        Some(Fact::new(label, Html::of(Count::known(count))))
+        (count != 0 || *is_shown).then(|| Fact::new(label, Html::of(Count::known(count))))
     });
     counts.collect()
 }

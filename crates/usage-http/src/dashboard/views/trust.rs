@@ -216,10 +216,7 @@ fn missing_days(shown: &Shown, what: &str, has: impl Fn(NaiveDate) -> bool) -> O
     match shown.closed.iter().filter(|day| !has(**day)).count() {
         0 => None,
         missing if missing == all => Some(format!("none of the days shown was {what}")),
-        1 => Some(format!("1 of the {all} days shown that are over was not {what}")),
-        missing => Some(format!(
-            "{missing} of the {all} days shown that are over were not {what}"
-        )),
+        missing => Some(format!("{missing} of {all} closed days not {what}")),
     }
 }
 

@@ -79,23 +79,23 @@ pub(in crate::dashboard::views) fn parity(
     }
 }
 
-/// What is counted of usage; much of it of costs, too.
-pub(super) const COUNTS: [(&str, &str); 15] = [
-    ("Groups that match", "matched"),
-    ("Match coarsely", "matchedCoarse"),
-    ("Match within the tolerance only", "matchedWithinTolerance"),
-    ("Differ", "mismatched"),
-    ("Only in the export", "missingInDb"),
-    ("Only in the ledger", "missingInCsv"),
-    ("Restated since the export", "restatedSince"),
-    ("Never read by the ledger", "groupsNotCovered"),
-    ("Left out of the export", "outOfScopeCsv"),
-    ("Left out of the ledger", "outOfScopeDb"),
-    ("Windows compared", "windowsCompared"),
-    ("Windows without usage or costs", "windowsIdle"),
-    ("Windows not covered", "windowsNotCovered"),
-    ("Windows still open", "windowsOpen"),
-    ("Windows between the exports", "windowsBetweenExports"),
+/// What is counted of usage; much of it of costs, too. Whether it is shown although there is none of it.
+pub(super) const COUNTS: [(&str, &str, bool); 15] = [
+    ("Groups that match", "matched", true),
+    ("Match coarsely", "matchedCoarse", false),
+    ("Match within the tolerance only", "matchedWithinTolerance", true),
+    ("Differ", "mismatched", true),
+    ("Only in the export", "missingInDb", true),
+    ("Only in the ledger", "missingInCsv", true),
+    ("Restated since the export", "restatedSince", false),
+    ("Never read by the ledger", "groupsNotCovered", false),
+    ("Left out of the export", "outOfScopeCsv", false),
+    ("Left out of the ledger", "outOfScopeDb", false),
+    ("Windows compared", "windowsCompared", true),
+    ("Windows without usage or costs", "windowsIdle", false),
+    ("Windows not covered", "windowsNotCovered", false),
+    ("Windows still open", "windowsOpen", false),
+    ("Windows between the exports", "windowsBetweenExports", false),
 ];
 
 fn scope(report: &Value) -> Vec<Fact> {

@@ -88,14 +88,13 @@ fn parity_of_less_than_is_shown_says_of_what() {
         (
             "/scope/endpoints",
             half,
-            "! usage and cost parity proved 2 hours ago for 1–15 Sep 2025, 0 differences; 15 of the 30 days shown that \
-             are over were not compared"
+            "! usage and cost parity proved 2 hours ago for 1–15 Sep 2025, 0 differences; 15 of 30 closed days not compared"
                 .to_owned(),
         ),
         (
             "/coverage",
             json!({ "betweenExports": gap }),
-            format!("! {whole}; 1 of the 30 days shown that are over was not compared"),
+            format!("! {whole}; 1 of 30 closed days not compared"),
         ),
         (
             "/scope/endpoints",
@@ -239,7 +238,7 @@ fn a_bill_says_of_which_days_it_is_and_why_it_is_not_reconciled() {
             ),
         ]),
         [
-            "! bill reconciled to $12.50 for 1–30 Sep 2025; 2 of the 30 days shown that are over were not reconciled; \
+            "! bill reconciled to $12.50 for 1–30 Sep 2025; 2 of 30 closed days not reconciled; \
              images was not compared; of some projects only; 25% were allowed to be apart"
         ]
     );
