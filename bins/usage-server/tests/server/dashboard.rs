@@ -323,6 +323,66 @@ fn a_report_that_cannot_be_read_is_said_to_be_there() {
     served.ends();
 }
 
+#[test]
+fn costs_that_differ_and_charges_that_nothing_explains_are_on_their_pages() {
+    let world = World::with_usage();
+    let account = format!("openai/{ORGANIZATION}");
+    let audit = world.work().join("audit");
+    let cost = serde_json::json!({
+        "endpoint": "costs",
+        "windowStartIso": format!("{}T00:00:00Z", first_read_day()),
+        "lineItem": "gpt-5, input",
+        "currency": "usd",
+        "amount": "12.345678901",
+    });
+    let parity = serde_json::json!({
+        "generatedAt": "2999-01-01T00:00:00Z",
+        "verdict": "different",
+        "scope": { "account": account, "endpoints": [] },
+        "costs": { "verdict": "different", "summary": { "missingInDb": 1 }, "missingInDb": [cost] },
+    });
+    let bill = serde_json::json!({
+        "generatedAt": "2999-01-01T00:00:00Z",
+        "verdict": "notReconciled",
+        "complaints": [{ "kind": "unexplained", "class": "unexplained", "amount": "50" }],
+        "scope": { "account": account, "start": "2025-09-01", "end": "2025-09-30" },
+        "variance": { "absoluteDifference": "0", "percent": "0" },
+    });
+    let write = |file: &str, report: serde_json::Value| {
+        std::fs::write(audit.join(file), report.to_string()).unwrap();
+    };
+    write("telemetry-audit/latest-costs.json", parity);
+    write("reconciliation/latest-more.json", bill);
+    let served = world.serve();
+    let admin = admin(&served);
+    let reader = Visitor::signed_in(served.address, &token(&admin, "reader", &["1"]));
+    // The second time, what is kept of the reports.
+    for _ in 0..2 {
+        let claims = claims(&reader.get("/").is(200).body);
+        for claim in [
+            "bad cost parity looked at just now, 1 difference",
+            "warn bill not reconciled for 1–30 Sep 2025: $50.00 were charged that no usage explains",
+        ] {
+            assert!(claims.contains(&claim.to_owned()), "{claim}: {claims:#?}");
+        }
+    }
+    let page = reader.get("/parity").is(200);
+    for shown in [
+        "costs, no usage",
+        "No export of usage was compared.",
+        "12.345678901 USD",
+    ] {
+        assert!(page.body.contains(shown), "{shown}: {page:#?}");
+    }
+    let page = reader.get("/reconciliation").is(200);
+    assert!(
+        page.body
+            .contains("<li>$50.00 were charged that no usage explains</li>"),
+        "{page:#?}"
+    );
+    served.ends();
+}
+
 /// The claims of the overview, each with how it stands before it.
 fn claims(html: &str) -> Vec<String> {
     let list = html.split("class=\"trust\"").nth(1).unwrap();
