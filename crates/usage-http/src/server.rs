@@ -167,6 +167,7 @@ impl Server {
             sessions: sessions.ok()?,
             clock: clock.clone(),
             tasks: tasks.clone(),
+            facts: Arc::default(),
         })
     }
 }

@@ -5,7 +5,7 @@ use usage_core::NanoUsd;
 
 use crate::shared::eventually;
 use crate::visitor::Visitor;
-use crate::world::{ORGANIZATION, Served, World, today};
+use crate::world::{ORGANIZATION, Served, World, first_read_day, today};
 
 /// A token that an administrator makes for others, of these accounts; none is all.
 fn token(admin: &Visitor, role: &str, accounts: &[&str]) -> String {
@@ -238,6 +238,166 @@ fn every_role_sees_and_does_what_it_may_and_nothing_of_other_accounts() {
         assert!(!page.body.contains(ORGANIZATION), "{path}: {page:#?}");
     }
     served.ends();
+}
+
+#[test]
+fn what_was_proved_is_claimed_of_the_days_shown() {
+    let world = World::with_usage();
+    let served = world.serve();
+    let admin = admin(&served);
+    let reader = Visitor::signed_in(served.address, &token(&admin, "reader", &["1"]));
+    let read_days = format!("/?from={}&to={}", first_read_day(), today());
+    let page = reader.get(&read_days).is(200);
+    let claims = claims(&page.body);
+    assert!(
+        claims
+            .iter()
+            .any(|claim| claim.starts_with("good usage parity proved ")
+                && claim.contains(" for ")
+                && claim.ends_with(", 0 differences")),
+        "{claims:#?}"
+    );
+    assert!(
+        claims
+            .iter()
+            .any(|claim| claim.starts_with("good bill reconciled to $0.00 for ")),
+        "{claims:#?}"
+    );
+    // Two days before the first that was read are shown, too.
+    let claims = self::claims(&admin.get("/").is(200).body);
+    for (begin, end) in [
+        (
+            "warn usage parity proved ",
+            ", 0 differences (of 1 of 2 accounts); 2 of 30 closed days not compared",
+        ),
+        (
+            "warn bill reconciled to $0.00 (of 1 of 2 accounts) for ",
+            "; 2 of 30 closed days not reconciled",
+        ),
+    ] {
+        assert!(
+            claims
+                .iter()
+                .any(|claim| claim.starts_with(begin) && claim.ends_with(end)),
+            "{claims:#?}"
+        );
+    }
+    let parity = reader.get("/parity").is(200);
+    for shown in [
+        "usage, no costs",
+        "every project",
+        "every user",
+        "completions, 1d",
+    ] {
+        assert!(parity.body.contains(shown), "{shown}: {parity:#?}");
+    }
+    for (path, whole) in [
+        ("/parity", "/api/parity?account=1"),
+        ("/reconciliation", "/api/reconciliation?account=1"),
+    ] {
+        let page = reader.get(path).is(200);
+        assert!(page.body.contains(&format!("href=\"{whole}\"")), "{page:#?}");
+        let report = reader.get(whole).is(200);
+        assert!(report.body.contains("\"verdict\":"), "{report:#?}");
+    }
+    served.ends();
+}
+
+#[test]
+fn a_report_that_cannot_be_read_is_said_to_be_there() {
+    let world = World::with_usage();
+    let folder = world.work().join("audit/telemetry-audit");
+    std::fs::write(folder.join("latest-broken.json"), "{\"generatedAt\":").unwrap();
+    let served = world.serve();
+    let admin = admin(&served);
+    let page = admin.get("/parity").is(200);
+    assert!(
+        page.body
+            .contains("The latest report is there and cannot be read"),
+        "{page:#?}"
+    );
+    let claims = claims(&admin.get("/").is(200).body);
+    assert!(
+        claims.contains(&"bad the latest parity report cannot be read".to_owned()),
+        "{claims:#?}"
+    );
+    assert!(
+        !claims.iter().any(|claim| claim.contains("never proved")),
+        "{claims:#?}"
+    );
+    served.ends();
+}
+
+#[test]
+fn costs_that_differ_and_charges_that_nothing_explains_are_on_their_pages() {
+    let world = World::with_usage();
+    let account = format!("openai/{ORGANIZATION}");
+    let audit = world.work().join("audit");
+    let cost = serde_json::json!({
+        "endpoint": "costs",
+        "windowStartIso": format!("{}T00:00:00Z", first_read_day()),
+        "lineItem": "gpt-5, input",
+        "currency": "usd",
+        "amount": "12.345678901",
+    });
+    let parity = serde_json::json!({
+        "generatedAt": "2999-01-01T00:00:00Z",
+        "verdict": "different",
+        "scope": { "account": account, "endpoints": [] },
+        "costs": { "verdict": "different", "summary": { "missingInDb": 1 }, "missingInDb": [cost] },
+    });
+    let bill = serde_json::json!({
+        "generatedAt": "2999-01-01T00:00:00Z",
+        "verdict": "notReconciled",
+        "complaints": [{ "kind": "unexplained", "class": "unexplained", "amount": "50" }],
+        "scope": { "account": account, "start": "2025-09-01", "end": "2025-09-30" },
+        "variance": { "absoluteDifference": "0", "percent": "0" },
+    });
+    let write = |file: &str, report: serde_json::Value| {
+        std::fs::write(audit.join(file), report.to_string()).unwrap();
+    };
+    write("telemetry-audit/latest-costs.json", parity);
+    write("reconciliation/latest-more.json", bill);
+    let served = world.serve();
+    let admin = admin(&served);
+    let reader = Visitor::signed_in(served.address, &token(&admin, "reader", &["1"]));
+    // The second time, what is kept of the reports.
+    for _ in 0..2 {
+        let claims = claims(&reader.get("/").is(200).body);
+        for claim in [
+            "bad cost parity looked at just now, 1 difference",
+            "warn bill not reconciled for 1–30 Sep 2025: $50.00 were charged that no usage explains",
+        ] {
+            assert!(claims.contains(&claim.to_owned()), "{claim}: {claims:#?}");
+        }
+    }
+    let page = reader.get("/parity").is(200);
+    for shown in [
+        "costs, no usage",
+        "No export of usage was compared.",
+        "12.345678901 USD",
+    ] {
+        assert!(page.body.contains(shown), "{shown}: {page:#?}");
+    }
+    let page = reader.get("/reconciliation").is(200);
+    assert!(
+        page.body
+            .contains("<li>$50.00 were charged that no usage explains</li>"),
+        "{page:#?}"
+    );
+    served.ends();
+}
+
+/// The claims of the overview, each with how it stands before it.
+fn claims(html: &str) -> Vec<String> {
+    let list = html.split("class=\"trust\"").nth(1).unwrap();
+    let list = list.split("</ul>").next().unwrap();
+    let items = list.split("<li class=\"").skip(1).map(|item| {
+        let (standing, rest) = item.split_once('"').unwrap();
+        let text = rest.split("</span>").nth(1).unwrap();
+        format!("{standing} {}", text.split("</a>").next().unwrap())
+    });
+    items.collect()
 }
 
 #[test]

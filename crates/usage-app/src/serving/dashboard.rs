@@ -1,6 +1,5 @@
 //! What the dashboard asks for: reports, budgets, runs, and what provider keys need a provider for.
 
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
@@ -12,7 +11,7 @@ use usage_http::{BudgetState, DashboardOperations, KeyToAdd, OperationFailed, Re
 use usage_ingest::{Progress, Step};
 use usage_store::{AccountScope, Ledger, StoreError, StoredAccount};
 
-use super::reports::{self, Kind};
+use super::reports::{Kind, Reports};
 use crate::alerting::{self, BudgetStatus};
 use crate::commands::backfill::{BackfillOptions, backfill};
 use crate::commands::keys::{self, AddKeyOptions, RotateKeyOptions};
@@ -30,22 +29,37 @@ pub(super) struct ForDashboard {
     pub(super) ledger: Ledger,
     /// Runs take turns with them: to a lease, this process is one holder.
     pub(super) passes: Arc<Passes>,
-    /// Where reports lie.
-    pub(super) audit_dir: PathBuf,
+    pub(super) reports: Arc<Reports>,
     pub(super) stop: watch::Receiver<bool>,
 }
 
 #[async_trait]
 impl DashboardOperations for ForDashboard {
     async fn latest_parity(&self, account: &StoredAccount) -> Result<Option<String>, OperationFailed> {
-        self.latest(Kind::Parity, account).await
+        self.of_reports(account, |reports, account| reports.latest(Kind::Parity, account))
+            .await
     }
 
     async fn latest_reconciliation(
         &self,
         account: &StoredAccount,
     ) -> Result<Option<String>, OperationFailed> {
-        self.latest(Kind::Reconciliation, account).await
+        self.of_reports(account, |reports, account| {
+            reports.latest(Kind::Reconciliation, account)
+        })
+        .await
+    }
+
+    async fn parity_mark(&self, account: &StoredAccount) -> Result<Option<String>, OperationFailed> {
+        self.of_reports(account, |reports, account| reports.mark(Kind::Parity, account))
+            .await
+    }
+
+    async fn reconciliation_mark(&self, account: &StoredAccount) -> Result<Option<String>, OperationFailed> {
+        self.of_reports(account, |reports, account| {
+            reports.mark(Kind::Reconciliation, account)
+        })
+        .await
     }
 
     async fn budgets(&self, scope: &AccountScope) -> Result<Vec<BudgetState>, OperationFailed> {
@@ -130,10 +144,15 @@ impl DashboardOperations for ForDashboard {
 }
 
 impl ForDashboard {
-    async fn latest(&self, kind: Kind, account: &StoredAccount) -> Result<Option<String>, OperationFailed> {
-        let (audit_dir, account) = (self.audit_dir.clone(), account.account.clone());
-        let read = tokio::task::spawn_blocking(move || reports::latest(&audit_dir, kind, &account)).await;
-        read.map_err(|error| OperationFailed::new(error.to_string()))?
+    async fn of_reports(
+        &self,
+        account: &StoredAccount,
+        ask: impl FnOnce(&Reports, &Account) -> Result<Option<String>, String> + Send + 'static,
+    ) -> Result<Option<String>, OperationFailed> {
+        let (reports, account) = (Arc::clone(&self.reports), account.account.clone());
+        let asked = tokio::task::spawn_blocking(move || ask(&reports, &account)).await;
+        asked
+            .map_err(|error| OperationFailed::new(error.to_string()))?
             .map_err(OperationFailed::new)
     }
 

@@ -9,6 +9,7 @@ use usage_http::{Dashboard, Limits, Listen, Server};
 use usage_store::{AccountScope, Ledger, NewApiToken, TokenRole};
 
 use super::dashboard::ForDashboard;
+use super::reports::Reports;
 use super::rest::closing_rested;
 use super::{Served, warn_of_secret};
 use crate::commands::names;
@@ -81,7 +82,7 @@ pub async fn serve_ledger(
         app: app.clone(),
         ledger: ledger.clone(),
         passes: passes.clone(),
-        audit_dir,
+        reports: Arc::new(Reports::new(audit_dir)),
         stop: stop.clone(),
     });
     tell(Listening {

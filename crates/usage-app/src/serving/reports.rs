@@ -1,10 +1,13 @@
 //! The latest reports of parity and reconciliation, as the commands and passes left them.
 
+use std::collections::HashMap;
 use std::fs;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+use std::time::SystemTime;
 
-use serde_json::Value;
+use serde::Deserialize;
 use usage_core::Account;
 
 /// A report is held in memory as a whole, so there is a size, in bytes, beyond which it is not read.
@@ -28,28 +31,99 @@ impl Kind {
     }
 }
 
-/// The report of this account that was made last, whatever its label; `None` if there is none. Reports that commands wrote
-/// elsewhere (`--output`) are not found.
-///
-/// # Errors
-///
-/// The folder, or a report in it, cannot be read. An older report is not taken instead: it would pass for the latest.
-pub(super) fn latest(audit_dir: &Path, kind: Kind, account: &Account) -> Result<Option<String>, String> {
-    let account = account.to_string();
-    let mut latest: Option<(String, String)> = None;
-    for path in candidates(&audit_dir.join(kind.folder()))? {
-        let text = read(&path)?;
-        let report: Value =
-            serde_json::from_str(&text).map_err(|error| format!("{} is no JSON: {error}", path.display()))?;
-        let field = |place| report.pointer(place).and_then(Value::as_str).unwrap_or_default();
-        // Instants in UTC to the second are in order as texts.
-        let made = field("/generatedAt");
-        let is_later = latest.as_ref().is_none_or(|(latest, _)| latest.as_str() < made);
-        if field("/scope/account") == account && is_later {
-            latest = Some((made.to_owned(), text));
+/// Where reports lie, and what is known of those that were looked at before.
+#[derive(Debug)]
+pub(super) struct Reports {
+    audit_dir: PathBuf,
+    /// Whose each file is, until it is another file: on every page somebody asks for the latest.
+    heads: Mutex<HashMap<PathBuf, (Stamp, Head)>>,
+}
+
+/// When a file was written, if that is known, and its length in bytes.
+type Stamp = (Option<SystemTime>, u64);
+
+/// What tells reports apart.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct Head {
+    generated_at: String,
+    scope: Scope,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+struct Scope {
+    account: Option<String>,
+}
+
+impl Reports {
+    /// Those below this folder.
+    pub(super) fn new(audit_dir: PathBuf) -> Self {
+        Self {
+            audit_dir,
+            heads: Mutex::default(),
         }
     }
-    Ok(latest.map(|(_, text)| text))
+
+    /// The report of this account that was made last, whatever its label; `None` if there is none. Reports that commands wrote
+    /// elsewhere (`--output`) are not found.
+    ///
+    /// # Errors
+    ///
+    /// The folder, or a report in it, cannot be read. An older report is not taken instead: it would pass for the latest.
+    pub(super) fn latest(&self, kind: Kind, account: &Account) -> Result<Option<String>, String> {
+        let found = self.find(kind, account)?;
+        found.map(|(path, _)| read(&path)).transpose()
+    }
+
+    /// A text that is another once the latest report is; `None` if there is none, or nobody can tell.
+    ///
+    /// # Errors
+    ///
+    /// As [`Reports::latest`].
+    pub(super) fn mark(&self, kind: Kind, account: &Account) -> Result<Option<String>, String> {
+        let found = self.find(kind, account)?;
+        Ok(found.and_then(|(path, (written, length))| {
+            let written = written?.duration_since(SystemTime::UNIX_EPOCH).ok()?;
+            Some(format!("{} {} {length}", path.display(), written.as_nanos()))
+        }))
+    }
+
+    fn find(&self, kind: Kind, account: &Account) -> Result<Option<(PathBuf, Stamp)>, String> {
+        let account = account.to_string();
+        let folder = self.audit_dir.join(kind.folder());
+        let paths = candidates(&folder)?;
+        self.heads
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .retain(|path, _| path.parent() != Some(&folder) || paths.contains(path));
+        let mut latest: Option<(String, PathBuf, Stamp)> = None;
+        for path in paths {
+            let (stamp, head) = self.head(&path)?;
+            // Instants in UTC to the second are in order as texts.
+            let is_later = latest.as_ref().is_none_or(|(made, ..)| *made < head.generated_at);
+            if head.scope.account.as_ref() == Some(&account) && is_later {
+                latest = Some((head.generated_at, path, stamp));
+            }
+        }
+        Ok(latest.map(|(_, path, stamp)| (path, stamp)))
+    }
+
+    fn head(&self, path: &Path) -> Result<(Stamp, Head), String> {
+        let cannot = |error: io::Error| format!("{} cannot be read: {error}", path.display());
+        let metadata = fs::metadata(path).map_err(cannot)?;
+        let stamp = (metadata.modified().ok(), metadata.len());
+        let heads = || self.heads.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((known, head)) = heads().get(path)
+            && *known == stamp
+        {
+            return Ok((stamp, head.clone()));
+        }
+        let head: Head = serde_json::from_str(&read(path)?)
+            .map_err(|error| format!("{} is no JSON: {error}", path.display()))?;
+        heads().insert(path.to_owned(), (stamp, head.clone()));
+        Ok((stamp, head))
+    }
 }
 
 /// Each label's latest report.
@@ -109,7 +183,8 @@ mod tests {
     #[test]
     fn the_latest_report_of_an_account_is_found_whatever_its_label() {
         let audit = tempfile::tempdir().unwrap();
-        let latest = |kind, organization| latest(audit.path(), kind, &account(organization)).unwrap();
+        let reports = Reports::new(audit.path().to_owned());
+        let latest = |kind, organization| reports.latest(kind, &account(organization)).unwrap();
         assert_eq!(latest(Kind::Parity, "org-a"), None);
         let folder = audit.path().join("telemetry-audit");
         fs::create_dir(&folder).unwrap();
@@ -130,12 +205,34 @@ mod tests {
     }
 
     #[test]
+    fn a_report_that_is_another_has_another_mark() {
+        let audit = tempfile::tempdir().unwrap();
+        let folder = audit.path().join("telemetry-audit");
+        fs::create_dir(&folder).unwrap();
+        let reports = Reports::new(audit.path().to_owned());
+        let mark = |organization| reports.mark(Kind::Parity, &account(organization)).unwrap();
+        assert_eq!(mark("org-a"), None);
+        report(&folder, "latest.json", "org-a", "2025-10-01T00:00:00Z");
+        let first = mark("org-a").unwrap();
+        assert_eq!(mark("org-a"), Some(first.clone()));
+        report(&folder, "latest.json", "org-longer", "2025-10-02T00:00:00Z");
+        assert_eq!(mark("org-a"), None, "it is somebody else's now");
+        assert_ne!(mark("org-longer"), Some(first));
+        fs::remove_file(folder.join("latest.json")).unwrap();
+        assert_eq!(mark("org-longer"), None);
+        assert!(reports.heads.lock().unwrap().is_empty());
+    }
+
+    #[test]
     fn a_report_that_cannot_be_read_is_no_missing_one() {
         let audit = tempfile::tempdir().unwrap();
         let folder = audit.path().join("reconciliation");
         fs::create_dir(&folder).unwrap();
         fs::write(folder.join("latest.json"), "{\"generatedAt\":").unwrap();
-        let error = latest(audit.path(), Kind::Reconciliation, &account("org-a")).unwrap_err();
+        let reports = Reports::new(audit.path().to_owned());
+        let error = reports
+            .latest(Kind::Reconciliation, &account("org-a"))
+            .unwrap_err();
         assert!(error.contains("latest.json is no JSON: "), "{error}");
     }
 }

@@ -26,6 +26,24 @@ pub trait DashboardOperations: Send + Sync + 'static {
     async fn latest_reconciliation(&self, account: &StoredAccount)
     -> Result<Option<String>, OperationFailed>;
 
+    /// A text that is another once the latest report of parity is, so that what it says may be kept; `None` if nobody can tell.
+    ///
+    /// # Errors
+    ///
+    /// It could not be told which report is the latest.
+    async fn parity_mark(&self, _account: &StoredAccount) -> Result<Option<String>, OperationFailed> {
+        Ok(None)
+    }
+
+    /// The same of reconciliation.
+    ///
+    /// # Errors
+    ///
+    /// It could not be told which report is the latest.
+    async fn reconciliation_mark(&self, _account: &StoredAccount) -> Result<Option<String>, OperationFailed> {
+        Ok(None)
+    }
+
     /// How the budgets stand whose usage is all in the scope.
     ///
     /// # Errors

@@ -11,7 +11,7 @@ use usage_store::{ApiToken, Ledger};
 use super::assets::asset;
 use super::operations::DashboardOperations;
 use super::session::Sessions;
-use super::views::{access, budgets, explore, overview, proofs, restatements, runs};
+use super::views::{KeptFacts, access, budgets, explore, overview, proofs, restatements, runs};
 
 /// What the pages are made of.
 #[derive(Clone)]
@@ -22,6 +22,8 @@ pub(crate) struct DashboardState {
     pub(crate) clock: Arc<dyn Clock>,
     /// What goes on after an answer.
     pub(crate) tasks: TaskTracker,
+    /// What the latest reports came to.
+    pub(crate) facts: Arc<KeptFacts>,
 }
 
 impl DashboardState {

@@ -12,7 +12,7 @@ pub(crate) use html::{Fact, Html};
 pub(crate) use money::Dollars;
 pub(crate) use names::Named;
 pub(crate) use numbers::{Count, Percent, compact, grouped};
-pub(crate) use times::{At, Day, ago, day_text, lasted};
+pub(crate) use times::{At, Day, ago, day_text, days_text, lasted};
 
 use std::fmt;
 

@@ -13,6 +13,20 @@ pub(crate) fn day_text(day: NaiveDate) -> String {
     format!("{} {}", day.day(), day.format("%b %Y"))
 }
 
+/// Days from one to another, both included, as people read them: `1–30 Sep 2025`, `28 Aug – 3 Sep 2025`.
+pub(crate) fn days_text(first: NaiveDate, last: NaiveDate) -> String {
+    let month = |day: NaiveDate| (day.year(), day.month());
+    if first == last {
+        day_text(first)
+    } else if month(first) == month(last) {
+        format!("{}–{}", first.day(), day_text(last))
+    } else if first.year() == last.year() {
+        format!("{} {} – {}", first.day(), first.format("%b"), day_text(last))
+    } else {
+        format!("{} – {}", day_text(first), day_text(last))
+    }
+}
+
 /// A UTC day.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Day(pub(crate) NaiveDate);
@@ -83,6 +97,19 @@ mod tests {
 
     fn at(text: &str) -> DateTime<Utc> {
         parse_instant(text).unwrap()
+    }
+
+    #[test]
+    fn days_are_named_no_longer_than_need_be() {
+        let day = |text| usage_core::parse_day(text).unwrap();
+        for (first, last, text) in [
+            ("2025-09-01", "2025-09-30", "1–30 Sep 2025"),
+            ("2025-09-03", "2025-09-03", "3 Sep 2025"),
+            ("2025-08-28", "2025-09-03", "28 Aug – 3 Sep 2025"),
+            ("2024-12-30", "2025-01-02", "30 Dec 2024 – 2 Jan 2025"),
+        ] {
+            assert_eq!(days_text(day(first), day(last)), text);
+        }
     }
 
     #[test]

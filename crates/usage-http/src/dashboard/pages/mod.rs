@@ -15,8 +15,8 @@ pub(crate) use explore::{EventRow, Explore, Filter, FilterOption, SplitCell, Sum
 pub(crate) use overview::{Card, Claim, Overview, Top, TopRow, Value};
 pub(crate) use parts::{Badge, Choice, Link, Pages, RangeChoice, Standing};
 pub(crate) use proofs::{
-    BothSides, BridgeStep, BudgetRow, Budgets, ClassRow, DifferenceList, DifferenceRow, FindingRow, Parity,
-    ParityReport, Reconciliation, ReconciliationReport,
+    BothSides, BridgeStep, BudgetRow, Budgets, ClassRow, CostsReport, DifferenceList, DifferenceRow,
+    FindingRow, InvoiceReport, Parity, ParityReport, Reconciliation, ReconciliationReport,
 };
 pub(crate) use restatements::{MetricChange, RestatementRow, Restatements};
 pub(crate) use runs::{IssueRow, RunPage, RunRow, Runs};

@@ -14,6 +14,8 @@ pub(crate) struct Parity {
     /// Each account's.
     pub(crate) accounts: Vec<Link>,
     pub(crate) latest: Option<ParityReport>,
+    /// Whether there is a report, and it cannot be read.
+    pub(crate) is_unreadable: bool,
 }
 
 /// One comparison.
@@ -24,26 +26,45 @@ pub(crate) struct ParityReport {
     pub(crate) ago: String,
     pub(crate) label: Option<String>,
     /// What the verdict means, in a sentence.
-    pub(crate) meaning: String,
+    pub(crate) meaning: &'static str,
+    /// What was looked at, and how.
     pub(crate) scope: Vec<Fact>,
+    /// Whether usage was compared, and not costs alone.
+    pub(crate) has_usage: bool,
     pub(crate) counts: Vec<Fact>,
     /// Both sides, metric by metric.
     pub(crate) totals: Vec<BothSides>,
     /// Groups that differ or are on one side only.
     pub(crate) lists: Vec<DifferenceList>,
+    /// What was found of costs, if they were compared.
+    pub(crate) costs: Option<CostsReport>,
+    /// Where the API has the whole report.
+    pub(crate) whole: Option<String>,
 }
 
-/// One metric on both sides.
+/// What was found of costs.
+pub(crate) struct CostsReport {
+    pub(crate) verdict: Badge,
+    pub(crate) meaning: &'static str,
+    pub(crate) scope: Vec<Fact>,
+    pub(crate) counts: Vec<Fact>,
+    /// Both sides, currency by currency.
+    pub(crate) totals: Vec<BothSides>,
+    pub(crate) lists: Vec<DifferenceList>,
+}
+
+/// One metric on both sides, or one amount.
 pub(crate) struct BothSides {
     pub(crate) metric: String,
-    pub(crate) export: Count,
-    pub(crate) ledger: Count,
-    pub(crate) difference: Count,
+    pub(crate) export: Html,
+    pub(crate) ledger: Html,
+    /// The ledger less the export.
+    pub(crate) difference: Html,
 }
 
 /// Groups that have something in common.
 pub(crate) struct DifferenceList {
-    pub(crate) id: &'static str,
+    pub(crate) id: String,
     pub(crate) title: &'static str,
     /// What it means and what to do, in a sentence.
     pub(crate) meaning: &'static str,
@@ -58,6 +79,8 @@ pub(crate) struct DifferenceRow {
     pub(crate) metrics: Vec<BothSides>,
     /// Where its windows are in Explore.
     pub(crate) href: String,
+    /// What the link is called.
+    pub(crate) leads_to: &'static str,
 }
 
 /// The latest comparison with the provider's bill.
@@ -68,6 +91,8 @@ pub(crate) struct Reconciliation {
     /// Each account's.
     pub(crate) accounts: Vec<Link>,
     pub(crate) latest: Option<ReconciliationReport>,
+    /// Whether there is a report, and it cannot be read.
+    pub(crate) is_unreadable: bool,
 }
 
 /// One comparison.
@@ -76,12 +101,26 @@ pub(crate) struct ReconciliationReport {
     pub(crate) at: At,
     pub(crate) ago: String,
     pub(crate) meaning: String,
+    /// Why it is not reconciled, a sentence each.
+    pub(crate) complaints: Vec<String>,
     pub(crate) scope: Vec<Fact>,
     /// From what the prices say to what was charged, step by step.
     pub(crate) bridge: Vec<BridgeStep>,
     pub(crate) variance: Vec<Fact>,
     pub(crate) classes: Vec<ClassRow>,
     pub(crate) findings: Vec<FindingRow>,
+    /// The invoice beside it, if one was named.
+    pub(crate) invoice: Option<InvoiceReport>,
+    /// Where the API has the whole report.
+    pub(crate) whole: Option<String>,
+}
+
+/// What was charged beside the total of an invoice.
+pub(crate) struct InvoiceReport {
+    pub(crate) verdict: Badge,
+    pub(crate) steps: Vec<BridgeStep>,
+    /// What is not in the sum, and what could explain the difference.
+    pub(crate) notes: Vec<String>,
 }
 
 /// One step.

@@ -10,12 +10,12 @@ use usage_store::{
     UsagePageQuery, UsageSums,
 };
 
+use super::cards::{dollars, share};
 use super::days::DayStates;
 use super::divide::Divide;
 use super::event_rows::row;
 use super::filters::filters;
 use super::names::Names;
-use super::overview::{dollars, share};
 use super::ranges::range_choice;
 use crate::dashboard::chart::DayState;
 use crate::dashboard::chrome::Section;

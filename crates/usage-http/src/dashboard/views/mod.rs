@@ -2,10 +2,12 @@
 
 pub(crate) mod access;
 pub(crate) mod budgets;
+mod cards;
 mod days;
 mod divide;
 mod event_rows;
 pub(crate) mod explore;
+mod facts;
 mod filters;
 mod names;
 pub(crate) mod overview;
@@ -15,3 +17,5 @@ mod report;
 pub(crate) mod restatements;
 pub(crate) mod runs;
 mod trust;
+
+pub(crate) use facts::KeptFacts;

@@ -5,12 +5,11 @@ use std::collections::BTreeMap;
 use axum::extract::State;
 use axum::response::Response;
 use chrono::{DateTime, NaiveDate, Utc};
-use usage_core::{Endpoint, NanoUsd};
 use usage_store::{
-    AccountScope, CostQuery, CoverageQuery, Ledger, Period, StoredAccount, SummaryBy, SummaryQuery,
-    SummaryRow, UsageFilter, UsageSums,
+    AccountScope, Ledger, Period, StoredAccount, SummaryBy, SummaryQuery, SummaryRow, UsageFilter, UsageSums,
 };
 
+use super::cards::{Compared, cards, charged, dollars, share, sum};
 use super::days::DayStates;
 use super::divide::Divide;
 use super::names::Names;
@@ -18,8 +17,8 @@ use super::ranges::range_choice;
 use super::trust;
 use crate::dashboard::chart::{ChartDay, DailyChart, DayState, Measure, Series};
 use crate::dashboard::chrome::Section;
-use crate::dashboard::display::{Change, Count, Dollars, Percent, grouped};
-use crate::dashboard::pages::{Card, Choice, Claim, Overview, Standing, Top, TopRow, Value};
+use crate::dashboard::display::Count;
+use crate::dashboard::pages::{Choice, Claim, Overview, Standing, Top, TopRow};
 use crate::dashboard::query::{DayRange, Query};
 use crate::dashboard::server::DashboardState;
 use crate::dashboard::visitor::{Failed, Visitor, page};
@@ -88,7 +87,7 @@ async fn make(state: &DashboardState, visitor: &Visitor) -> Result<Overview, Fai
         chrome: visitor.chrome("Overview", Section::Overview),
         range,
         is_empty: totals.events == 0 && !is_read && !has_usage(ledger, scope).await?,
-        trust: trust(state, &accounts, &states, &kept, now).await,
+        trust: trust(state, &accounts, &states, &kept, days, now).await,
         cards: cards(&totals, &compared, charged(ledger, scope, days).await?),
         unpriced: (totals.unpriced > 0).then(|| Count::known(totals.unpriced)),
         divide: Divide::all()
@@ -125,193 +124,8 @@ fn measure(query: &Query) -> Result<Measure, Failed> {
     known.ok_or_else(|| Failed::BadRequest(format!("measure: `{wanted}` is none of cost, tokens, requests")))
 }
 
-/// The one row of a sum that is told apart by nothing.
-fn sum(rows: &[SummaryRow]) -> UsageSums {
-    rows.first().map(|row| row.sums).unwrap_or_default()
-}
-
 async fn has_usage(ledger: &Ledger, scope: &AccountScope) -> Result<bool, Failed> {
     Ok(!ledger.used_projects(scope.clone()).await?.is_empty())
-}
-
-/// What the provider charged in dollars, as far as the days are read; `None` if they are not.
-async fn charged(ledger: &Ledger, scope: &AccountScope, days: DayRange) -> Result<Option<NanoUsd>, Failed> {
-    let windows = usage_core::WindowRange::days(days.first, days.last)
-        .map_err(|error| Failed::BadRequest(error.to_string()))?;
-    let query = CostQuery {
-        scope: scope.clone(),
-        windows: Some(windows),
-    };
-    let charged = ledger.charged(query).await?;
-    if charged.is_some() {
-        return Ok(charged);
-    }
-    let read = CoverageQuery {
-        scope: scope.clone(),
-        endpoint: Some(Endpoint::Costs),
-        windows: Some(windows),
-    };
-    let is_read = !ledger.coverage(read).await?.is_empty();
-    Ok(is_read.then_some(NanoUsd::ZERO))
-}
-
-/// The days of the range that are over, and as many before them.
-enum Compared {
-    Known {
-        now: Box<UsageSums>,
-        before: Box<UsageSums>,
-        days: i64,
-        /// Whether the range has more days, which are not over yet.
-        are_some: bool,
-    },
-    /// Why nobody knows.
-    Unknown(String),
-}
-
-impl Compared {
-    async fn load(
-        ledger: &Ledger,
-        scope: &AccountScope,
-        states: &DayStates,
-        days: DayRange,
-        today: NaiveDate,
-    ) -> Result<Self, Failed> {
-        let Some(closed) = states.closed() else {
-            return Ok(Self::Unknown(
-                "since not every day of the range was read after its end".to_owned(),
-            ));
-        };
-        let Some(before) = closed.before() else {
-            return Ok(Self::Unknown(String::new()));
-        };
-        let filter = |days: DayRange| UsageFilter {
-            start: Some(days.start()),
-            end: Some(days.end()),
-            ..UsageFilter::all(scope.clone())
-        };
-        let summary = async |days: DayRange| {
-            let query = SummaryQuery {
-                filter: filter(days),
-                by: Vec::new(),
-                period: None,
-            };
-            ledger.usage_summary(query).await
-        };
-        if !DayStates::load(ledger, &filter(before), before, today)
-            .await?
-            .are_closed()
-        {
-            let days = days_text(before.count());
-            return Ok(Self::Unknown(format!(
-                "since the {days} before were not all read"
-            )));
-        }
-        Ok(Self::Known {
-            now: Box::new(sum(&summary(closed).await?)),
-            before: Box::new(sum(&summary(before).await?)),
-            days: closed.count(),
-            are_some: closed.count() < days.count(),
-        })
-    }
-}
-
-fn days_text(count: i64) -> String {
-    if count == 1 {
-        "day".to_owned()
-    } else {
-        format!("{count} days")
-    }
-}
-
-fn cards(all: &UsageSums, compared: &Compared, charged: Option<NanoUsd>) -> Vec<Card> {
-    let change = |of: &dyn Fn(&UsageSums) -> i128| match compared {
-        Compared::Known { now, before, .. } => Change::between(of(before), of(now)),
-        Compared::Unknown(_) => Change::Unknown,
-    };
-    let from = |text: &dyn Fn(&UsageSums) -> String| match compared {
-        Compared::Known {
-            now,
-            before,
-            days,
-            are_some: true,
-        } => format!(
-            "from {} to {} in the {} that {} over",
-            text(before),
-            text(now),
-            days_text(*days),
-            if *days == 1 { "is" } else { "are" }
-        ),
-        Compared::Known { before, days, .. } => {
-            format!("from {} in the {} before", text(before), days_text(*days))
-        }
-        Compared::Unknown(why) => why.clone(),
-    };
-    let input =
-        |sums: &UsageSums| sums.metrics.tokens() - i128::from(sums.metrics.output_tokens.unwrap_or(0));
-    let cached = |sums: &UsageSums| i128::from(sums.split.cached_read.unwrap_or(0));
-    let share = |sums: &UsageSums| Percent::of(cached(sums), input(sums));
-    let points = match compared {
-        Compared::Known { now, before, .. } => match (share(before).tenths(), share(now).tenths()) {
-            (Some(before), Some(now)) => Change::Points(now - before),
-            _ => Change::Unknown,
-        },
-        Compared::Unknown(_) => Change::Unknown,
-    };
-    let requests = |sums: &UsageSums| i128::from(sums.metrics.num_model_requests.unwrap_or(0));
-    let cost = |sums: &UsageSums| i128::from(sums.cost.get());
-    vec![
-        Card {
-            label: "Estimated spend",
-            value: Value::Dollars(dollars(all)),
-            change: change(&cost),
-            before: from(&|sums| dollars(sums).short().to_owned()),
-            note: match charged {
-                Some(charged) => format!(
-                    "by the price list; charged so far: {}",
-                    Dollars::of(charged).short()
-                ),
-                None => "by the price list; what was charged was not read".to_owned(),
-            },
-        },
-        Card {
-            label: "Tokens",
-            value: Value::Count(Count::known(all.metrics.tokens())),
-            change: change(&|sums| sums.metrics.tokens()),
-            before: from(&|sums| grouped(sums.metrics.tokens())),
-            note: format!(
-                "{} in, {} out",
-                grouped(input(all)),
-                grouped(all.metrics.output_tokens.unwrap_or(0).into())
-            ),
-        },
-        Card {
-            label: "Requests",
-            value: Value::Count(Count::known(requests(all))),
-            change: change(&requests),
-            before: from(&|sums| grouped(requests(sums))),
-            note: "to models".to_owned(),
-        },
-        Card {
-            label: "Cached share",
-            value: Value::Percent(share(all)),
-            change: points,
-            before: from(&|sums| share(sums).text()),
-            note: format!("of input: {} tokens read from the cache", grouped(cached(all))),
-        },
-    ]
-}
-
-/// What usage cost; at least so much, if some of it has no price.
-pub(super) fn dollars(sums: &UsageSums) -> Dollars {
-    Dollars::of_priced(sums.cost, sums.events, sums.unpriced)
-}
-
-/// The share in what everything cost; of what has no price, nobody knows it.
-pub(super) fn share(sums: &UsageSums, whole: i128) -> Percent {
-    if sums.unpriced > 0 && sums.unpriced == sums.events {
-        return Percent::unknown();
-    }
-    Percent::of(sums.cost.get().into(), whole)
 }
 
 /// What the numbers were held against.
@@ -320,6 +134,7 @@ async fn trust(
     accounts: &[StoredAccount],
     states: &DayStates,
     kept: &Query,
+    days: DayRange,
     now: DateTime<Utc>,
 ) -> Vec<Claim> {
     let all = states.count(|_| true);
@@ -336,9 +151,25 @@ async fn trust(
     };
     let (read, known) = states.accounts_read();
     let href = format!("{}#unread", kept.href("/explore"));
-    let mut claims = vec![trust::limited(standing, text, read, known, &href)];
-    claims.extend(trust::claims(state, accounts, now).await);
+    let mut claims = vec![limited(standing, text, read, known, &href)];
+    claims.extend(trust::claims(state, accounts, days, now).await);
     claims
+}
+
+/// A claim that says so if it is one of some of the accounts only, and is no better than a warning then.
+fn limited(standing: Standing, mut text: String, known: usize, all: usize, href: &str) -> Claim {
+    let mut standing = standing;
+    if (1..all).contains(&known) {
+        text = format!("{text} (of {known} of {all} accounts)");
+        if standing == Standing::Good {
+            standing = Standing::Warn;
+        }
+    }
+    Claim {
+        standing,
+        text,
+        href: href.to_owned(),
+    }
 }
 
 fn value(measure: Measure, sums: &UsageSums) -> i128 {

@@ -2,61 +2,15 @@
 
 use axum::extract::State;
 use axum::response::Response;
-use chrono::{DateTime, Utc};
 use serde_json::Value;
-use usage_core::{NanoUsd, parse_instant};
 use usage_store::StoredAccount;
 
-use super::report::{self, text};
+use super::report;
 use crate::dashboard::chrome::Section;
 use crate::dashboard::pages::{Link, Parity, Reconciliation};
 use crate::dashboard::query::Query;
 use crate::dashboard::server::DashboardState;
 use crate::dashboard::visitor::{Failed, Visitor, page};
-
-/// What a report of parity came to.
-pub(super) struct ParityFacts {
-    pub(super) at: DateTime<Utc>,
-    pub(super) is_clean: bool,
-    /// Groups that differ or are on one side only.
-    pub(super) differences: u64,
-}
-
-/// What a report of reconciliation came to.
-pub(super) struct ReconciliationFacts {
-    pub(super) is_reconciled: bool,
-    /// How far charges and prices of the same usage are apart, summed group by group.
-    pub(super) apart: NanoUsd,
-}
-
-/// The latest parity of each account; a report that cannot be read is as if there was none, and the log says so.
-pub(super) async fn parities(state: &DashboardState, accounts: &[StoredAccount]) -> Vec<Option<ParityFacts>> {
-    let mut found = Vec::new();
-    for account in accounts {
-        let report = json(state.operations.latest_parity(account).await).unwrap_or_else(|failed| {
-            tracing::warn!("the latest parity cannot be told: {failed:?}");
-            None
-        });
-        found.push(report.as_ref().and_then(parity_facts));
-    }
-    found
-}
-
-/// The latest reconciliation of each account.
-pub(super) async fn reconciliations(
-    state: &DashboardState,
-    accounts: &[StoredAccount],
-) -> Vec<Option<ReconciliationFacts>> {
-    let mut found = Vec::new();
-    for account in accounts {
-        let report = json(state.operations.latest_reconciliation(account).await).unwrap_or_else(|failed| {
-            tracing::warn!("the latest reconciliation cannot be told: {failed:?}");
-            None
-        });
-        found.push(report.as_ref().and_then(reconciliation_facts));
-    }
-    found
-}
 
 pub(crate) async fn parity(State(state): State<DashboardState>, visitor: Visitor) -> Response {
     let made = make_parity(&state, &visitor).await.map(|made| page(&made));
@@ -72,6 +26,7 @@ async fn make_parity(state: &DashboardState, visitor: &Visitor) -> Result<Parity
             .report
             .as_ref()
             .map(|report| report::parity(report, chosen.account.as_ref(), now)),
+        is_unreadable: chosen.is_unreadable,
         accounts: chosen.links,
     })
 }
@@ -91,7 +46,8 @@ async fn make_reconciliation(state: &DashboardState, visitor: &Visitor) -> Resul
         latest: chosen
             .report
             .as_ref()
-            .map(|report| report::reconciliation(report, now)),
+            .map(|report| report::reconciliation(report, chosen.account.as_ref(), now)),
+        is_unreadable: chosen.is_unreadable,
         accounts: chosen.links,
     })
 }
@@ -111,11 +67,18 @@ impl Proof {
         }
     }
 
-    async fn latest(self, state: &DashboardState, account: &StoredAccount) -> Result<Option<Value>, Failed> {
-        json(match self {
+    /// The latest report; an error, of which the log knows why, if it cannot be read.
+    async fn latest(self, state: &DashboardState, account: &StoredAccount) -> Result<Option<Value>, ()> {
+        let found = match self {
             Self::Parity => state.operations.latest_parity(account).await,
             Self::Reconciliation => state.operations.latest_reconciliation(account).await,
-        })
+        };
+        let read = found.map_err(|failed| failed.to_string()).and_then(|text| {
+            text.map(|text| serde_json::from_str(&text))
+                .transpose()
+                .map_err(|error| error.to_string())
+        });
+        read.map_err(|why| tracing::warn!("the latest report cannot be read: {why}"))
     }
 }
 
@@ -123,6 +86,8 @@ impl Proof {
 struct Chosen {
     account: Option<StoredAccount>,
     report: Option<Value>,
+    /// Whether there is a report that cannot be read.
+    is_unreadable: bool,
     links: Vec<Link>,
 }
 
@@ -133,22 +98,22 @@ impl Chosen {
         visitor.query.only(&["account"]).map_err(Failed::BadRequest)?;
         let accounts = state.ledger.accounts(visitor.scope()?.clone()).await?;
         let mut chosen = None;
-        let mut report = None;
+        let mut report = Ok(None);
         if let Some(text) = visitor.query.get("account") {
             let id: i64 = text.parse().map_err(|_| Failed::NotFound)?;
             let account = accounts.iter().find(|account| account.id == id);
             let account = account.ok_or(Failed::NotFound)?;
-            report = proof.latest(state, account).await?;
+            report = proof.latest(state, account).await;
             chosen = Some(account);
         } else {
             for account in &accounts {
-                report = proof.latest(state, account).await?;
+                report = proof.latest(state, account).await;
                 chosen = Some(account);
-                if report.is_some() {
+                if !matches!(report, Ok(None)) {
                     break;
                 }
             }
-            if report.is_none() {
+            if matches!(report, Ok(None)) {
                 chosen = accounts.first();
             }
         }
@@ -162,35 +127,9 @@ impl Chosen {
         });
         Ok(Self {
             account: chosen.cloned(),
-            report,
+            is_unreadable: report.is_err(),
+            report: report.unwrap_or_default(),
             links: links.collect(),
         })
     }
-}
-
-fn json(report: Result<Option<String>, crate::operations::OperationFailed>) -> Result<Option<Value>, Failed> {
-    let parsed = report?.map(|text| serde_json::from_str(&text)).transpose();
-    parsed.map_err(|error| Failed::Broken(format!("a report is no JSON: {error}")))
-}
-
-fn parity_facts(report: &Value) -> Option<ParityFacts> {
-    let verdict = text(report, "/verdict");
-    let count = |name: &str| {
-        report
-            .pointer(&format!("/summary/{name}"))
-            .and_then(Value::as_u64)
-            .unwrap_or(0)
-    };
-    Some(ParityFacts {
-        at: parse_instant(&text(report, "/generatedAt")).ok()?,
-        is_clean: report::parity_standing(&verdict) == crate::dashboard::pages::Standing::Good,
-        differences: count("mismatched") + count("missingInDb") + count("missingInCsv"),
-    })
-}
-
-fn reconciliation_facts(report: &Value) -> Option<ReconciliationFacts> {
-    Some(ReconciliationFacts {
-        is_reconciled: text(report, "/verdict") == "reconciled",
-        apart: text(report, "/variance/absoluteDifference").parse().ok()?,
-    })
 }

@@ -5,7 +5,7 @@ mod proofs;
 mod usage;
 
 use access::{failure, key_page, keys, sign_in, token_made, token_revoke, tokens};
-use proofs::{parity, reconciliation, run_page, runs};
+use proofs::{parity, parity_of_costs, reconciliation, run_page, runs, unreadable_parity};
 use usage::{budgets, explore, explore_sums, overview, restatements};
 use usage_core::{NanoUsd, parse_day, parse_instant};
 
@@ -33,6 +33,8 @@ pub(super) fn gallery() -> Vec<(&'static str, String)> {
         ("run", html(&run_page())),
         ("parity", html(&parity(true))),
         ("parity-none", html(&parity(false))),
+        ("parity-costs", html(&parity_of_costs())),
+        ("parity-unreadable", html(&unreadable_parity())),
         ("reconciliation", html(&reconciliation(true))),
         ("reconciliation-none", html(&reconciliation(false))),
         ("budgets", html(&budgets(true))),

@@ -4,8 +4,9 @@ use super::{at, chrome, link};
 use crate::dashboard::chrome::{Notice, Section};
 use crate::dashboard::display::{Count, Dollars, Fact, Html};
 use crate::dashboard::pages::{
-    Badge, BothSides, BridgeStep, ClassRow, DifferenceList, DifferenceRow, FindingRow, IssueRow, Pages,
-    Parity, ParityReport, Reconciliation, ReconciliationReport, RunPage, RunRow, Runs, Standing,
+    Badge, BothSides, BridgeStep, ClassRow, CostsReport, DifferenceList, DifferenceRow, FindingRow,
+    InvoiceReport, IssueRow, Pages, Parity, ParityReport, Reconciliation, ReconciliationReport, RunPage,
+    RunRow, Runs, Standing,
 };
 
 fn run_row() -> RunRow {
@@ -56,21 +57,50 @@ pub(super) fn run_page() -> RunPage {
 pub(super) fn parity(any: bool) -> Parity {
     let sides = |metric: &str, difference: i64| BothSides {
         metric: metric.to_owned(),
-        export: Count::known(173_264_675),
-        ledger: Count::known(173_264_675 + difference),
-        difference: Count::known(difference),
+        export: Html::of(Count::known(173_264_675)),
+        ledger: Html::of(Count::known(173_264_675 + difference)),
+        difference: Html::of(Count::known(difference)),
+    };
+    let amount = |metric: &str| BothSides {
+        metric: metric.to_owned(),
+        export: Html::text("1234.75 USD"),
+        ledger: Html::text("1234.5 USD"),
+        difference: Html::text("−0.25 USD"),
+    };
+    let costs = || CostsReport {
+        verdict: Badge::new(Standing::Bad, "differences"),
+        meaning: "The ledger and the export have different numbers.",
+        scope: vec![Fact::new("Tolerance", Html::text("up to 0.000000001 a row"))],
+        counts: vec![Fact::new("Differ", Html::of(Count::known(1)))],
+        totals: vec![amount("USD, 1d")],
+        lists: vec![DifferenceList {
+            id: "costs-mismatched".to_owned(),
+            title: "Costs whose amounts or quantities differ",
+            meaning: "Read these windows again.",
+            count: 1,
+            rows: vec![DifferenceRow {
+                window: Html::of(at("2025-09-03T00:00:00Z")),
+                group: vec![Fact::new("line item", Html::code("gpt-5, <b>Search</b>"))],
+                metrics: vec![amount("amount")],
+                href: "/explore?from=2025-09-03&to=2025-09-03".to_owned(),
+                leads_to: "Its usage",
+            }],
+        }],
     };
     let report = || ParityReport {
         verdict: Badge::new(Standing::Bad, "differences"),
         at: at("2025-10-02T02:00:00Z"),
         ago: "2 hours ago".to_owned(),
         label: None,
-        meaning: "1 of 31 groups differs from the export.".to_owned(),
+        meaning: "The ledger and the export have different numbers.",
+        has_usage: true,
+        costs: Some(costs()),
+        whole: Some("/api/parity?account=1".to_owned()),
         scope: vec![Fact::new("Endpoint", Html::text("completions, 1d"))],
         counts: vec![Fact::new("Groups that match", Html::of(Count::known(30)))],
         totals: vec![sides("input_tokens", 0), sides("output_tokens", -12)],
         lists: vec![DifferenceList {
-            id: "mismatched",
+            id: "mismatched".to_owned(),
             title: "Groups whose numbers differ",
             meaning: "Read these windows again.",
             count: 3,
@@ -79,6 +109,7 @@ pub(super) fn parity(any: bool) -> Parity {
                 group: vec![Fact::new("project", Html::code("proj_made_up_1"))],
                 metrics: vec![sides("output_tokens", -12)],
                 href: "/explore?from=2025-09-03&to=2025-09-03".to_owned(),
+                leads_to: "In Explore",
             }],
         }],
     };
@@ -86,6 +117,27 @@ pub(super) fn parity(any: bool) -> Parity {
         chrome: chrome("Parity", Section::Parity, true),
         accounts: vec![],
         latest: any.then(report),
+        is_unreadable: false,
+    }
+}
+
+/// Without an export of usage.
+pub(super) fn parity_of_costs() -> Parity {
+    let mut page = parity(true);
+    page.latest = page.latest.map(|report| ParityReport {
+        has_usage: false,
+        counts: vec![],
+        totals: vec![],
+        lists: vec![],
+        ..report
+    });
+    page
+}
+
+pub(super) fn unreadable_parity() -> Parity {
+    Parity {
+        is_unreadable: true,
+        ..parity(false)
     }
 }
 
@@ -100,6 +152,16 @@ pub(super) fn reconciliation(any: bool) -> Reconciliation {
         at: at("2025-10-02T02:00:00Z"),
         ago: "2 hours ago".to_owned(),
         meaning: "Charges and prices are 2.48% apart; 2% are allowed.".to_owned(),
+        complaints: vec!["$3.41 were charged that no usage explains".to_owned()],
+        invoice: Some(InvoiceReport {
+            verdict: Badge::new(Standing::Warn, "not explained"),
+            steps: vec![
+                step("What was charged", "156.38915145", false),
+                step("The invoice", "160", true),
+            ],
+            notes: vec!["Could be credits of <b>Search</b>".to_owned()],
+        }),
+        whole: Some("/api/reconciliation?account=1".to_owned()),
         scope: vec![Fact::new("Days compared", Html::text("31"))],
         bridge: vec![
             step("Usage by the price list", "163.7645785", false),
@@ -134,5 +196,6 @@ pub(super) fn reconciliation(any: bool) -> Reconciliation {
             link("openai/org-2", "?account=2", false),
         ],
         latest: any.then(report),
+        is_unreadable: false,
     }
 }
