@@ -406,7 +406,7 @@ mod tests {
                     "endpoint: <code>completions</code>",
                     "project: <code>proj_1</code>",
                     "batch: <code>false</code>",
-                    "api source: <code>playground</code>"
+                    "API source: <code>playground</code>"
                 ]
             );
             assert!(row.window.to_string().contains("3 Sep 2025"), "{}", row.window);
