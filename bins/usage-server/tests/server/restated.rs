@@ -47,12 +47,20 @@ fn what_changed_is_told_with_what_it_was_and_became() {
     ));
     assert!(rows_of_it > 0, "{change}");
     assert!(page.body.contains("<a href=\"/runs/3\">3</a>"), "{page:#?}");
+    // The bill was restated with the usage: the latest of its changes stand there, too.
+    let charges = world.sum("SELECT count(*) FROM cost_revisions");
+    let told = page.between("<h2 id=\"charges\">", "</section>");
+    assert_eq!(rows(told), charges.min(ROWS), "{told}");
+    let more = (charges > ROWS).then(|| format!("and {} before these", charges - ROWS));
+    assert!(more.is_none_or(|more| told.contains(&more)), "{told}");
     let none = visitor.get("/restatements?kind=retracted").is(200);
     assert_eq!(rows(&none.body), 0);
     visitor.get("/restatements?kind=weather").is(400);
     served.ends();
 }
 
+/// The rows of the first list.
 fn rows(page: &str) -> i64 {
-    i64::try_from(page.matches("<tr><th scope=\"row\"").count()).unwrap()
+    let list = page.split("</section>").next().unwrap();
+    i64::try_from(list.matches("<tr><th scope=\"row\"").count()).unwrap()
 }

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
-use diesel::sql_types::{BigInt, Nullable};
+use diesel::sql_types::{BigInt, Binary, Nullable};
 use usage_core::{
     Account, CostGroup, CostRow, DecimalText, DedupeKey, Endpoint, NanoUsd, Window, WindowRange,
 };
@@ -65,6 +65,10 @@ pub struct CostRevision {
 /// What one restatement did to one cost.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CostChange {
+    /// The number of the account that was charged.
+    pub account_id: i64,
+    /// When it was charged for; a UTC day.
+    pub window: Window,
     /// Which cost of the window.
     pub group: CostGroup,
     /// As it stood before; `None` if there was no such cost.
@@ -135,7 +139,7 @@ impl Ledger {
 
     /// What was restated, oldest first.
     pub async fn cost_revisions(&self, query: CostQuery) -> Result<Vec<CostRevision>, StoreError> {
-        self.run(move |connection| load_revisions(connection, &query))
+        self.run(move |connection| load_revisions(connection, &query, None))
             .await
     }
 
@@ -150,7 +154,7 @@ impl Ledger {
             windows: Some(WindowRange::of(window)),
         };
         self.run(move |connection| {
-            let revisions = load_revisions(connection, &query)?;
+            let revisions = load_revisions(connection, &query, None)?;
             if revisions.is_empty() {
                 return Ok(Vec::new());
             }
@@ -158,6 +162,16 @@ impl Ledger {
             Ok(changes(revisions, standing))
         })
         .await
+    }
+
+    /// How many restatements of costs there are, and what the latest of them did, the latest first.
+    pub async fn latest_cost_changes(
+        &self,
+        query: CostQuery,
+        limit: usize,
+    ) -> Result<(u64, Vec<CostChange>), StoreError> {
+        self.run(move |connection| latest_changes(connection, &query, limit))
+            .await
     }
 }
 
@@ -172,12 +186,15 @@ fn changes(revisions: Vec<CostRevision>, standing: Vec<StoredCost>) -> Vec<CostC
             let key = revision.before.key;
             let row = revision.before.row;
             let group = row.group.clone();
+            let (account_id, window) = (revision.before.account_id, revision.before.window);
             let before = (revision.kind != RevisionKind::Added).then_some(row);
             let came = match &before {
                 Some(before) => after.insert(key, before.clone()),
                 None => after.remove(&key),
             };
             CostChange {
+                account_id,
+                window,
                 group,
                 before,
                 after: came,
@@ -190,6 +207,67 @@ fn changes(revisions: Vec<CostRevision>, standing: Vec<StoredCost>) -> Vec<CostC
     changes
 }
 
+fn latest_changes(
+    connection: &mut AnyConnection,
+    query: &CostQuery,
+    limit: usize,
+) -> Result<(u64, Vec<CostChange>), StoreError> {
+    #[derive(QueryableByName)]
+    struct Count {
+        #[diesel(sql_type = BigInt)]
+        count: i64,
+    }
+    #[derive(QueryableByName)]
+    struct Key {
+        #[diesel(sql_type = Binary)]
+        dedupe_key: Vec<u8>,
+    }
+    let mut counted = Statement::new("SELECT count(*) AS count FROM cost_revisions WHERE 1 = 1");
+    narrow(&mut counted, query);
+    let counted: Vec<Count> = counted
+        .load(connection)
+        .map_err(StoreError::query("counting revisions of costs"))?;
+    let mut newest = Statement::new("SELECT dedupe_key FROM cost_revisions WHERE 1 = 1");
+    narrow(&mut newest, query);
+    newest
+        .sql(
+            " ORDER BY replaced_at DESC, replaced_by_run DESC, window_start DESC, dedupe_key DESC, revision DESC LIMIT ",
+        )
+        .integer(i64::try_from(limit).unwrap_or(i64::MAX));
+    let newest: Vec<Key> = newest
+        .load(connection)
+        .map_err(StoreError::query("reading the latest revisions of costs"))?;
+    let keys: Vec<Vec<u8>> = newest.into_iter().map(|key| key.dedupe_key).collect();
+    // What came after one of them stands in a later one of the same cost, or in the cost itself.
+    let revisions = load_revisions(connection, query, Some(&keys))?;
+    let owners = accounts::load(connection, &AccountScope::All)?;
+    let rows: Vec<CostColumns> = cost_events::table
+        .filter(cost_events::dedupe_key.eq_any(keys))
+        .select(CostColumns::as_select())
+        .load(connection)
+        .map_err(StoreError::query("reading costs that were restated"))?;
+    let standing = rows.into_iter().map(|row| row.into_cost(&owners));
+    let mut latest = changes(revisions, standing.collect::<Result<_, _>>()?);
+    latest.reverse();
+    latest.truncate(limit);
+    let count = counted.first().map_or(0, |row| row.count);
+    Ok((u64::try_from(count).unwrap_or(0), latest))
+}
+
+/// Appends what the query says, each condition with ` AND ` before it.
+fn narrow(statement: &mut Statement, query: &CostQuery) {
+    if let AccountScope::Only(ids) = &query.scope {
+        within(statement, "account_id", ids);
+    }
+    if let Some(windows) = query.windows {
+        statement
+            .sql(" AND window_start >= ")
+            .integer(windows.start().timestamp())
+            .sql(" AND window_start < ")
+            .integer(windows.end().timestamp());
+    }
+}
+
 fn charged(connection: &mut AnyConnection, query: &CostQuery) -> Result<Option<NanoUsd>, StoreError> {
     #[derive(QueryableByName)]
     struct Charged {
@@ -199,16 +277,7 @@ fn charged(connection: &mut AnyConnection, query: &CostQuery) -> Result<Option<N
     let mut statement = Statement::new(
         "SELECT CAST(sum(amount_nano) AS BIGINT) AS nanos FROM cost_events WHERE lower(currency) = 'usd'",
     );
-    if let AccountScope::Only(ids) = &query.scope {
-        within(&mut statement, "account_id", ids);
-    }
-    if let Some(windows) = query.windows {
-        statement
-            .sql(" AND window_start >= ")
-            .integer(windows.start().timestamp())
-            .sql(" AND window_start < ")
-            .integer(windows.end().timestamp());
-    }
+    narrow(&mut statement, query);
     let rows: Vec<Charged> = statement
         .load(connection)
         .map_err(StoreError::query("summing up what was charged"))?;
@@ -299,9 +368,11 @@ pub(crate) fn each(
     }
 }
 
+/// The revisions, oldest first; those of some costs only, if any are named.
 fn load_revisions(
     connection: &mut AnyConnection,
     query: &CostQuery,
+    of: Option<&[Vec<u8>]>,
 ) -> Result<Vec<CostRevision>, StoreError> {
     let owners = accounts::load(connection, &AccountScope::All)?;
     let mut select = cost_revisions::table
@@ -326,6 +397,9 @@ fn load_revisions(
         select = select
             .filter(cost_revisions::window_start.ge(windows.start().timestamp()))
             .filter(cost_revisions::window_start.lt(windows.end().timestamp()));
+    }
+    if let Some(keys) = of {
+        select = select.filter(cost_revisions::dedupe_key.eq_any(keys.to_vec()));
     }
     let rows: Vec<(String, i64, i64, RevisedCost)> = select
         .load(connection)

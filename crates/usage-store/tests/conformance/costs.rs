@@ -257,6 +257,44 @@ pub(crate) async fn a_restated_cost_keeps_the_old_amount(fixture: &Fixture) {
         (text(&input.before), text(&input.after)),
         ("1.00".into(), "1.25".into())
     );
+    // Once more: the latest first, each with what came right after it.
+    let third = vec![
+        cost("proj_a", "gpt-5, input", "1.5"),
+        cost("proj_a", "gpt-5, output", "5"),
+        cost("proj_a", "new", "0.7"),
+    ];
+    store_day(fixture, "2025-10-12T00:00:00Z", third).await.unwrap();
+    let latest = async |limit| {
+        fixture
+            .ledger
+            .latest_cost_changes(everything(), limit)
+            .await
+            .unwrap()
+    };
+    let (count, changes) = latest(1).await;
+    assert_eq!((count, changes.len()), (4, 1));
+    assert_eq!(
+        (changes[0].account_id, changes[0].window),
+        (fixture.account.id, day("2025-09-01"))
+    );
+    let (_, all) = latest(50).await;
+    assert_eq!(all.len(), 4);
+    let input: Vec<_> = all
+        .iter()
+        .filter(|change| change.group.line_item() == Some("gpt-5, input"))
+        .map(|change| (text(&change.before), text(&change.after)))
+        .collect();
+    assert_eq!(
+        input,
+        [("1.25".into(), "1.5".into()), ("1.00".into(), "1.25".into())] as [(String, String); 2]
+    );
+    let other = fixture.ledger.add_account(openai("org-second")).await.unwrap();
+    let query = CostQuery {
+        scope: AccountScope::one(&other),
+        ..everything()
+    };
+    let (count, none) = fixture.ledger.latest_cost_changes(query, 50).await.unwrap();
+    assert_eq!((count, none.len()), (0, 0));
 }
 
 pub(crate) async fn costs_of_an_open_day_grow_without_revisions(fixture: &Fixture) {

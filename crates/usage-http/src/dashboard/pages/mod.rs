@@ -18,5 +18,5 @@ pub(crate) use proofs::{
     BothSides, BridgeStep, BudgetRow, Budgets, ClassRow, CostsReport, DifferenceList, DifferenceRow,
     FindingRow, InvoiceReport, Parity, ParityReport, Reconciliation, ReconciliationReport,
 };
-pub(crate) use restatements::{MetricChange, RestatementRow, Restatements};
+pub(crate) use restatements::{ChargeRow, MetricChange, RestatementRow, Restatements};
 pub(crate) use runs::{IssueRow, RunPage, RunRow, Runs};

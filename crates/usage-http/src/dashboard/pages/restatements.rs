@@ -4,7 +4,7 @@ use askama::Template;
 
 use super::parts::{Badge, Link, Pages, RangeChoice};
 use crate::dashboard::chrome::Chrome;
-use crate::dashboard::display::{At, Fact, Html, Named};
+use crate::dashboard::display::{At, Day, Fact, Html, Named};
 
 /// The list of restatements.
 #[derive(Template)]
@@ -18,7 +18,24 @@ pub(crate) struct Restatements {
     pub(crate) is_one_kind: bool,
     pub(crate) totals: Vec<Fact>,
     pub(crate) rows: Vec<RestatementRow>,
+    /// The latest changes of what was charged, on the first page.
+    pub(crate) charges: Vec<ChargeRow>,
+    /// How many there are beyond those.
+    pub(crate) more_charges: u64,
     pub(crate) pages: Pages,
+}
+
+/// One change of what was charged.
+pub(crate) struct ChargeRow {
+    pub(crate) at: At,
+    pub(crate) day: Day,
+    pub(crate) item: String,
+    pub(crate) project: Named,
+    /// The currency, unless it is dollars.
+    pub(crate) currency: Option<String>,
+    pub(crate) before: Html,
+    pub(crate) after: Html,
+    pub(crate) run: Html,
 }
 
 /// One change to one group.

@@ -2,14 +2,16 @@
 
 use axum::extract::State;
 use axum::response::Response;
-use usage_core::{Dimension, Metric, Metrics};
-use usage_store::{RevisionKind, RevisionPageQuery, StoredEvent, StoredRevision};
+use usage_core::{CostRow, Dimension, Metric, Metrics, WindowRange};
+use usage_store::{CostChange, CostQuery, RevisionKind, RevisionPageQuery, StoredEvent, StoredRevision};
 
 use super::names::Names;
 use super::ranges::range_choice;
 use crate::dashboard::chrome::Section;
-use crate::dashboard::display::{At, Count, Dollars, Fact, Html, Named, grouped};
-use crate::dashboard::pages::{Badge, Link, MetricChange, Pages, RestatementRow, Restatements, Standing};
+use crate::dashboard::display::{At, Count, Day, Dollars, Fact, Html, Named, grouped};
+use crate::dashboard::pages::{
+    Badge, ChargeRow, Link, MetricChange, Pages, RestatementRow, Restatements, Standing,
+};
 use crate::dashboard::server::DashboardState;
 use crate::dashboard::visitor::{Failed, Visitor, page};
 
@@ -79,6 +81,17 @@ async fn make(state: &DashboardState, visitor: &Visitor) -> Result<Restatements,
         ledger.revision_count(wanted.clone()),
         ledger.revision_page(wanted),
     )?;
+    // Charges have a list of their own, on the first page.
+    let (charges_count, charges) = if kind.is_none() && after.is_none() {
+        let windows = WindowRange::days(days.first, days.last);
+        let query = CostQuery {
+            scope: scope.clone(),
+            windows: Some(windows.map_err(|error| Failed::BadRequest(error.to_string()))?),
+        };
+        ledger.latest_cost_changes(query, ROWS).await?
+    } else {
+        (0, Vec::new())
+    };
     let afters = ledger.after_revisions(found.revisions.clone()).await?;
     let link = |label: &str, wanted: Option<RevisionKind>| {
         let other = query.without(&["kind", "after"]);
@@ -104,6 +117,8 @@ async fn make(state: &DashboardState, visitor: &Visitor) -> Result<Restatements,
         is_one_kind: kind.is_some(),
         totals: vec![Fact::new("In this range", Html::of(Count::known(count)))],
         rows: rows.collect(),
+        charges: charges.iter().map(|change| charge(change, &names)).collect(),
+        more_charges: charges_count.saturating_sub(charges.len() as u64),
         pages: Pages {
             first: after.map(|_| query.without(&["after"]).href(PATH)),
             next: found
@@ -141,6 +156,33 @@ fn row(revision: &StoredRevision, names: &Names, after: Option<&StoredEvent>) ->
         },
         changes,
         others,
+        run: Html::link(&format!("/runs/{run}"), &run.to_string()),
+    }
+}
+
+fn charge(change: &CostChange, names: &Names) -> ChargeRow {
+    let currency = change.group.currency();
+    let is_dollars = currency.as_deref() == Some("usd");
+    let amount = |row: &Option<CostRow>| match row {
+        None => Html::text("gone"),
+        Some(row) => match &row.amount {
+            None => Html::of(Count(None)),
+            Some(amount) if is_dollars => Html::of(Dollars::of_text(amount.text())),
+            Some(amount) => Html::text(amount.text()),
+        },
+    };
+    let run = change.run_id;
+    ChargeRow {
+        at: At(Some(change.changed_at)),
+        day: Day(change.window.utc_day()),
+        item: change.group.line_item().unwrap_or("not said").to_owned(),
+        project: names.of(Dimension::ProjectId, change.group.project_id()),
+        currency: currency.filter(|_| !is_dollars),
+        before: match change.before {
+            None => Html::text("nothing"),
+            Some(_) => amount(&change.before),
+        },
+        after: amount(&change.after),
         run: Html::link(&format!("/runs/{run}"), &run.to_string()),
     }
 }

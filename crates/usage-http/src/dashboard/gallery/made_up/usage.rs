@@ -6,10 +6,11 @@ use usage_core::parse_day;
 use super::{at, choice, chrome, link, range, usd};
 use crate::dashboard::chart::{ChartDay, DailyChart, DayState, Measure, Series};
 use crate::dashboard::chrome::Section;
-use crate::dashboard::display::{Change, Count, Dollars, Fact, Html, Named, Percent};
+use crate::dashboard::display::{Change, Count, Day, Dollars, Fact, Html, Named, Percent};
 use crate::dashboard::pages::{
-    Badge, BudgetRow, Budgets, Card, Claim, EventRow, Explore, Filter, FilterOption, MetricChange, Overview,
-    Pages, RestatementRow, Restatements, SplitCell, Standing, SumRow, Sums, Top, TopRow, Total, Value,
+    Badge, BudgetRow, Budgets, Card, ChargeRow, Claim, EventRow, Explore, Filter, FilterOption, MetricChange,
+    Overview, Pages, RestatementRow, Restatements, SplitCell, Standing, SumRow, Sums, Top, TopRow, Total,
+    Value,
 };
 
 pub(super) fn overview(is_empty: bool) -> Overview {
@@ -349,6 +350,17 @@ pub(super) fn restatements(any: bool) -> Restatements {
         chrome: chrome("Restatements", Section::Restatements, true),
         range: range(),
         is_one_kind: false,
+        charges: vec![ChargeRow {
+            at: at("2025-09-05T02:00:00Z"),
+            day: Day(parse_day("2025-09-01").unwrap()),
+            item: "<b>Search, input".to_owned(),
+            project: Named::new(Some("proj_made_up_1"), None),
+            currency: Some("eur".to_owned()),
+            before: Html::of(Dollars::of(usd("1.00"))),
+            after: Html::text("gone"),
+            run: Html::link("/runs/7", "7"),
+        }],
+        more_charges: 2,
         kinds: vec![link("all", "?", true), link("changed", "?kind=changed", false)],
         totals: vec![Fact::new("Restatements", Html::text("2"))],
         rows: if any { vec![row(), row()] } else { vec![] },
