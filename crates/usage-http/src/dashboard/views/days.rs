@@ -67,7 +67,13 @@ impl DayStates {
         })
     }
 
-    fn of(coverage: &[Coverage], surfaces: &BTreeSet<Surface>, days: DayRange, today: NaiveDate) -> Self {
+    /// The states of these surfaces as far as coverage says.
+    pub(super) fn of(
+        coverage: &[Coverage],
+        surfaces: &BTreeSet<Surface>,
+        days: DayRange,
+        today: NaiveDate,
+    ) -> Self {
         let surface = |covered: &Coverage| (covered.account_id, covered.endpoint);
         let expected = || {
             coverage

@@ -1,7 +1,7 @@
 //! By what sums are told apart: the dimensions of usage, its surface, and whose it is.
 
 use usage_core::Dimension;
-use usage_store::{StoredAccount, SummaryBy, SummaryRow};
+use usage_store::{AccountScope, StoredAccount, SummaryBy, SummaryRow, UsageFilter};
 
 use super::names::Names;
 use crate::dashboard::display::Named;
@@ -97,6 +97,22 @@ impl Divide {
                 }
             }
         }
+    }
+
+    /// Narrows a filter to some of the values that were found within it.
+    pub(super) fn narrowed(self, mut filter: UsageFilter, keys: &[Option<String>]) -> UsageFilter {
+        let texts = || keys.iter().flatten();
+        match self.kind {
+            Kind::Dimension(dimension) => {
+                filter.dimensions.insert(dimension, keys.to_vec());
+            }
+            Kind::Endpoint => filter.endpoints = texts().filter_map(|text| text.parse().ok()).collect(),
+            Kind::Provider => filter.providers = texts().filter_map(|text| text.parse().ok()).collect(),
+            Kind::Account => {
+                filter.scope = AccountScope::Only(texts().filter_map(|text| text.parse().ok()).collect());
+            }
+        }
+        filter
     }
 
     /// The value of the filter that lets this value through.

@@ -1,6 +1,7 @@
 //! The pages, filled from the ledger: for each, a handler and what it asks.
 
 pub(crate) mod access;
+mod bars;
 pub(crate) mod budgets;
 mod cards;
 mod days;

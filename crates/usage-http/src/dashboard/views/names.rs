@@ -21,6 +21,12 @@ impl Names {
         Ok(Self(named.collect()))
     }
 
+    /// No names.
+    #[cfg(test)]
+    pub(crate) fn none() -> Self {
+        Self(HashMap::new())
+    }
+
     /// A value of a dimension, with its name if it has one.
     pub(crate) fn of(&self, dimension: Dimension, value: Option<&str>) -> Named {
         let kind = match dimension {

@@ -1,21 +1,18 @@
 //! What was spent, by whom, and whether the number can be trusted.
 
-use std::collections::BTreeMap;
-
 use axum::extract::State;
 use axum::response::Response;
-use chrono::{DateTime, NaiveDate, Utc};
-use usage_store::{
-    AccountScope, Ledger, Period, StoredAccount, SummaryBy, SummaryQuery, SummaryRow, UsageFilter, UsageSums,
-};
+use chrono::{DateTime, Utc};
+use usage_store::{AccountScope, Ledger, StoredAccount, SummaryQuery, SummaryRow, UsageFilter};
 
+use super::bars::Bars;
 use super::cards::{Compared, cards, charged, dollars, share, sum};
 use super::days::DayStates;
 use super::divide::Divide;
 use super::names::Names;
 use super::ranges::range_choice;
 use super::trust;
-use crate::dashboard::chart::{ChartDay, DailyChart, DayState, Measure, Series};
+use crate::dashboard::chart::{DayState, Measure};
 use crate::dashboard::chrome::Section;
 use crate::dashboard::display::Count;
 use crate::dashboard::pages::{Choice, Claim, Overview, Standing, Top, TopRow};
@@ -24,8 +21,6 @@ use crate::dashboard::server::DashboardState;
 use crate::dashboard::visitor::{Failed, Visitor, page};
 
 const PATH: &str = "/";
-/// How many parts a bar has before the rest is one.
-const SERIES: usize = 8;
 /// How many rows a list of those who used most has.
 const TOP: usize = 6;
 /// The lists of those who used most: title, column, and by what they are told apart.
@@ -58,13 +53,17 @@ async fn make(state: &DashboardState, visitor: &Visitor) -> Result<Overview, Fai
         end: Some(days.end()),
         ..UsageFilter::all(scope.clone())
     };
-    let summary =
-        |filter, by: Vec<SummaryBy>, period| ledger.usage_summary(SummaryQuery { filter, by, period });
-    let (names, accounts, daily, totals) = tokio::try_join!(
+    let summary = |filter, by| {
+        ledger.usage_summary(SummaryQuery {
+            filter,
+            by,
+            period: None,
+        })
+    };
+    let (names, accounts, totals) = tokio::try_join!(
         Names::load(ledger, scope),
         ledger.accounts(scope.clone()),
-        summary(filter(days), vec![divide.summary_by()], Some(Period::Day)),
-        summary(filter(days), Vec::new(), None),
+        summary(filter(days), Vec::new()),
     )?;
     let states = DayStates::load(ledger, &filter(days), days, today).await?;
     let kept = Query::default()
@@ -75,9 +74,19 @@ async fn make(state: &DashboardState, visitor: &Visitor) -> Result<Overview, Fai
         let Some(divide) = Divide::named(name) else {
             continue;
         };
-        let rows = summary(filter(days), vec![divide.summary_by()], None).await?;
+        let rows = summary(filter(days), vec![divide.summary_by()]).await?;
         tops.push(top(title, column, divide, &rows, &names, &accounts, &kept));
     }
+    let chart = Bars {
+        filter: filter(days),
+        days,
+        states: &states,
+        divide,
+        measure,
+        names: &names,
+        accounts: &accounts,
+    };
+    let chart = chart.chart(ledger).await?;
     let totals = sum(&totals);
     let compared = Compared::load(ledger, scope, &states, days, today).await?;
     let is_read = states.count(|state| state > DayState::NotRead) > 0;
@@ -97,7 +106,7 @@ async fn make(state: &DashboardState, visitor: &Visitor) -> Result<Overview, Fai
             .iter()
             .map(|known| choice(known.as_str(), &known.label().to_lowercase(), *known == measure))
             .collect(),
-        chart: Bars::of(&daily, divide, measure, &accounts).chart(&states, &names, &accounts, days),
+        chart,
         tops,
     })
 }
@@ -169,111 +178,6 @@ fn limited(standing: Standing, mut text: String, known: usize, all: usize, href:
         standing,
         text,
         href: href.to_owned(),
-    }
-}
-
-fn value(measure: Measure, sums: &UsageSums) -> i128 {
-    match measure {
-        Measure::Cost => sums.cost.get().into(),
-        Measure::Tokens => sums.metrics.tokens(),
-        Measure::Requests => sums.metrics.num_model_requests.unwrap_or(0).into(),
-    }
-}
-
-/// What was used on each day, by the values that it is divided by.
-struct Bars {
-    divide: Divide,
-    measure: Measure,
-    totals: BTreeMap<Option<String>, i128>,
-    cells: BTreeMap<(NaiveDate, Option<String>), i128>,
-    /// The events of each day, and those without a price.
-    events: BTreeMap<NaiveDate, (u64, u64)>,
-}
-
-impl Bars {
-    fn of(rows: &[SummaryRow], divide: Divide, measure: Measure, accounts: &[StoredAccount]) -> Self {
-        let mut bars = Self {
-            divide,
-            measure,
-            totals: BTreeMap::new(),
-            cells: BTreeMap::new(),
-            events: BTreeMap::new(),
-        };
-        for row in rows {
-            let Some(day) = row.period_start.map(|start| start.date_naive()) else {
-                continue;
-            };
-            let key = divide.key(row, accounts);
-            let value = value(measure, &row.sums);
-            *bars.totals.entry(key.clone()).or_default() += value;
-            *bars.cells.entry((day, key)).or_default() += value;
-            let events = bars.events.entry(day).or_default();
-            events.0 += row.sums.events;
-            events.1 += row.sums.unpriced;
-        }
-        bars
-    }
-
-    fn chart(
-        mut self,
-        states: &DayStates,
-        names: &Names,
-        accounts: &[StoredAccount],
-        days: DayRange,
-    ) -> DailyChart {
-        let mut largest: Vec<(Option<String>, i128)> = std::mem::take(&mut self.totals)
-            .into_iter()
-            .filter(|(_, total)| *total > 0)
-            .collect();
-        // By name where they are equal, so that colours do not change from load to load.
-        largest.sort_by(|(key, total), (other, others)| others.cmp(total).then_with(|| key.cmp(other)));
-        let shown = if largest.len() > SERIES + 1 {
-            SERIES
-        } else {
-            largest.len()
-        };
-        let rest = largest.split_off(shown);
-        let mut series: Vec<Series> = largest
-            .iter()
-            .enumerate()
-            .map(|(number, (key, total))| Series {
-                label: self
-                    .divide
-                    .name(key.as_deref(), names, accounts)
-                    .label()
-                    .to_owned(),
-                colour: (number < SERIES).then_some(number),
-                total: *total,
-            })
-            .collect();
-        if !rest.is_empty() {
-            series.push(Series {
-                label: format!("{} others", rest.len()),
-                colour: None,
-                total: rest.iter().map(|(_, total)| total).sum(),
-            });
-        }
-        let cell = |day, key: &Option<String>| self.cells.get(&(day, key.clone())).copied().unwrap_or(0);
-        let days = days.each().map(|day| {
-            let mut values: Vec<i128> = largest.iter().map(|(key, _)| cell(day, key)).collect();
-            if !rest.is_empty() {
-                values.push(rest.iter().map(|(key, _)| cell(day, key)).sum());
-            }
-            let (events, unpriced) = self.events.get(&day).copied().unwrap_or_default();
-            ChartDay {
-                day,
-                state: states.of_day(day),
-                values,
-                events,
-                unpriced,
-            }
-        });
-        DailyChart {
-            measure: self.measure,
-            by: self.divide.label.to_owned(),
-            days: days.collect(),
-            series,
-        }
     }
 }
 
