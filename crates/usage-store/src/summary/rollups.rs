@@ -10,7 +10,7 @@ use hashbrown::HashMap;
 use usage_core::{Dimension, DimensionSet, Metric, NanoUsd};
 
 use super::sums::beyond;
-use super::{Groups, Part, Parts, SummaryBy, UsageSums, events};
+use super::{Groups, Part, Parts, SummaryBy, UsageSums, events, too_many};
 use crate::connection::AnyConnection;
 use crate::coverage::parse_endpoint;
 use crate::error::StoreError;
@@ -109,7 +109,10 @@ impl<'a> Days<'a> {
         let Some((mut from, last)) = stale::span(connection, &statement)? else {
             return Ok(());
         };
-        let mut found = Found::default();
+        let mut found = Found {
+            most: groups.most,
+            ..Found::default()
+        };
         while from <= last {
             let to = from.saturating_add(DAYS_AT_ONCE * DAY);
             for row in self.rows(connection, from, to)? {
@@ -187,6 +190,8 @@ type Key = (u32, [u32; MOST]);
 /// Groups on the way, by number rather than by text.
 #[derive(Default)]
 struct Found {
+    /// How many groups there may be.
+    most: usize,
     /// The start of the period and the parts of each group, those of dimensions still empty.
     heads: Vec<(Option<i64>, Vec<Part>)>,
     head_numbers: HashMap<(Option<i64>, i64, String), u32>,
@@ -245,6 +250,9 @@ impl Found {
             let mut key = (head, [0; MOST]);
             for (number, (column, numbers)) in key.1.iter_mut().zip(&told) {
                 *number = numbers[column.number(cell)];
+            }
+            if self.keys.len() >= self.most && !self.places.contains_key(&key) {
+                return Err(too_many(self.most));
             }
             let place = *self.places.entry(key).or_insert_with(|| {
                 self.keys.push(key);

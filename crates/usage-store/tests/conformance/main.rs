@@ -3,6 +3,7 @@
 
 mod access;
 mod backup;
+mod bounds;
 mod cleanup;
 mod copy;
 mod costs;
@@ -205,6 +206,7 @@ on_both_databases!(
         as no_more_events_are_sorted_by_a_number_than_can_be,
     crate::usage::sums_are_those_of_the_events as sums_are_those_of_the_events,
     crate::usage::sums_come_by_period_and_then_by_values as sums_come_by_period_and_then_by_values,
+    crate::bounds::no_more_sums_are_made_than_there_may_be as no_more_sums_are_made_than_there_may_be,
     crate::usage::what_usage_does_not_have_is_refused as what_usage_does_not_have_is_refused,
     crate::usage::a_sum_of_tokens_beyond_64_bits_is_an_error as a_sum_of_tokens_beyond_64_bits_is_an_error,
     crate::rollups::a_kept_answer_is_that_of_the_events as a_kept_answer_is_that_of_the_events,
