@@ -17,6 +17,7 @@ use crate::data_version::{self, DataVersion};
 use crate::error::StoreError;
 use crate::events::instant;
 use crate::ledger::Ledger;
+use crate::long::Waiting;
 use crate::rollups::stale;
 use crate::usage_filter::{self, UsageFilter};
 pub(crate) use kept::KeptAnswers;
@@ -133,11 +134,9 @@ impl Ledger {
         query: SummaryQuery,
         most: usize,
     ) -> Result<(Option<DataVersion>, Vec<SummaryRow>), StoreError> {
-        self.run(move |connection| {
-            connection::read_transaction(connection, |connection| {
-                let version = version(connection, &query.filter.scope)?;
-                Ok((version, summary(connection, &query, most)?))
-            })
+        self.read_long(move |connection, waiting| {
+            let version = version(connection, &query.filter.scope)?;
+            Ok((version, summary(connection, &query, most, waiting)?))
         })
         .await
     }
@@ -156,10 +155,11 @@ fn summary(
     connection: &mut AnyConnection,
     query: &SummaryQuery,
     most: usize,
+    waiting: &Waiting,
 ) -> Result<Vec<SummaryRow>, StoreError> {
     let parts = Parts::of(query);
     let mut groups = Groups::within(most);
-    rollups::sum(connection, &query.filter, &parts, &mut groups)?;
+    rollups::sum(connection, &query.filter, &parts, &mut groups, waiting)?;
     groups.into_rows(&parts)
 }
 

@@ -1,5 +1,8 @@
 //! How much a question may take.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use usage_core::Dimension;
 use usage_store::{AccountScope, Period, StoreError, SummaryBy, SummaryQuery, UsageFilter};
 
@@ -49,4 +52,40 @@ pub(crate) async fn no_more_sums_are_made_than_there_may_be(fixture: &Fixture) {
             }
         }
     }
+}
+
+/// Of PostgreSQL alone, where a lock makes questions as slow as one likes.
+#[tokio::test]
+async fn slow_questions_leave_connections_for_others_and_are_given_up() {
+    let fixture = Arc::new(Fixture::postgres().await);
+    let locking = fixture.clone();
+    let locked = tokio::task::spawn_blocking(move || {
+        locking.sql("BEGIN; LOCK TABLE usage_days IN ACCESS EXCLUSIVE MODE; SELECT pg_sleep(5); COMMIT")
+    });
+    let held = "SELECT count(*) FROM pg_locks WHERE granted AND mode = 'AccessExclusiveLock' \
+                AND relation = 'usage_days'::regclass";
+    while !fixture.sql(held).contains('1') {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let ledger = fixture.ledger.clone().answering_within(Duration::from_secs(1));
+    let questions: Vec<_> = Dimension::USAGE[..6]
+        .iter()
+        .map(|dimension| {
+            let query = SummaryQuery {
+                filter: UsageFilter::all(AccountScope::All),
+                by: vec![SummaryBy::Dimension(*dimension)],
+                period: None,
+            };
+            let ledger = ledger.clone();
+            tokio::spawn(async move { ledger.usage_summary(query).await })
+        })
+        .collect();
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let others = tokio::time::timeout(Duration::from_secs(2), ledger.api_tokens()).await;
+    assert_eq!(others.unwrap().unwrap(), []);
+    for question in questions {
+        let error = question.await.unwrap().unwrap_err();
+        assert!(error.is_unavailable() && error.to_string().contains("statement timeout"), "{error}");
+    }
+    locked.await.unwrap();
 }
