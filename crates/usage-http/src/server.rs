@@ -123,7 +123,7 @@ impl Server {
             dashboard,
         } = options;
         let tasks = TaskTracker::new();
-        let dashboard = dashboard.and_then(|dashboard| self.dashboard(dashboard, &clock, &tasks));
+        let dashboard = dashboard.and_then(|dashboard| self.dashboard(dashboard, &clock, &tasks, &limits));
         let api = dashboard.as_ref().map(|dashboard| api(dashboard, &limits));
         let state = ServerState {
             operations,
@@ -157,12 +157,13 @@ impl Server {
         dashboard: Dashboard,
         clock: &Arc<dyn Clock>,
         tasks: &TaskTracker,
+        limits: &Limits,
     ) -> Option<DashboardState> {
         let sessions = Sessions::new(self.behind_proxy).inspect_err(|error| {
             tracing::error!("there is no dashboard, since the system gives no random bytes: {error}");
         });
         Some(DashboardState {
-            ledger: dashboard.ledger,
+            ledger: dashboard.ledger.answering_within(limits.answer),
             operations: dashboard.operations,
             sessions: sessions.ok()?,
             clock: clock.clone(),

@@ -61,7 +61,9 @@ impl Waiting {
         if self.0.strong_count() > 0 {
             return Ok(());
         }
-        Err(StoreError::Busy("nobody waits for the answer any more".to_owned()))
+        Err(StoreError::Busy(
+            "nobody waits for the answer any more".to_owned(),
+        ))
     }
 }
 

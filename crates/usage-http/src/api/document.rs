@@ -147,7 +147,9 @@ fn problem(status: u16) -> (String, RefOr<Response>) {
         415 => "The body is not said to be JSON.",
         422 => "The provider, or the ledger, refuses it; `detail` says why.",
         429 => "The token asks too often; `Retry-After` says how many seconds to wait.",
-        503 => "The database does not answer, or the answer took too long.",
+        503 => {
+            "The database does not answer or is busy, then with `Retry-After`; or the answer took too long."
+        }
         _ => "The server failed; its log says why.",
     };
     let schema = Ref::from_schema_name(ProblemDocument::name());

@@ -18,7 +18,6 @@ use super::parameters::{Known, Parameters, account_parameter, documented_paramet
 use super::{ApiState, body};
 use crate::access::Caller;
 use crate::dashboard::{KeyToAdd, Refused};
-use crate::problem::Problem;
 
 fn known() -> Vec<Known> {
     vec![account_parameter()]
@@ -363,7 +362,5 @@ async fn find(state: &ApiState, caller: &Caller, id: &str) -> Result<ProviderKey
 
 #[expect(clippy::needless_pass_by_value, reason = "the shape of `map_err`")]
 fn unprocessable(refused: Refused) -> ApiError {
-    Problem::new(StatusCode::UNPROCESSABLE_ENTITY)
-        .with_detail(refused.to_string())
-        .into()
+    ApiError::of_refused(&refused, StatusCode::UNPROCESSABLE_ENTITY)
 }

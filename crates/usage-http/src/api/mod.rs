@@ -28,7 +28,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 pub(crate) use self::document::OpenProblems;
-pub(crate) use self::error::ApiError;
+pub(crate) use self::error::{ASK_AGAIN, ApiError};
 pub(crate) use self::prices::PriceCache;
 use crate::access::RateLimit;
 use crate::dashboard::{DashboardOperations, Sessions};

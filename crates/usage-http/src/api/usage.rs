@@ -154,7 +154,7 @@ pub(super) async fn start(
         ));
     }
     let started = state.operations.start_run(caller.scope(), days_back).await;
-    let run_id = started.map_err(|refused| ApiError::conflict(refused.to_string()))?;
+    let run_id = started.map_err(|refused| ApiError::of_refused(&refused, StatusCode::CONFLICT))?;
     tracing::info!(
         run = run_id,
         token = caller.token_id(),

@@ -6,7 +6,7 @@ use axum::Router;
 use axum::routing::{get, post};
 use tokio_util::task::TaskTracker;
 use usage_core::Clock;
-use usage_store::{ApiToken, Ledger};
+use usage_store::{ApiToken, Ledger, StoreError};
 
 use super::assets::asset;
 use super::operations::DashboardOperations;
@@ -25,19 +25,19 @@ pub(crate) struct DashboardState {
 }
 
 impl DashboardState {
-    /// The token of this number, if the ledger can be asked and has it; that it was used is noted meanwhile.
-    pub(crate) async fn token(&self, id: i64) -> Option<ApiToken> {
-        let tokens = self.ledger.api_tokens().await.inspect_err(|error| {
-            tracing::error!("nobody is let in, since the tokens could not be read: {error}");
-        });
-        let token = tokens.ok()?.into_iter().find(|token| token.id == id)?;
+    /// The token of this number, if the ledger has it; that it was used is noted meanwhile.
+    pub(crate) async fn token(&self, id: i64) -> Result<Option<ApiToken>, StoreError> {
+        let tokens = self.ledger.api_tokens().await?;
+        let Some(token) = tokens.into_iter().find(|token| token.id == id) else {
+            return Ok(None);
+        };
         let (ledger, now) = (self.ledger.clone(), self.clock.now());
         self.tasks.spawn(async move {
             if let Err(error) = ledger.note_api_token_used(id, now).await {
                 tracing::warn!("the use of a token could not be noted: {error}");
             }
         });
-        Some(token)
+        Ok(Some(token))
     }
 }
 

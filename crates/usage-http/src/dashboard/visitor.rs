@@ -4,7 +4,7 @@ use askama::Template;
 use axum::body::{Body, Bytes};
 use axum::extract::FromRequestParts;
 use axum::http::header::{
-    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, LOCATION, REFERRER_POLICY, SET_COOKIE,
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, LOCATION, REFERRER_POLICY, RETRY_AFTER, SET_COOKIE,
     X_FRAME_OPTIONS,
 };
 use axum::http::request::Parts;
@@ -13,10 +13,12 @@ use axum::response::{IntoResponse, Response};
 use usage_store::{AccountScope, ApiToken, StoreError, TokenRole};
 
 use super::chrome::{Chrome, Notice, Section, Theme, Who};
+use super::operations::{Refused, WhyRefused};
 use super::pages::Failure;
 use super::query::Query;
 use super::server::DashboardState;
 use super::session::{self, Session};
+use crate::api::ASK_AGAIN;
 use crate::layers::requests::RequestId;
 use crate::operations::OperationFailed;
 
@@ -29,6 +31,8 @@ const POLICY: HeaderValue = HeaderValue::from_static(
 pub(crate) struct Visitor {
     session: Option<Session>,
     token: Option<ApiToken>,
+    /// Why nobody knows whether the session is of a token.
+    trouble: Option<StoreError>,
     csrf: String,
     theme: Theme,
     here: String,
@@ -48,6 +52,8 @@ pub(crate) enum Failed {
     Forbidden(&'static str),
     /// A form was too old, or another site's.
     Stale,
+    /// The database is away or busy; with what the log is to say.
+    Unavailable(String),
     /// It is the server's fault; with what the log is to say.
     Broken(String),
     /// The visitor is to look elsewhere; with the path.
@@ -58,7 +64,27 @@ impl From<StoreError> for Failed {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::NotFound { .. } => Self::NotFound,
-            error => Self::Broken(error.to_string()),
+            error => Self::of(&error),
+        }
+    }
+}
+
+impl From<Refused> for Failed {
+    fn from(refused: Refused) -> Self {
+        match refused.why() {
+            WhyRefused::Asked => Self::BadRequest(refused.to_string()),
+            WhyRefused::Unavailable => Self::Unavailable(refused.to_string()),
+            WhyRefused::Broken => Self::Broken(refused.to_string()),
+        }
+    }
+}
+
+impl Failed {
+    fn of(error: &StoreError) -> Self {
+        if error.is_unavailable() {
+            Self::Unavailable(error.to_string())
+        } else {
+            Self::Broken(error.to_string())
         }
     }
 }
@@ -75,14 +101,14 @@ impl FromRequestParts<DashboardState> for Visitor {
     async fn from_request_parts(parts: &mut Parts, state: &DashboardState) -> Result<Self, Self::Rejection> {
         let now = state.clock.now();
         let session = state.sessions.find(&parts.headers, now);
-        let mut token = None;
+        let (mut token, mut trouble) = (None, None);
         if let Some(session) = &session {
-            token = state
-                .token(session.token)
-                .await
-                .filter(|token| token.is_valid(now));
+            match state.token(session.token).await {
+                Ok(known) => token = known.filter(|token| token.is_valid(now)),
+                Err(error) => trouble = Some(error),
+            }
         }
-        let session = session.filter(|_| token.is_some());
+        let session = session.filter(|_| token.is_some() || trouble.is_some());
         let here = parts
             .uri
             .path_and_query()
@@ -92,6 +118,7 @@ impl FromRequestParts<DashboardState> for Visitor {
             csrf: state.sessions.csrf(session.as_ref()),
             session,
             token,
+            trouble,
             theme: Theme::parse(session::theme(&parts.headers)),
             request_id: parts
                 .extensions
@@ -105,8 +132,11 @@ impl FromRequestParts<DashboardState> for Visitor {
 }
 
 impl Visitor {
-    /// The token that is signed in, else the way to the page on which one signs in.
+    /// The token that is signed in, else the way to the page on which one signs in, unless nobody knows.
     pub(crate) fn token(&self) -> Result<&ApiToken, Failed> {
+        if let Some(error) = &self.trouble {
+            return Err(Failed::of(error));
+        }
         self.token.as_ref().ok_or_else(|| {
             let back = Query::default().with("back", &self.here);
             Failed::Elsewhere(back.href("/sign-in"))
@@ -214,6 +244,15 @@ impl Visitor {
                 "This form is too old",
                 "Nothing was changed. Go back, load the page again, and send the form once more.".to_owned(),
             ),
+            Failed::Unavailable(reason) => {
+                tracing::error!("a page of the dashboard could not be made: {reason}");
+                (
+                    StatusCode::SERVICE_UNAVAILABLE,
+                    "The ledger cannot be read now",
+                    "Its database is away or busy. Load the page again in a moment; you are still signed in."
+                        .to_owned(),
+                )
+            }
             Failed::Broken(reason) => {
                 tracing::error!("a page of the dashboard could not be made: {reason}");
                 (
@@ -231,7 +270,13 @@ impl Visitor {
             detail,
             request_id: self.request_id.clone(),
         };
-        with_status(status, page(&failure))
+        let mut response = with_status(status, page(&failure));
+        if status == StatusCode::SERVICE_UNAVAILABLE {
+            response
+                .headers_mut()
+                .insert(RETRY_AFTER, HeaderValue::from(ASK_AGAIN));
+        }
+        response
     }
 }
 

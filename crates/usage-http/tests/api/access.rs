@@ -64,30 +64,7 @@ async fn each_token_has_its_own_rate() {
 async fn the_cookie_of_a_session_reads_and_changes_nothing() {
     let world = World::new().await;
     let (id, token) = world.token_of(TokenRole::Admin, AccountScope::All).await;
-    let secret = token.trim().strip_prefix("Authorization: Bearer ").unwrap();
-    let page = world.get("/sign-in", "").await;
-    let csrf = page
-        .text()
-        .split_once("name=\"csrf\" value=\"")
-        .and_then(|(_, rest)| rest.split_once('"'))
-        .map(|(csrf, _)| csrf.to_owned())
-        .unwrap();
-    let form = format!("csrf={csrf}&token={secret}&back=/");
-    let request = format!(
-        "POST /sign-in HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\
-         Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {}\r\n\r\n{form}",
-        form.len()
-    );
-    let signed_in = crate::wire::answer(crate::wire::send(world.address, request).await).await;
-    assert_eq!(signed_in.status, 303, "{signed_in:?}");
-    let cookie = signed_in
-        .header("set-cookie")
-        .unwrap()
-        .split(';')
-        .next()
-        .unwrap()
-        .to_owned();
-    let cookie = format!("Cookie: {cookie}\r\n");
+    let cookie = world.sign_in(&token).await;
     assert_eq!(
         world.get("/api/usage/export?format=csv", &cookie).await.status,
         200

@@ -85,7 +85,10 @@ async fn slow_questions_leave_connections_for_others_and_are_given_up() {
     assert_eq!(others.unwrap().unwrap(), []);
     for question in questions {
         let error = question.await.unwrap().unwrap_err();
-        assert!(error.is_unavailable() && error.to_string().contains("statement timeout"), "{error}");
+        assert!(
+            error.is_unavailable() && error.to_string().contains("statement timeout"),
+            "{error}"
+        );
     }
     locked.await.unwrap();
 }
