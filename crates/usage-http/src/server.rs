@@ -124,7 +124,7 @@ impl Server {
         } = options;
         let tasks = TaskTracker::new();
         let dashboard = dashboard.and_then(|dashboard| self.dashboard(dashboard, &clock, &tasks, &limits));
-        let api = dashboard.as_ref().map(|dashboard| api(dashboard, &limits));
+        let api = dashboard.as_ref().map(api);
         let state = ServerState {
             operations,
             cron_secret: cron_secret.as_ref().and_then(CronSecret::new),
@@ -167,19 +167,22 @@ impl Server {
             operations: dashboard.operations,
             sessions: sessions.ok()?,
             clock: clock.clone(),
+            rate_limit: Arc::new(RateLimit::new(limits.token_per_minute, limits.token_at_once)),
+            uses: Arc::default(),
             tasks: tasks.clone(),
         })
     }
 }
 
 /// The API shows what the dashboard does, and knows its sessions.
-fn api(dashboard: &DashboardState, limits: &Limits) -> ApiState {
+fn api(dashboard: &DashboardState) -> ApiState {
     ApiState {
         ledger: dashboard.ledger.clone(),
         operations: dashboard.operations.clone(),
         sessions: dashboard.sessions.clone(),
         clock: dashboard.clock.clone(),
-        rate_limit: Arc::new(RateLimit::new(limits.token_per_minute, limits.token_at_once)),
+        rate_limit: dashboard.rate_limit.clone(),
+        uses: dashboard.uses.clone(),
         prices: Arc::default(),
         tasks: dashboard.tasks.clone(),
     }

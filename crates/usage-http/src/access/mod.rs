@@ -1,6 +1,7 @@
 //! Who calls the API, and what they may do and see.
 
 mod rate;
+mod uses;
 
 use axum::extract::FromRequestParts;
 use axum::http::header::{AUTHORIZATION, RETRY_AFTER, WWW_AUTHENTICATE};
@@ -10,6 +11,7 @@ use secrecy::SecretString;
 use usage_store::{AccountScope, ApiToken, TokenRole};
 
 pub(crate) use self::rate::RateLimit;
+pub(crate) use self::uses::Uses;
 use crate::api::{ApiError, ApiState};
 use crate::problem::Problem;
 
@@ -87,7 +89,7 @@ impl FromRequestParts<ApiState> for Caller {
             .filter(|token| token.is_valid(now))
             .ok_or_else(unauthorized)?;
         state.rate_limit.take(token.id).map_err(too_many)?;
-        state.note_use(&token);
+        state.uses.note(&state.ledger, &state.tasks, &token, now);
         Ok(Self { token })
     }
 }

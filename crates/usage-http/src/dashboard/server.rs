@@ -12,6 +12,7 @@ use super::assets::asset;
 use super::operations::DashboardOperations;
 use super::session::Sessions;
 use super::views::{access, budgets, explore, overview, proofs, restatements, runs};
+use crate::access::{RateLimit, Uses};
 
 /// What the pages are made of.
 #[derive(Clone)]
@@ -20,6 +21,8 @@ pub(crate) struct DashboardState {
     pub(crate) operations: Arc<dyn DashboardOperations>,
     pub(crate) sessions: Sessions,
     pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) rate_limit: Arc<RateLimit>,
+    pub(crate) uses: Arc<Uses>,
     /// What goes on after an answer.
     pub(crate) tasks: TaskTracker,
 }
@@ -31,12 +34,8 @@ impl DashboardState {
         let Some(token) = tokens.into_iter().find(|token| token.id == id) else {
             return Ok(None);
         };
-        let (ledger, now) = (self.ledger.clone(), self.clock.now());
-        self.tasks.spawn(async move {
-            if let Err(error) = ledger.note_api_token_used(id, now).await {
-                tracing::warn!("the use of a token could not be noted: {error}");
-            }
-        });
+        self.uses
+            .note(&self.ledger, &self.tasks, &token, self.clock.now());
         Ok(Some(token))
     }
 }
