@@ -166,6 +166,29 @@ async fn an_answer_at_hand_holds_until_the_data_change() {
 }
 
 #[tokio::test]
+async fn what_was_changed_by_hand_has_no_name_to_keep_it_by() {
+    let world = World::on_postgres().await;
+    let token = world.token(TokenRole::Reader).await;
+    for path in ["/api/usage", "/api/usage/summary"] {
+        let first = world.get(path, &token).await;
+        let etag = first.header("etag").unwrap().to_owned();
+        let with = format!("{token}If-None-Match: {etag}\r\n");
+        assert_eq!(world.get(path, &with).await.status, 304);
+        world.sql("UPDATE usage_events SET output_tokens = output_tokens + 1");
+        for with in [with.as_str(), &format!("{token}If-None-Match: *\r\n")] {
+            let changed = world.get(path, with).await;
+            assert_eq!((changed.status, changed.header("etag")), (200, None), "{path}");
+            assert_ne!(changed.text(), first.text());
+        }
+        world.ledger.migrate().await.unwrap();
+        let again = world.get(path, &with).await;
+        assert_eq!(again.status, 200);
+        assert_ne!(again.header("etag"), Some(etag.as_str()));
+        assert!(again.header("etag").is_some());
+    }
+}
+
+#[tokio::test]
 async fn sums_are_those_of_the_events() {
     let world = World::new().await;
     let token = world.token(TokenRole::Reader).await;

@@ -37,10 +37,6 @@ pub(crate) const REFUSED: &str = "sk-admin-refused-and-not-real";
 const PLENTY: u32 = 1_000_000;
 
 /// Where the ledger is, for as long as the story lasts.
-#[expect(
-    dead_code,
-    reason = "one of them is held until the end, and nobody looks at it"
-)]
 enum Database {
     Sqlite(TempDir),
     Postgres(PostgresDatabase),
@@ -159,6 +155,13 @@ impl World {
             form.len()
         );
         wire::answer(wire::send(self.address, request).await).await
+    }
+
+    /// Changes the ledger behind the server's back.
+    pub(crate) fn sql(&self, statement: &str) {
+        if let Database::Postgres(database) = &self.database {
+            database.execute(statement);
+        }
     }
 
     /// Takes the database away.

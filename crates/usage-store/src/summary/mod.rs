@@ -11,14 +11,12 @@ use std::sync::Arc;
 use chrono::{DateTime, Datelike, NaiveTime, TimeDelta, Utc};
 use usage_core::{Dimension, Endpoint};
 
-use crate::accounts::AccountScope;
-use crate::connection::{self, AnyConnection};
+use crate::connection::AnyConnection;
 use crate::data_version::{self, DataVersion};
 use crate::error::StoreError;
 use crate::events::instant;
 use crate::ledger::Ledger;
 use crate::long::Waiting;
-use crate::rollups::stale;
 use crate::usage_filter::{self, UsageFilter};
 pub(crate) use kept::KeptAnswers;
 pub use sums::UsageSums;
@@ -103,11 +101,7 @@ impl Ledger {
             return Ok(self.answer(query, most).await?.1);
         };
         let scope = query.filter.scope.clone();
-        let version = self
-            .run(move |connection| {
-                connection::read_transaction(connection, |connection| version(connection, &scope))
-            })
-            .await?;
+        let version = self.answer_version(scope).await?;
         // What somebody changed by hand has no version: such answers are neither kept nor taken.
         let Some(version) = version else {
             return Ok(self.answer(query, most).await?.1);
@@ -135,20 +129,11 @@ impl Ledger {
         most: usize,
     ) -> Result<(Option<DataVersion>, Vec<SummaryRow>), StoreError> {
         self.read_long(move |connection, waiting| {
-            let version = version(connection, &query.filter.scope)?;
+            let version = data_version::of_answers(connection, &query.filter.scope)?;
             Ok((version, summary(connection, &query, most, waiting)?))
         })
         .await
     }
-}
-
-/// Which state the data are in that sums are made from; `None` while some of them were changed by somebody who gives them no
-/// version.
-fn version(connection: &mut AnyConnection, scope: &AccountScope) -> Result<Option<DataVersion>, StoreError> {
-    if stale::is_any(connection)? {
-        return Ok(None);
-    }
-    data_version::load(connection, scope).map(Some)
 }
 
 fn summary(
