@@ -219,6 +219,21 @@ impl World {
             .id
     }
 
+    /// Reads a day of some projects, or of all, in which there was nothing.
+    pub(crate) async fn read_quiet_day(
+        &self,
+        account: &StoredAccount,
+        at: &str,
+        day: &str,
+        filter: ProjectFilter,
+    ) {
+        let quiet = WindowRows {
+            window: Window::day(parse_day(day).unwrap()),
+            rows: Vec::new(),
+        };
+        store(&self.ledger, account, at, filter, vec![quiet]).await;
+    }
+
     /// Reads the account's first day again with other numbers.
     pub(crate) async fn restate(&self, account: &StoredAccount) {
         let input = 1_001 + self.restated.fetch_add(1, Ordering::SeqCst);
@@ -226,6 +241,7 @@ impl World {
             &self.ledger,
             account,
             "2025-10-10T12:00:00Z",
+            ProjectFilter::ALL,
             vec![window("2025-09-01", input)],
         )
         .await;
@@ -245,10 +261,23 @@ async fn fill(ledger: &Ledger, account: &StoredAccount, days: u32) {
     let windows = (1..=days)
         .map(|day| window(&format!("2025-09-{day:02}"), 1_000))
         .collect();
-    store(ledger, account, "2025-10-06T12:00:00Z", windows).await;
+    store(
+        ledger,
+        account,
+        "2025-10-06T12:00:00Z",
+        ProjectFilter::ALL,
+        windows,
+    )
+    .await;
 }
 
-async fn store(ledger: &Ledger, account: &StoredAccount, at: &str, windows: Vec<WindowRows>) {
+async fn store(
+    ledger: &Ledger,
+    account: &StoredAccount,
+    at: &str,
+    filter: ProjectFilter,
+    windows: Vec<WindowRows>,
+) {
     let at = parse_instant(at).unwrap();
     let run = NewRun {
         kind: "backfill",
@@ -271,7 +300,7 @@ async fn store(ledger: &Ledger, account: &StoredAccount, at: &str, windows: Vec<
             account: account.account.clone(),
             endpoint: Endpoint::Completions,
             width: Width::Day,
-            filter: ProjectFilter::ALL,
+            filter,
             grouped_by: Endpoint::Completions.dimensions(),
         },
         refused: DimensionSet::EMPTY,
