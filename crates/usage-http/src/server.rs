@@ -11,7 +11,7 @@ use tokio_util::task::TaskTracker;
 use usage_core::Clock;
 use usage_store::Ledger;
 
-use crate::access::RateLimit;
+use crate::access::{Guesses, RateLimit};
 use crate::api::ApiState;
 use crate::cached::Cached;
 use crate::connections;
@@ -168,6 +168,7 @@ impl Server {
             sessions: sessions.ok()?,
             clock: clock.clone(),
             rate_limit: Arc::new(RateLimit::new(limits.token_per_minute, limits.token_at_once)),
+            guesses: Arc::new(Guesses::new(limits.wrong_tokens_per_minute)),
             uses: Arc::default(),
             tasks: tasks.clone(),
         })
@@ -182,6 +183,7 @@ fn api(dashboard: &DashboardState) -> ApiState {
         sessions: dashboard.sessions.clone(),
         clock: dashboard.clock.clone(),
         rate_limit: dashboard.rate_limit.clone(),
+        guesses: dashboard.guesses.clone(),
         uses: dashboard.uses.clone(),
         prices: Arc::default(),
         tasks: dashboard.tasks.clone(),

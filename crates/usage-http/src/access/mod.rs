@@ -1,5 +1,6 @@
 //! Who calls the API, and what they may do and see.
 
+mod guesses;
 mod rate;
 mod uses;
 
@@ -10,6 +11,7 @@ use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
 use secrecy::SecretString;
 use usage_store::{AccountScope, ApiToken, TokenRole};
 
+pub(crate) use self::guesses::Guesses;
 pub(crate) use self::rate::RateLimit;
 pub(crate) use self::uses::Uses;
 use crate::api::{ApiError, ApiState};
@@ -71,7 +73,19 @@ impl FromRequestParts<ApiState> for Caller {
     async fn from_request_parts(parts: &mut Parts, state: &ApiState) -> Result<Self, Self::Rejection> {
         let now = state.clock.now();
         let token = match presented(&parts.headers) {
-            Presented::Token(secret) => state.ledger.find_api_token(&secret).await?,
+            Presented::Token(secret) => {
+                state.guesses.take(&secret).map_err(|seconds| {
+                    let why = "too many wrong tokens were presented to this server; wait as long as Retry-After says";
+                    too_many(why, seconds)
+                })?;
+                let token = state.ledger.find_api_token(&secret).await?;
+                if token.as_ref().is_some_and(|token| token.is_valid(now)) {
+                    state.guesses.was_right(&secret);
+                } else {
+                    state.guesses.was_wrong(&secret);
+                }
+                token
+            }
             // A link on a page of the dashboard, such as a download, has its cookie; changes are never made with one.
             Presented::Nothing if parts.method == Method::GET || parts.method == Method::HEAD => {
                 match state.sessions.find(&parts.headers, now) {
@@ -88,7 +102,12 @@ impl FromRequestParts<ApiState> for Caller {
         let token = token
             .filter(|token| token.is_valid(now))
             .ok_or_else(unauthorized)?;
-        state.rate_limit.take(token.id).map_err(too_many)?;
+        state.rate_limit.take(token.id).map_err(|seconds| {
+            too_many(
+                "this token asks too often; wait as long as Retry-After says",
+                seconds,
+            )
+        })?;
         state.uses.note(&state.ledger, &state.tasks, &token, now);
         Ok(Self { token })
     }
@@ -125,9 +144,8 @@ fn unauthorized() -> ApiError {
     ApiError::from(problem).with_header(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))
 }
 
-fn too_many(seconds: u64) -> ApiError {
-    let problem = Problem::new(StatusCode::TOO_MANY_REQUESTS)
-        .with_detail("this token asks too often; wait as long as Retry-After says");
+fn too_many(why: &'static str, seconds: u64) -> ApiError {
+    let problem = Problem::new(StatusCode::TOO_MANY_REQUESTS).with_detail(why);
     ApiError::from(problem).with_header(RETRY_AFTER, HeaderValue::from(seconds))
 }
 

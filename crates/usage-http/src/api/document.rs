@@ -146,7 +146,9 @@ fn problem(status: u16) -> (String, RefOr<Response>) {
         413 => "The body is too large.",
         415 => "The body is not said to be JSON.",
         422 => "The provider, or the ledger, refuses it; `detail` says why.",
-        429 => "The token asks too often; `Retry-After` says how many seconds to wait.",
+        429 => {
+            "The token asks too often, or too many wrong ones were presented; `Retry-After` says how many seconds to wait."
+        }
         503 => {
             "The database does not answer or is busy, then with `Retry-After`; or the answer took too long."
         }

@@ -30,7 +30,7 @@ use utoipa_axum::routes;
 pub(crate) use self::document::OpenProblems;
 pub(crate) use self::error::{ASK_AGAIN, ApiError};
 pub(crate) use self::prices::PriceCache;
-use crate::access::{RateLimit, Uses};
+use crate::access::{Guesses, RateLimit, Uses};
 use crate::dashboard::{DashboardOperations, Sessions};
 
 /// What the calls work with.
@@ -41,6 +41,7 @@ pub(crate) struct ApiState {
     pub(crate) sessions: Sessions,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) rate_limit: Arc<RateLimit>,
+    pub(crate) guesses: Arc<Guesses>,
     pub(crate) uses: Arc<Uses>,
     pub(crate) prices: Arc<PriceCache>,
     /// What goes on after an answer.

@@ -3,16 +3,23 @@
 use std::sync::Arc;
 
 use axum::Router;
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::Response;
 use axum::routing::{get, post};
+use secrecy::SecretString;
 use tokio_util::task::TaskTracker;
 use usage_core::Clock;
 use usage_store::{ApiToken, Ledger, StoreError};
 
 use super::assets::asset;
 use super::operations::DashboardOperations;
+use super::query::Query;
 use super::session::Sessions;
 use super::views::{access, budgets, explore, overview, proofs, restatements, runs};
-use crate::access::{RateLimit, Uses};
+use super::visitor::{Failed, Visitor};
+use crate::access::{Guesses, RateLimit, Uses};
 
 /// What the pages are made of.
 #[derive(Clone)]
@@ -22,6 +29,7 @@ pub(crate) struct DashboardState {
     pub(crate) sessions: Sessions,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) rate_limit: Arc<RateLimit>,
+    pub(crate) guesses: Arc<Guesses>,
     pub(crate) uses: Arc<Uses>,
     /// What goes on after an answer.
     pub(crate) tasks: TaskTracker,
@@ -38,6 +46,23 @@ impl DashboardState {
             .note(&self.ledger, &self.tasks, &token, self.clock.now());
         Ok(Some(token))
     }
+}
+
+/// Signs in, unless others presented too many wrong tokens before.
+async fn sign_in(State(state): State<DashboardState>, visitor: Visitor, body: Bytes) -> Response {
+    let sent = Query::parse(&body);
+    let secret = SecretString::from(sent.get("token").unwrap_or_default().trim());
+    if let Err(seconds) = state.guesses.take(&secret) {
+        return visitor.answer(Err(Failed::TooMany(seconds)));
+    }
+    let guesses = state.guesses.clone();
+    let response = access::signing::sign_in(State(state), visitor, body).await;
+    match response.status() {
+        StatusCode::SEE_OTHER => guesses.was_right(&secret),
+        StatusCode::UNAUTHORIZED => guesses.was_wrong(&secret),
+        _ => {}
+    }
+    response
 }
 
 /// Every page.
@@ -66,10 +91,7 @@ pub(crate) fn router(state: DashboardState) -> Router {
             "/tokens/{id}/revoke",
             get(access::tokens::ask_revoke).post(access::tokens::revoke),
         )
-        .route(
-            "/sign-in",
-            get(access::signing::ask).post(access::signing::sign_in),
-        )
+        .route("/sign-in", get(access::signing::ask).post(sign_in))
         .route("/sign-out", post(access::signing::sign_out))
         .route("/theme", post(access::signing::theme))
         .route("/assets/{name}", get(asset))

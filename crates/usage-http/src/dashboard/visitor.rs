@@ -31,14 +31,22 @@ const POLICY: HeaderValue = HeaderValue::from_static(
 pub(crate) struct Visitor {
     session: Option<Session>,
     token: Option<ApiToken>,
-    /// Why nobody knows whether the session is of a token.
-    trouble: Option<StoreError>,
+    /// Why they are not let in though they have a session.
+    trouble: Option<Trouble>,
     csrf: String,
     theme: Theme,
     here: String,
     request_id: Option<String>,
     headers: HeaderMap,
     pub(crate) query: Query,
+}
+
+/// Why somebody with a session is not let in.
+enum Trouble {
+    /// Nobody knows whether it is of a token.
+    Store(StoreError),
+    /// Its token asks too often; with the seconds to wait.
+    TooMany(u64),
 }
 
 /// Why there is no page.
@@ -54,6 +62,8 @@ pub(crate) enum Failed {
     Stale,
     /// The database is away or busy; with what the log is to say.
     Unavailable(String),
+    /// They ask too often; with the seconds to wait.
+    TooMany(u64),
     /// It is the server's fault; with what the log is to say.
     Broken(String),
     /// The visitor is to look elsewhere; with the path.
@@ -105,8 +115,12 @@ impl FromRequestParts<DashboardState> for Visitor {
         if let Some(session) = &session {
             match state.token(session.token).await {
                 Ok(known) => token = known.filter(|token| token.is_valid(now)),
-                Err(error) => trouble = Some(error),
+                Err(error) => trouble = Some(Trouble::Store(error)),
             }
+        }
+        if let Some(Err(seconds)) = token.as_ref().map(|token| state.rate_limit.take(token.id)) {
+            token = None;
+            trouble = Some(Trouble::TooMany(seconds));
         }
         let session = session.filter(|_| token.is_some() || trouble.is_some());
         let here = parts
@@ -134,8 +148,10 @@ impl FromRequestParts<DashboardState> for Visitor {
 impl Visitor {
     /// The token that is signed in, else the way to the page on which one signs in, unless nobody knows.
     pub(crate) fn token(&self) -> Result<&ApiToken, Failed> {
-        if let Some(error) = &self.trouble {
-            return Err(Failed::of(error));
+        match &self.trouble {
+            Some(Trouble::Store(error)) => return Err(Failed::of(error)),
+            Some(Trouble::TooMany(seconds)) => return Err(Failed::TooMany(*seconds)),
+            None => {}
         }
         self.token.as_ref().ok_or_else(|| {
             let back = Query::default().with("back", &self.here);
@@ -227,6 +243,11 @@ impl Visitor {
             Ok(response) => return response,
             Err(failed) => failed,
         };
+        let retry_after = match &failed {
+            Failed::Unavailable(_) => Some(ASK_AGAIN),
+            Failed::TooMany(seconds) => Some(*seconds),
+            _ => None,
+        };
         let (status, heading, detail) = match failed {
             Failed::BadRequest(wrong) => (StatusCode::BAD_REQUEST, "This cannot be shown", wrong),
             Failed::NotFound => (
@@ -243,6 +264,11 @@ impl Visitor {
                 StatusCode::FORBIDDEN,
                 "This form is too old",
                 "Nothing was changed. Go back, load the page again, and send the form once more.".to_owned(),
+            ),
+            Failed::TooMany(seconds) => (
+                StatusCode::TOO_MANY_REQUESTS,
+                "Too many requests",
+                format!("Wait {seconds} s and load the page again."),
             ),
             Failed::Unavailable(reason) => {
                 tracing::error!("a page of the dashboard could not be made: {reason}");
@@ -271,10 +297,10 @@ impl Visitor {
             request_id: self.request_id.clone(),
         };
         let mut response = with_status(status, page(&failure));
-        if status == StatusCode::SERVICE_UNAVAILABLE {
+        if let Some(seconds) = retry_after {
             response
                 .headers_mut()
-                .insert(RETRY_AFTER, HeaderValue::from(ASK_AGAIN));
+                .insert(RETRY_AFTER, HeaderValue::from(seconds));
         }
         response
     }
