@@ -4,11 +4,11 @@ use askama::Template;
 use axum::body::{Body, Bytes};
 use axum::extract::FromRequestParts;
 use axum::http::header::{
-    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, LOCATION, REFERRER_POLICY, RETRY_AFTER, SET_COOKIE,
-    X_FRAME_OPTIONS,
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HOST, LOCATION, REFERER, REFERRER_POLICY,
+    RETRY_AFTER, SET_COOKIE, X_FRAME_OPTIONS,
 };
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use usage_store::{AccountScope, ApiToken, StoreError, TokenRole};
 
@@ -36,6 +36,8 @@ pub(crate) struct Visitor {
     csrf: String,
     theme: Theme,
     here: String,
+    /// Where whoever must sign in first goes on: a page, also if a form of it was sent.
+    back: String,
     request_id: Option<String>,
     headers: HeaderMap,
     pub(crate) query: Query,
@@ -128,6 +130,12 @@ impl FromRequestParts<DashboardState> for Visitor {
             .path_and_query()
             .map_or("/", |path| path.as_str())
             .to_owned();
+        let is_read = parts.method == Method::GET || parts.method == Method::HEAD;
+        let back = if is_read {
+            here.clone()
+        } else {
+            page_before(&parts.headers).to_owned()
+        };
         Ok(Self {
             csrf: state.sessions.csrf(session.as_ref()),
             session,
@@ -141,6 +149,7 @@ impl FromRequestParts<DashboardState> for Visitor {
             query: Query::parse(parts.uri.query().unwrap_or_default().as_bytes()),
             headers: parts.headers.clone(),
             here,
+            back,
         })
     }
 }
@@ -154,7 +163,7 @@ impl Visitor {
             None => {}
         }
         self.token.as_ref().ok_or_else(|| {
-            let back = Query::default().with("back", &self.here);
+            let back = Query::default().with("back", &self.back);
             Failed::Elsewhere(back.href("/sign-in"))
         })
     }
@@ -348,6 +357,16 @@ pub(crate) fn with_cookie(mut response: Response, cookie: HeaderValue) -> Respon
     response
 }
 
+/// The page of this server on which a form was sent, as far as the browser tells.
+fn page_before(headers: &HeaderMap) -> &str {
+    let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
+    let path = || {
+        let (_, address) = text(REFERER)?.split_once("://")?;
+        address.strip_prefix(text(HOST)?)
+    };
+    way_back(path())
+}
+
 /// A path of this server to go back to, and never one elsewhere.
 pub(crate) fn way_back(path: Option<&str>) -> &str {
     let inside = |path: &&str| {
@@ -361,6 +380,24 @@ pub(crate) fn way_back(path: Option<&str>) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn whoever_sent_a_form_goes_on_with_its_page() {
+        for (referer, way) in [
+            ("http://localhost:8080/keys?account=1", "/keys?account=1"),
+            ("http://localhost:8080", "/"),
+            ("http://localhost:80801/keys", "/"),
+            ("http://localhost:8080.evil.example/keys", "/"),
+            ("http://evil.example/keys", "/"),
+            ("", "/"),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(HOST, HeaderValue::from_static("localhost:8080"));
+            headers.insert(REFERER, HeaderValue::from_str(referer).unwrap());
+            assert_eq!(page_before(&headers), way, "{referer}");
+        }
+        assert_eq!(page_before(&HeaderMap::new()), "/");
+    }
 
     #[test]
     fn nobody_is_sent_to_another_server() {
