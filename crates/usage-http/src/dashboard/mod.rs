@@ -16,4 +16,4 @@ mod visitor;
 
 pub use operations::{BudgetState, DashboardOperations, KeyToAdd, Refused, WhyRefused};
 pub(crate) use server::{DashboardState, router};
-pub(crate) use session::Sessions;
+pub(crate) use session::{SESSION, Sessions};
