@@ -46,6 +46,7 @@ enum Database {
 pub(crate) struct World {
     pub(crate) address: SocketAddr,
     pub(crate) ledger: Ledger,
+    pub(crate) clock: Arc<ManualClock>,
     pub(crate) first: StoredAccount,
     pub(crate) second: StoredAccount,
     pub(crate) asked: Arc<Asked>,
@@ -100,7 +101,7 @@ impl World {
         let calls = NonZeroU32::new(calls).unwrap();
         let options = ServeOptions {
             cron_secret: Some("cron-secret-for-tests-only".into()),
-            clock,
+            clock: clock.clone(),
             limits: Limits {
                 token_per_minute: calls,
                 token_at_once: calls,
@@ -117,6 +118,7 @@ impl World {
         Self {
             address,
             ledger,
+            clock,
             first,
             second,
             asked,
@@ -237,12 +239,18 @@ impl World {
     /// Reads the account's first day again with other numbers.
     pub(crate) async fn restate(&self, account: &StoredAccount) {
         let input = 1_001 + self.restated.fetch_add(1, Ordering::SeqCst);
+        self.read_day(account, "2025-10-10T12:00:00Z", "2025-09-01", input)
+            .await;
+    }
+
+    /// Reads a day that has so many tokens by now.
+    pub(crate) async fn read_day(&self, account: &StoredAccount, at: &str, day: &str, input: i64) {
         store(
             &self.ledger,
             account,
-            "2025-10-10T12:00:00Z",
+            at,
             ProjectFilter::ALL,
-            vec![window("2025-09-01", input)],
+            vec![window(day, input)],
         )
         .await;
     }
