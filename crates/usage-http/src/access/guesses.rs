@@ -50,16 +50,13 @@ impl Guesses {
         let now = Instant::now();
         let saved = MOST.min(state.left + now.duration_since(state.at));
         state.at = now;
-        match saved.checked_sub(self.price) {
-            Some(left) => {
-                state.left = left;
-                Ok(())
-            }
-            None => {
-                state.left = saved;
-                Err((self.price - saved).as_secs() + 1)
-            }
+        let short = self.price.saturating_sub(saved);
+        if !short.is_zero() {
+            state.left = saved;
+            return Err(short.as_secs() + 1);
         }
+        state.left = saved.saturating_sub(self.price);
+        Ok(())
     }
 
     /// Gives it back: the token is a good one.

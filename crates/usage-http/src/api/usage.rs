@@ -99,7 +99,7 @@ pub(super) async fn list(
             (stored, prices.of(&stored.event, price))
         })
         .collect();
-    let keys = page.events.iter().map(|stored| place(stored)).collect();
+    let keys = page.events.iter().map(place).collect();
     let restated = state.ledger.last_restated(keys).await?;
     let body = UsagePageBody {
         events: priced
