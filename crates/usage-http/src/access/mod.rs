@@ -36,14 +36,6 @@ impl Caller {
         &self.token.scope
     }
 
-    /// Whether the caller may see this account.
-    pub(crate) fn sees(&self, account: i64) -> bool {
-        match &self.token.scope {
-            AccountScope::All => true,
-            AccountScope::Only(ids) => ids.contains(&account),
-        }
-    }
-
     /// Fails unless the caller has this role, or one that may more.
     pub(crate) fn must_be(&self, role: TokenRole) -> Result<(), ApiError> {
         if self.token.role >= role {

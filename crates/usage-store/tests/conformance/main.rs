@@ -105,6 +105,7 @@ on_both_databases!(
     crate::keys::a_key_opens_only_with_its_master_key as a_key_opens_only_with_its_master_key,
     crate::keys::a_ciphertext_moved_to_another_row_does_not_open
         as a_ciphertext_moved_to_another_row_does_not_open,
+    crate::keys::a_key_out_of_scope_is_not_there as a_key_out_of_scope_is_not_there,
     crate::keys::the_same_key_is_not_stored_twice as the_same_key_is_not_stored_twice,
     crate::keys::removing_a_key_keeps_account_and_usage as removing_a_key_keeps_account_and_usage,
     crate::rest::every_read_stays_in_its_account_scope as every_read_stays_in_its_account_scope,
