@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use axum::Router;
@@ -38,7 +38,11 @@ pub(crate) async fn serve(
     tasks: &TaskTracker,
     mut stop: watch::Receiver<bool>,
 ) {
-    let connections = Arc::new(Connections::default());
+    let connections = Arc::new(Connections {
+        // One alone is never too many.
+        most_unread: (limits.connections / 2).max(1),
+        ..Connections::default()
+    });
     let room = Arc::new(Semaphore::new(limits.connections));
     let stopping = stop.clone();
     let accept = async {
@@ -116,10 +120,16 @@ async fn serve_one(
         connections.clone(),
         connection.clone(),
     );
-    let service = service_fn(move |request: Request<Incoming>| {
-        let under_way = of.begin_request(&on);
+    let service = service_fn(move |mut request: Request<Incoming>| {
+        let arrival = Arrival::new(&of, &on);
+        request.extensions_mut().insert(arrival.clone());
         let answer = router.call(request);
-        async move { answer.await.map(|response| held_until_sent(response, under_way)) }
+        async move {
+            answer.await.map(|response| {
+                arrival.is_whole();
+                held_until_sent(response, arrival)
+            })
+        }
     });
     let mut builder = http1::Builder::new();
     builder
@@ -160,6 +170,8 @@ struct Connections {
     open: Mutex<BTreeMap<u64, Arc<Connection>>>,
     /// How often something happened on any of them.
     events: AtomicU64,
+    /// How many whose clients have yet to read something are left alone when there is no room.
+    most_unread: usize,
 }
 
 /// A connection that is open.
@@ -192,13 +204,22 @@ impl Connections {
         self.lock().remove(&connection.number);
     }
 
-    /// Closes the connection that has been idle longest, if there is one.
+    /// Closes the connection that has been idle longest, if there is one; else, where more than their share are held by clients
+    /// that are slow to read, the one of these that has been so longest.
     fn close_idlest(&self) {
         let mut open = self.lock();
-        let idle = open.values().filter(|connection| connection.is_idle());
-        let idlest = idle
-            .min_by_key(|connection| connection.last_event.load(Ordering::SeqCst))
-            .map(|connection| connection.number);
+        let oldest = |is_meant: fn(&Connection) -> bool| {
+            let meant = open.values().filter(|connection| is_meant(connection));
+            meant
+                .min_by_key(|connection| connection.last_event.load(Ordering::SeqCst))
+                .map(|connection| connection.number)
+        };
+        let idlest = oldest(Connection::is_idle).or_else(|| {
+            let unread = open.values().filter(|connection| connection.is_unread());
+            (unread.count() > self.most_unread)
+                .then(|| oldest(Connection::is_unread))
+                .flatten()
+        });
         // Taken out at once, so that the next to come finds another one.
         if let Some(connection) = idlest.and_then(|number| open.remove(&number)) {
             connection.closed.notify_one();
@@ -225,7 +246,37 @@ impl Connections {
 
 impl Connection {
     fn is_idle(&self) -> bool {
-        self.under_way.load(Ordering::SeqCst) == 0 && !self.is_unread.load(Ordering::SeqCst)
+        self.under_way.load(Ordering::SeqCst) == 0 && !self.is_unread()
+    }
+
+    fn is_unread(&self) -> bool {
+        self.is_unread.load(Ordering::SeqCst)
+    }
+}
+
+/// A request whose head has arrived. Until the rest has, its connection counts as idle: a client that is slow to send keeps
+/// nobody out.
+#[derive(Clone)]
+pub(crate) struct Arrival {
+    connections: Arc<Connections>,
+    connection: Arc<Connection>,
+    under_way: Arc<OnceLock<UnderWay>>,
+}
+
+impl Arrival {
+    fn new(connections: &Arc<Connections>, connection: &Arc<Connection>) -> Self {
+        connection.last_event.store(connections.event(), Ordering::SeqCst);
+        Self {
+            connections: connections.clone(),
+            connection: connection.clone(),
+            under_way: Arc::default(),
+        }
+    }
+
+    /// All of the request is here: from now on it is under way, until its answer is handed over.
+    pub(crate) fn is_whole(&self) {
+        self.under_way
+            .get_or_init(|| self.connections.begin_request(&self.connection));
     }
 }
 
@@ -245,10 +296,10 @@ impl Drop for UnderWay {
 }
 
 /// A connection is busy until the last of an answer is handed over.
-fn held_until_sent(response: Response<Body>, under_way: UnderWay) -> Response<Body> {
+fn held_until_sent(response: Response<Body>, arrival: Arrival) -> Response<Body> {
     response.map(|body| {
         Body::new(body.map_err(move |error| {
-            let _ = &under_way;
+            let _ = &arrival;
             error
         }))
     })

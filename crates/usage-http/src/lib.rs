@@ -16,7 +16,7 @@ mod secret;
 mod server;
 mod stream;
 
-pub use dashboard::{BudgetState, DashboardOperations, KeyToAdd, Refused};
+pub use dashboard::{BudgetState, DashboardOperations, KeyToAdd, Refused, WhyRefused};
 pub use limits::Limits;
 pub use operations::{JsonText, OperationFailed, Operations, Readiness, ReadinessCheck};
 pub use secret::is_usable_cron_secret;

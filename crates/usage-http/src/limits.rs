@@ -22,14 +22,17 @@ pub struct Limits {
     pub unread: Duration,
     /// For how long metrics and readiness are told again without being computed again.
     pub cached: Duration,
-    /// How many calls of the API a token may make in a minute.
+    /// How many calls of the API, and pages of the dashboard, a token may ask for in a minute.
     pub token_per_minute: NonZeroU32,
     /// How many of them at once, after a rest.
     pub token_at_once: NonZeroU32,
+    /// How many tokens that turn out to be none are looked up in a minute, of all clients together.
+    pub wrong_tokens_per_minute: NonZeroU32,
 }
 
 const REQUESTS_A_MINUTE: NonZeroU32 = NonZeroU32::new(600).unwrap();
 const REQUESTS_AT_ONCE: NonZeroU32 = NonZeroU32::new(100).unwrap();
+const WRONG_TOKENS_A_MINUTE: NonZeroU32 = NonZeroU32::new(60).unwrap();
 
 impl Default for Limits {
     /// What suits people, Prometheus and a proxy before the server. The number of connections leaves a process with the
@@ -45,6 +48,7 @@ impl Default for Limits {
             cached: Duration::from_secs(5),
             token_per_minute: REQUESTS_A_MINUTE,
             token_at_once: REQUESTS_AT_ONCE,
+            wrong_tokens_per_minute: WRONG_TOKENS_A_MINUTE,
         }
     }
 }

@@ -11,7 +11,7 @@ use tokio_util::task::TaskTracker;
 use usage_core::Clock;
 use usage_store::Ledger;
 
-use crate::access::RateLimit;
+use crate::access::{Guesses, RateLimit};
 use crate::api::ApiState;
 use crate::cached::Cached;
 use crate::connections;
@@ -123,8 +123,8 @@ impl Server {
             dashboard,
         } = options;
         let tasks = TaskTracker::new();
-        let dashboard = dashboard.and_then(|dashboard| self.dashboard(dashboard, &clock, &tasks));
-        let api = dashboard.as_ref().map(|dashboard| api(dashboard, &limits));
+        let dashboard = dashboard.and_then(|dashboard| self.dashboard(dashboard, &clock, &tasks, &limits));
+        let api = dashboard.as_ref().map(api);
         let state = ServerState {
             operations,
             cron_secret: cron_secret.as_ref().and_then(CronSecret::new),
@@ -157,15 +157,19 @@ impl Server {
         dashboard: Dashboard,
         clock: &Arc<dyn Clock>,
         tasks: &TaskTracker,
+        limits: &Limits,
     ) -> Option<DashboardState> {
         let sessions = Sessions::new(self.behind_proxy).inspect_err(|error| {
             tracing::error!("there is no dashboard, since the system gives no random bytes: {error}");
         });
         Some(DashboardState {
-            ledger: dashboard.ledger,
+            ledger: dashboard.ledger.answering_within(limits.answer),
             operations: dashboard.operations,
             sessions: sessions.ok()?,
             clock: clock.clone(),
+            rate_limit: Arc::new(RateLimit::new(limits.token_per_minute, limits.token_at_once)),
+            guesses: Arc::new(Guesses::new(limits.wrong_tokens_per_minute)),
+            uses: Arc::default(),
             tasks: tasks.clone(),
             facts: Arc::default(),
         })
@@ -173,13 +177,15 @@ impl Server {
 }
 
 /// The API shows what the dashboard does, and knows its sessions.
-fn api(dashboard: &DashboardState, limits: &Limits) -> ApiState {
+fn api(dashboard: &DashboardState) -> ApiState {
     ApiState {
         ledger: dashboard.ledger.clone(),
         operations: dashboard.operations.clone(),
         sessions: dashboard.sessions.clone(),
         clock: dashboard.clock.clone(),
-        rate_limit: Arc::new(RateLimit::new(limits.token_per_minute, limits.token_at_once)),
+        rate_limit: dashboard.rate_limit.clone(),
+        guesses: dashboard.guesses.clone(),
+        uses: dashboard.uses.clone(),
         prices: Arc::default(),
         tasks: dashboard.tasks.clone(),
     }

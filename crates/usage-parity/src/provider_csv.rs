@@ -7,6 +7,7 @@ use std::io;
 use chrono::{DateTime, SecondsFormat, Utc};
 use usage_core::{Dimension, Dimensions, Endpoint, MetricOverflow, Metrics, UsageRow, Window};
 
+use crate::event_lines::cells::unrunnable;
 use crate::layout::{Column, Layout};
 
 /// Writes the provider's export of one endpoint's usage, one window after the other, so that it never holds more than
@@ -20,13 +21,15 @@ use crate::layout::{Column, Layout};
 ///   order; every file seen is in this one.
 /// * A window without rows gets one with nothing but its times: it was read, and there was no usage.
 /// * A metric the provider did not report is empty, not zero. `batch` is `True`, `False` or empty.
-/// * Values are written as they are, also one that a spreadsheet would take for a formula: this file is for comparing.
+/// * Values are written as they are, also one that a spreadsheet would take for a formula: this file is for comparing. One for
+///   people is made with [`ProviderCsvWriter::for_people`].
 #[derive(Debug)]
 pub struct ProviderCsvWriter<W: io::Write> {
     output: csv::Writer<W>,
     layout: &'static Layout,
     last: Option<Window>,
     number: String,
+    is_for_people: bool,
 }
 
 impl<W: io::Write> ProviderCsvWriter<W> {
@@ -37,6 +40,17 @@ impl<W: io::Write> ProviderCsvWriter<W> {
             layout: Layout::of(endpoint),
             last: None,
             number: String::new(),
+            is_for_people: false,
+        }
+    }
+
+    /// The same for a file that people open in a spreadsheet: an apostrophe leads a value that one would run. The provider's own
+    /// ids and models never begin so, and their files are then the same byte for byte.
+    #[must_use]
+    pub fn for_people(self) -> Self {
+        Self {
+            is_for_people: true,
+            ..self
         }
     }
 
@@ -113,7 +127,12 @@ impl<W: io::Write> ProviderCsvWriter<W> {
                 match *column {
                     Column::Dimension(dimension) => {
                         let value = values.next().flatten();
-                        self.output.write_field(spelling(dimension, value))?;
+                        let text = spelling(dimension, value);
+                        if self.is_for_people {
+                            self.output.write_field(unrunnable(text).as_bytes())?;
+                        } else {
+                            self.output.write_field(text)?;
+                        }
                     }
                     Column::Metric(metric) => self.write_number(metrics.get(metric))?,
                 }

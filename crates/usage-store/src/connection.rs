@@ -254,6 +254,23 @@ pub(crate) fn write_transaction<T>(
     end(connection, work)
 }
 
+/// Runs `work` and lets it fail at once where another writer has SQLite's file.
+pub(crate) fn without_waiting<T>(
+    connection: &mut AnyConnection,
+    work: impl FnOnce(&mut AnyConnection) -> Result<T, StoreError>,
+) -> Result<T, StoreError> {
+    let wait_for = |connection: &mut AnyConnection, timeout: Duration| match connection {
+        AnyConnection::Postgres(_) => Ok(()),
+        AnyConnection::Sqlite(inner) => inner
+            .batch_execute(&format!("PRAGMA busy_timeout = {}", timeout.as_millis()))
+            .map_err(StoreError::query("setting how long others are waited for")),
+    };
+    wait_for(connection, Duration::ZERO)?;
+    let done = work(connection);
+    wait_for(connection, SQLITE_BUSY_TIMEOUT)?;
+    done
+}
+
 /// Runs `work` in a transaction that sees one moment of the database and changes nothing; writers are not held up.
 pub(crate) fn read_transaction<T>(
     connection: &mut AnyConnection,

@@ -7,10 +7,11 @@ use diesel::sql_query;
 use diesel::sql_types::BigInt;
 
 use crate::accounts::AccountScope;
-use crate::connection::AnyConnection;
+use crate::connection::{self, AnyConnection};
 use crate::error::StoreError;
 use crate::lease::mark;
 use crate::ledger::Ledger;
+use crate::rollups::stale;
 use crate::schema::{accounts, data_versions};
 
 /// Names a state of what the ledger shows of some accounts: equal as long as nothing of it changed. Opaque; as text it is 32
@@ -33,9 +34,29 @@ impl Ledger {
     pub async fn data_version(&self, scope: AccountScope) -> Result<DataVersion, StoreError> {
         self.run(move |connection| load(connection, &scope)).await
     }
+
+    /// The state that an answer may be kept for; `None` while events stand that somebody changed by hand, who gives them no
+    /// version. The next pass, or `usage migrate`, gives them one.
+    pub async fn answer_version(&self, scope: AccountScope) -> Result<Option<DataVersion>, StoreError> {
+        self.run(move |connection| {
+            connection::read_transaction(connection, |connection| of_answers(connection, &scope))
+        })
+        .await
+    }
 }
 
-pub(crate) fn load(connection: &mut AnyConnection, scope: &AccountScope) -> Result<DataVersion, StoreError> {
+/// As [`Ledger::answer_version`], within a transaction.
+pub(crate) fn of_answers(
+    connection: &mut AnyConnection,
+    scope: &AccountScope,
+) -> Result<Option<DataVersion>, StoreError> {
+    if stale::is_any(connection)? {
+        return Ok(None);
+    }
+    load(connection, scope).map(Some)
+}
+
+fn load(connection: &mut AnyConnection, scope: &AccountScope) -> Result<DataVersion, StoreError> {
     let mut query = data_versions::table
         .select((data_versions::account_id, data_versions::version))
         .order(data_versions::account_id.asc())

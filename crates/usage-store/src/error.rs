@@ -123,6 +123,9 @@ pub enum StoreError {
         /// The value.
         value: String,
     },
+    /// Others have what is needed; it may be free in a moment.
+    #[error("the database is busy: {0}; try again in a moment")]
+    Busy(String),
     /// The database refused a statement.
     #[error("the database failed while {doing}: {reason}")]
     Query {
@@ -144,6 +147,8 @@ pub enum Retry {
     Locked,
     /// The connection is gone; another one may do.
     Lost,
+    /// The statement took longer than it may.
+    TooLong,
     /// The session may not write; the server may be a standby, and another one lead.
     ReadOnly,
     /// No.
@@ -151,6 +156,19 @@ pub enum Retry {
 }
 
 impl StoreError {
+    /// Whether the database is away, or others have what is needed: the same may be done in a moment, and nothing is wrong with
+    /// what was asked.
+    pub fn is_unavailable(&self) -> bool {
+        match self {
+            Self::Unreachable { .. } | Self::Lost { .. } | Self::Busy(_) => true,
+            Self::Query { retry, .. } => matches!(
+                retry,
+                Retry::Locked | Retry::Lost | Retry::TooLong | Retry::ReadOnly
+            ),
+            _ => false,
+        }
+    }
+
     /// Wraps a driver's error with what was being done.
     pub(crate) fn query(doing: &'static str) -> impl FnOnce(DieselError) -> Self {
         move |error| {
@@ -169,6 +187,9 @@ impl StoreError {
                     Retry::Locked
                 }
 
+                DieselError::DatabaseError(_, info) if info.message().contains("statement timeout") => {
+                    Retry::TooLong
+                }
                 DieselError::DatabaseError(_, info) if info.message().contains("deadlock detected") => {
                     Retry::Again
                 }

@@ -1,16 +1,21 @@
 //! What restatements did to a window, step by step.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
+use diesel::sql_types::{BigInt, Binary};
 use usage_core::{DedupeKey, Dimensions, Endpoint, Metrics, Width, Window, WindowRange};
 
 use crate::accounts::{AccountScope, StoredAccount};
 use crate::error::StoreError;
-use crate::events::{RevisionKind, StoredRevision, load_revisions, load_window};
+use crate::events::{RevisionKind, StoredRevision, instant, load_revisions, load_window, parse_key};
 use crate::ledger::Ledger;
 use crate::schema::{cost_revisions, usage_revisions};
+use crate::statement::Statement;
+
+/// How many events are asked about at once.
+const EVENTS_A_STATEMENT: usize = 500;
 
 /// What one restatement did to one event.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,6 +52,31 @@ impl Ledger {
                 .map(|stored| (stored.event.key(), stored.event.metrics))
                 .collect();
             Ok(changes(revisions, standing))
+        })
+        .await
+    }
+
+    /// When each of these events, by the start of its window and its key, was restated last; one that never was is not named. What
+    /// an operator deleted or had priced anew is none, nor is growth of a window that was read before its end.
+    pub async fn last_restated(
+        &self,
+        events: Vec<(DateTime<Utc>, DedupeKey)>,
+    ) -> Result<HashMap<(DateTime<Utc>, DedupeKey), DateTime<Utc>>, StoreError> {
+        if events.is_empty() {
+            return Ok(HashMap::new());
+        }
+        self.run(move |connection| {
+            let mut found = HashMap::new();
+            for events in events.chunks(EVENTS_A_STATEMENT) {
+                let rows: Vec<Restated> = last_restated(events)
+                    .load(connection)
+                    .map_err(StoreError::query("looking when events were restated"))?;
+                for row in rows {
+                    let event = (instant(row.window_start)?, parse_key(&row.dedupe_key)?);
+                    found.insert(event, instant(row.replaced_at)?);
+                }
+            }
+            Ok(found)
         })
         .await
     }
@@ -104,6 +134,36 @@ impl Ledger {
         })
         .await
     }
+}
+
+#[derive(QueryableByName)]
+struct Restated {
+    #[diesel(sql_type = BigInt)]
+    window_start: i64,
+    #[diesel(sql_type = Binary)]
+    dedupe_key: Vec<u8>,
+    #[diesel(sql_type = BigInt)]
+    replaced_at: i64,
+}
+
+fn last_restated(events: &[(DateTime<Utc>, DedupeKey)]) -> Statement {
+    let mut statement = Statement::new("WITH asked (window_start, dedupe_key) AS (VALUES ");
+    for (index, (start, key)) in events.iter().enumerate() {
+        statement
+            .sql(if index > 0 { ", (" } else { "(" })
+            .integer(start.timestamp())
+            .sql(", ")
+            .bytes(key.as_bytes().as_slice())
+            .sql(")");
+    }
+    statement
+        .sql(
+            ") SELECT r.window_start, r.dedupe_key, max(r.replaced_at) AS replaced_at FROM asked JOIN usage_revisions r \
+             ON r.window_start = asked.window_start AND r.dedupe_key = asked.dedupe_key WHERE r.kind IN (",
+        )
+        .texts([RevisionKind::Changed, RevisionKind::Retracted, RevisionKind::Added].map(RevisionKind::as_str))
+        .sql(") GROUP BY r.window_start, r.dedupe_key");
+    statement
 }
 
 /// Each revision with what came after it: what the next one of the same event found, or what stands now.

@@ -7,7 +7,7 @@ use diesel::prelude::*;
 use secrecy::{ExposeSecret, SecretString};
 use usage_core::{Account, ProjectFilter};
 
-use crate::accounts::{self, StoredAccount};
+use crate::accounts::{self, AccountScope, StoredAccount};
 use crate::connection::AnyConnection;
 use crate::error::StoreError;
 use crate::events::instant;
@@ -112,14 +112,29 @@ impl Ledger {
             .await
     }
 
-    /// Every key, oldest first.
+    /// Every key, oldest first: for the system. Whoever asks for somebody takes [`Ledger::keys_in`].
     pub async fn keys(&self) -> Result<Vec<ProviderKey>, StoreError> {
-        self.run(|connection| load(connection, None)).await
+        self.keys_in(AccountScope::All).await
     }
 
-    /// One key.
+    /// The keys of the accounts in scope, oldest first.
+    pub async fn keys_in(&self, scope: AccountScope) -> Result<Vec<ProviderKey>, StoreError> {
+        self.run(move |connection| {
+            let mut keys = load(connection, None)?;
+            keys.retain(|key| is_in(&scope, key));
+            Ok(keys)
+        })
+        .await
+    }
+
+    /// One key, whosever it is: for the system.
     pub async fn key(&self, id: i64) -> Result<ProviderKey, StoreError> {
-        self.run(move |connection| find(connection, id)).await
+        self.key_in(AccountScope::All, id).await
+    }
+
+    /// One key; one of an account out of scope is as if it was not there.
+    pub async fn key_in(&self, scope: AccountScope, id: i64) -> Result<ProviderKey, StoreError> {
+        self.run(move |connection| find_in(connection, &scope, id)).await
     }
 
     /// The key's secret.
@@ -151,7 +166,18 @@ impl Ledger {
 
     /// Gives the key another name for people, or none.
     pub async fn set_key_label(&self, id: i64, label: Option<String>) -> Result<(), StoreError> {
+        self.set_key_label_in(AccountScope::All, id, label).await
+    }
+
+    /// As [`Ledger::set_key_label`], for a key of an account in scope.
+    pub async fn set_key_label_in(
+        &self,
+        scope: AccountScope,
+        id: i64,
+        label: Option<String>,
+    ) -> Result<(), StoreError> {
         self.write(move |connection| {
+            find_in(connection, &scope, id)?;
             let changed = diesel::update(provider_keys::table.find(id))
                 .set(provider_keys::label.eq(label.as_deref()))
                 .execute(connection)
@@ -163,7 +189,13 @@ impl Ledger {
 
     /// Removes the key and its secret. The usage it read stays: it belongs to the account.
     pub async fn remove_key(&self, id: i64) -> Result<(), StoreError> {
+        self.remove_key_in(AccountScope::All, id).await
+    }
+
+    /// As [`Ledger::remove_key`], for a key of an account in scope.
+    pub async fn remove_key_in(&self, scope: AccountScope, id: i64) -> Result<(), StoreError> {
         self.write(move |connection| {
+            find_in(connection, &scope, id)?;
             let removed = diesel::delete(provider_keys::table.find(id))
                 .execute(connection)
                 .map_err(StoreError::query("removing a provider key"))?;
@@ -282,6 +314,22 @@ pub(crate) fn find(connection: &mut AnyConnection, id: i64) -> Result<ProviderKe
     keys.pop().ok_or_else(|| not_found(id))
 }
 
+fn find_in(connection: &mut AnyConnection, scope: &AccountScope, id: i64) -> Result<ProviderKey, StoreError> {
+    let key = find(connection, id)?;
+    if is_in(scope, &key) {
+        Ok(key)
+    } else {
+        Err(not_found(id))
+    }
+}
+
+fn is_in(scope: &AccountScope, key: &ProviderKey) -> bool {
+    match scope {
+        AccountScope::All => true,
+        AccountScope::Only(ids) => ids.contains(&key.account.id),
+    }
+}
+
 pub(crate) fn found(rows: usize, id: i64) -> Result<(), StoreError> {
     if rows == 0 { Err(not_found(id)) } else { Ok(()) }
 }
@@ -329,7 +377,7 @@ pub(crate) fn load(connection: &mut AnyConnection, id: Option<i64>) -> Result<Ve
     let rows: Vec<KeyRow> = query
         .load(connection)
         .map_err(StoreError::query("reading the provider keys"))?;
-    let owners = accounts::load(connection, &accounts::AccountScope::All)?;
+    let owners = accounts::load(connection, &AccountScope::All)?;
     rows.into_iter()
         .map(|row| {
             let account = owners.iter().find(|owner| owner.id == row.account_id).cloned();

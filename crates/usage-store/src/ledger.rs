@@ -10,6 +10,7 @@ use usage_core::Clock;
 use crate::bucket_index::{self, WritePath};
 use crate::connection::{self, AnyConnection, DatabaseKind, Manager};
 use crate::error::StoreError;
+use crate::long::LongReads;
 use crate::migrate::{self, SchemaState};
 use crate::outage::{self, DATABASE_RETRY, Outage};
 use crate::pool::Pool;
@@ -27,6 +28,7 @@ pub struct Ledger {
     name: Arc<str>,
     pub(crate) pricer: Option<Arc<dyn RowPricer>>,
     pub(crate) kept: Option<Arc<KeptAnswers>>,
+    pub(crate) long: LongReads,
 }
 
 /// What opening may do to the database.
@@ -90,6 +92,7 @@ impl Ledger {
             name,
             pricer: None,
             kept: Some(Arc::default()),
+            long: LongReads::default(),
         })
     }
 
@@ -98,6 +101,14 @@ impl Ledger {
     #[must_use]
     pub fn keeping_no_answers(mut self) -> Self {
         self.kept = None;
+        self
+    }
+
+    /// The same ledger for somebody who serves, and whose clients wait no longer: PostgreSQL gives up a statement of a read that
+    /// takes as long.
+    #[must_use]
+    pub fn answering_within(mut self, longest: Duration) -> Self {
+        self.long = self.long.within(longest);
         self
     }
 

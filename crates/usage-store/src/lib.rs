@@ -22,6 +22,7 @@ mod integrity;
 mod keys;
 mod lease;
 mod ledger;
+mod long;
 mod mark;
 mod migrate;
 mod monitoring;

@@ -18,7 +18,7 @@ use crate::outage::{Outage, Patience};
 /// SQLite has one writer and a few readers; PostgreSQL servers are shared with others.
 const SIZE: usize = 4;
 /// How long a caller waits for a connection that others have.
-const LONGEST_TURN: Duration = Duration::from_secs(10);
+pub(crate) const LONGEST_TURN: Duration = Duration::from_secs(10);
 /// What nobody needed for so long is closed: something on the way may have forgotten it.
 const LONGEST_REST: Duration = Duration::from_mins(10);
 /// How often a transaction is run when others are in the way.
@@ -160,11 +160,10 @@ impl Pool {
             .wait_timeout_while(self.state(), LONGEST_TURN, |state| state.busy >= SIZE)
             .unwrap_or_else(PoisonError::into_inner);
         if waited.timed_out() {
-            return Err(StoreError::Query {
-                doing: "waiting for a connection",
-                reason: format!("all {SIZE} were in use for {} s", LONGEST_TURN.as_secs()),
-                retry: Retry::Never,
-            });
+            return Err(StoreError::Busy(format!(
+                "all {SIZE} connections were in use for {} s",
+                LONGEST_TURN.as_secs()
+            )));
         }
         state.busy += 1;
         drop(state);

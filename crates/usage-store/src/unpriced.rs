@@ -54,12 +54,13 @@ impl Ledger {
                 "this ledger was opened without prices".to_owned(),
             ));
         };
-        self.run(move |connection| {
+        self.read_long(move |connection, waiting| {
             let records = pricing::load(connection, None)?;
             let mut shown = ShownWidths::load(connection)?;
             let mut kinds: BTreeMap<Kind, UnpricedUsage> = BTreeMap::new();
             let mut after = None;
             loop {
+                waiting.check()?;
                 let (page, next) = page(connection, &scope, after)?;
                 for stored in page {
                     // A day that was read in two widths counts once, as in every sum.

@@ -208,10 +208,16 @@ impl Ledger {
             let wrong = "the page before this one was in another order; begin anew without its cursor";
             return Err(StoreError::Unsupported(wrong.to_owned()));
         }
-        self.run(move |connection| {
-            connection::read_transaction(connection, |connection| page(connection, &query))
-        })
-        .await
+        // A page in the order of time is read from the index, unless most of what it passes is not of the filter.
+        if query.order.rank().is_none() && query.filter.narrowing().next().is_none() {
+            return self
+                .run(move |connection| {
+                    connection::read_transaction(connection, |connection| page(connection, &query))
+                })
+                .await;
+        }
+        self.read_long(move |connection, _| page(connection, &query))
+            .await
     }
 }
 

@@ -36,7 +36,7 @@ impl ApiTester {
 
     /// Calls every operation of the document at this URL, with so many examples each and this `Authorization`, always the same
     /// ones. Returns what the tester says if an answer is a server's error, or has a status, a media type or a form that the
-    /// document does not know.
+    /// document does not know, or if what the document forbids, or a call without its token, is taken.
     ///
     /// # Panics
     ///
@@ -50,7 +50,7 @@ impl ApiTester {
         let output = Command::new(self.programs.join("schemathesis"))
             .args(["run", document, "--header"])
             .arg(format!("Authorization: {authorization}"))
-            .args(["--checks", "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance"])
+            .args(["--checks", "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance,negative_data_rejection,ignored_auth"])
             .args(["--phases", "examples,coverage,fuzzing", "--generation-deterministic"])
             .args(["--max-examples", &examples.to_string()])
             .args(["--suppress-health-check", "all", "--no-color", "--workers", "1"])

@@ -224,6 +224,28 @@ fn every_role_sees_and_does_what_it_may_and_nothing_of_other_accounts() {
             assert_eq!(answer.status, status, "{path}: {answer:#?}");
         }
     }
+    // Forms that are good, of those who may not send them.
+    let key = [
+        ("provider", "openai"),
+        ("organization", "org-other"),
+        ("secret", "sk-admin-other-and-not-real"),
+    ];
+    let token = [("name", "other"), ("role", "reader"), ("expiresInDays", "30")];
+    for (path, fields, expected) in [
+        ("/keys/1/remove", &[] as &[(&str, &str)], [403, 403, 403, 404]),
+        ("/keys", &key, [403; 4]),
+        ("/tokens", &token, [403; 4]),
+        ("/tokens/1/revoke", &[], [403; 4]),
+    ] {
+        let others = [0, 1, 3, 4].map(|index: usize| &visitors[index]);
+        for (visitor, status) in others.into_iter().zip(expected) {
+            let answer = visitor.send("/keys", path, fields);
+            assert_eq!(answer.status, status, "{path}: {answer:#?}");
+        }
+    }
+    let keys = admin.get("/keys").is(200);
+    assert!(keys.body.contains("/keys/1/remove") && !keys.body.contains("org-other"));
+    admin.get("/tokens/7/revoke").is(404);
     // Not even by name.
     for path in [
         "/",

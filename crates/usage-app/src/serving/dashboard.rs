@@ -7,7 +7,7 @@ use chrono::{Days, NaiveDate};
 use secrecy::SecretString;
 use tokio::sync::{oneshot, watch};
 use usage_core::{Account, Endpoint, WindowRange};
-use usage_http::{BudgetState, DashboardOperations, KeyToAdd, OperationFailed, Refused};
+use usage_http::{BudgetState, DashboardOperations, KeyToAdd, OperationFailed, Refused, WhyRefused};
 use usage_ingest::{Progress, Step};
 use usage_store::{AccountScope, Ledger, StoreError, StoredAccount};
 
@@ -106,9 +106,8 @@ impl DashboardOperations for ForDashboard {
             drop(turn);
         });
         number.await.unwrap_or_else(|_| {
-            Err(Refused::new(
-                "the run ended before it began; the server's log says why",
-            ))
+            let why = "the run ended before it began; the server's log says why";
+            Err(Refused::new(why).because(WhyRefused::Broken))
         })
     }
 
@@ -224,7 +223,12 @@ fn refusal(error: AppError) -> Refused {
         | AppError::BaseUrl { .. }
         | AppError::Client(_) => {
             tracing::error!("what was asked for over HTTP could not be done: {error}");
-            Refused::new("the server cannot do it now; its log says why")
+            let is_away = matches!(&error, AppError::Store(error) if error.is_unavailable());
+            Refused::new("the server cannot do it now; its log says why").because(if is_away {
+                WhyRefused::Unavailable
+            } else {
+                WhyRefused::Broken
+            })
         }
         error => Refused::new(hide_secrets(&error.to_string())),
     }

@@ -1,6 +1,8 @@
 //! Who calls the API, and what they may do and see.
 
+mod guesses;
 mod rate;
+mod uses;
 
 use axum::extract::FromRequestParts;
 use axum::http::header::{AUTHORIZATION, RETRY_AFTER, WWW_AUTHENTICATE};
@@ -9,7 +11,9 @@ use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
 use secrecy::SecretString;
 use usage_store::{AccountScope, ApiToken, TokenRole};
 
+pub(crate) use self::guesses::Guesses;
 pub(crate) use self::rate::RateLimit;
+pub(crate) use self::uses::Uses;
 use crate::api::{ApiError, ApiState};
 use crate::problem::Problem;
 
@@ -30,14 +34,6 @@ impl Caller {
     /// Whose rows the caller may see.
     pub(crate) fn scope(&self) -> &AccountScope {
         &self.token.scope
-    }
-
-    /// Whether the caller may see this account.
-    pub(crate) fn sees(&self, account: i64) -> bool {
-        match &self.token.scope {
-            AccountScope::All => true,
-            AccountScope::Only(ids) => ids.contains(&account),
-        }
     }
 
     /// Fails unless the caller has this role, or one that may more.
@@ -69,7 +65,19 @@ impl FromRequestParts<ApiState> for Caller {
     async fn from_request_parts(parts: &mut Parts, state: &ApiState) -> Result<Self, Self::Rejection> {
         let now = state.clock.now();
         let token = match presented(&parts.headers) {
-            Presented::Token(secret) => state.ledger.find_api_token(&secret).await?,
+            Presented::Token(secret) => {
+                state.guesses.take(&secret).map_err(|seconds| {
+                    let why = "too many wrong tokens were presented to this server; wait as long as Retry-After says";
+                    too_many(why, seconds)
+                })?;
+                let token = state.ledger.find_api_token(&secret).await?;
+                if token.as_ref().is_some_and(|token| token.is_valid(now)) {
+                    state.guesses.was_right(&secret);
+                } else {
+                    state.guesses.was_wrong(&secret);
+                }
+                token
+            }
             // A link on a page of the dashboard, such as a download, has its cookie; changes are never made with one.
             Presented::Nothing if parts.method == Method::GET || parts.method == Method::HEAD => {
                 match state.sessions.find(&parts.headers, now) {
@@ -86,8 +94,13 @@ impl FromRequestParts<ApiState> for Caller {
         let token = token
             .filter(|token| token.is_valid(now))
             .ok_or_else(unauthorized)?;
-        state.rate_limit.take(token.id).map_err(too_many)?;
-        state.note_use(&token);
+        state.rate_limit.take(token.id).map_err(|seconds| {
+            too_many(
+                "this token asks too often; wait as long as Retry-After says",
+                seconds,
+            )
+        })?;
+        state.uses.note(&state.ledger, &state.tasks, &token, now);
         Ok(Self { token })
     }
 }
@@ -123,9 +136,8 @@ fn unauthorized() -> ApiError {
     ApiError::from(problem).with_header(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))
 }
 
-fn too_many(seconds: u64) -> ApiError {
-    let problem = Problem::new(StatusCode::TOO_MANY_REQUESTS)
-        .with_detail("this token asks too often; wait as long as Retry-After says");
+fn too_many(why: &'static str, seconds: u64) -> ApiError {
+    let problem = Problem::new(StatusCode::TOO_MANY_REQUESTS).with_detail(why);
     ApiError::from(problem).with_header(RETRY_AFTER, HeaderValue::from(seconds))
 }
 

@@ -8,12 +8,15 @@ use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use axum::response::IntoResponse as _;
 use axum::routing::get;
 use serde::Serialize;
-use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
+use utoipa::openapi::security::{
+    ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityRequirement, SecurityScheme,
+};
 use utoipa::openapi::{
     ContentBuilder, InfoBuilder, OpenApi, OpenApiBuilder, Ref, RefOr, Response, ResponseBuilder,
 };
 use utoipa::{IntoResponses, ToSchema};
 
+use crate::dashboard::SESSION;
 use crate::routes;
 
 const ABOUT: &str = "What an organisation used of LLM APIs, as its ledger has it. Times are RFC 3339 in UTC, days are UTC days, \
@@ -34,6 +37,11 @@ pub(super) fn head() -> OpenApi {
         .build();
     let components = document.components.get_or_insert_default();
     components.add_security_scheme("token", SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer)));
+    let cookie = ApiKeyValue::with_description(
+        SESSION,
+        "Of somebody who is signed in to the dashboard; for reading.",
+    );
+    components.add_security_scheme("session", SecurityScheme::ApiKey(ApiKey::Cookie(cookie)));
     components.add_security_scheme(
         "cronSecret",
         SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer)),
@@ -46,9 +54,16 @@ pub(super) fn head() -> OpenApi {
     document
 }
 
-/// The document with a name for each call, which generated clients call it by: its method and its path.
+/// The document with a name for each call, which generated clients call it by: its method and its path. What is read with a token
+/// is also read with a session.
 pub(super) fn with_names(mut document: OpenApi) -> OpenApi {
     for (path, item) in &mut document.paths.paths {
+        let security = item.get.as_mut().and_then(|read| read.security.as_mut());
+        if let Some(ways_in) = security
+            && ways_in.contains(&SecurityRequirement::new("token", [""; 0]))
+        {
+            ways_in.push(SecurityRequirement::new("session", [""; 0]));
+        }
         let name: String = path
             .split(['/', '-', '.', '{', '}'])
             .filter(|part| !part.is_empty())
@@ -146,8 +161,12 @@ fn problem(status: u16) -> (String, RefOr<Response>) {
         413 => "The body is too large.",
         415 => "The body is not said to be JSON.",
         422 => "The provider, or the ledger, refuses it; `detail` says why.",
-        429 => "The token asks too often; `Retry-After` says how many seconds to wait.",
-        503 => "The database does not answer, or the answer took too long.",
+        429 => {
+            "The token asks too often, or too many wrong ones were presented; `Retry-After` says how many seconds to wait."
+        }
+        503 => {
+            "The database does not answer or is busy, then with `Retry-After`; or the answer took too long."
+        }
         _ => "The server failed; its log says why.",
     };
     let schema = Ref::from_schema_name(ProblemDocument::name());

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use chrono::{DateTime, Utc};
 use serde::Serialize;
 use usage_core::{Dimension, Metric, format_instant};
 use usage_parity::event_lines::{EventFields, PriceFields, camel_case};
@@ -24,13 +25,17 @@ pub(super) struct EventBody<'a> {
 }
 
 impl<'a> EventBody<'a> {
-    pub(super) fn new(stored: &'a StoredEvent, price: &'a PriceFields<'_>) -> Self {
+    pub(super) fn new(
+        stored: &'a StoredEvent,
+        price: &'a PriceFields<'_>,
+        last_restated_at: Option<DateTime<Utc>>,
+    ) -> Self {
         Self {
             account_id: stored.account_id,
             fields: EventFields::new(&stored.event, price),
             revision: stored.revision,
             first_stored_at: format_instant(stored.first_stored_at),
-            last_restated_at: (stored.revision > 1).then(|| format_instant(stored.changed_at)),
+            last_restated_at: last_restated_at.map(format_instant),
             run_id: stored.run_id,
         }
     }

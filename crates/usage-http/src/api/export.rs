@@ -10,11 +10,12 @@ use axum::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use futures_util::stream;
-use usage_core::{Endpoint, UsageRow, Width, Window};
+use usage_core::{Endpoint, UsageRow, Width, Window, WindowState};
 use usage_parity::ProviderCsvWriter;
 use usage_parity::event_lines::{cells, csv_line, event_columns, json_line};
 use usage_store::{
-    AccountScope, CoverageQuery, StoredEvent, UsageFilter, UsageOrder, UsagePageQuery, UsagePosition,
+    AccountScope, CoverageQuery, StoredAccount, StoredEvent, UsageFilter, UsageOrder, UsagePageQuery,
+    UsagePosition,
 };
 
 use super::ApiState;
@@ -70,8 +71,9 @@ impl Form {
 
 /// All usage events of a filter, as a file.
 ///
-/// The columns are those of `usage export`. Texts that a spreadsheet would run are marked as text. An answer that ends early,
-/// without the end of its last chunk, is not whole.
+/// The columns are those of `usage export`. In both forms of CSV an apostrophe leads a text that a spreadsheet would run. The
+/// provider's layout is in its own order, the oldest window first, and takes no other. An answer that ends early, without the end
+/// of its last chunk, is not whole.
 #[utoipa::path(
     get,
     path = "/api/usage/export",
@@ -95,11 +97,12 @@ pub(super) async fn export(
         Some("provider-csv") => Form::ProviderCsv,
         _ => Form::Csv,
     };
-    // The provider's layout has an order of its own.
-    let order = match (form, parameters.order()) {
-        (Form::Csv | Form::JsonLines, Some(order)) => order,
-        _ => UsageOrder::Oldest,
-    };
+    let order = parameters.order().unwrap_or(UsageOrder::Oldest);
+    if form == Form::ProviderCsv && order != UsageOrder::Oldest {
+        return Err(ApiError::bad_request(
+            "order: the provider's layout has the oldest window first; leave it out",
+        ));
+    }
     let lines = match form {
         Form::Csv => Lines::Csv,
         Form::JsonLines => Lines::Json,
@@ -221,14 +224,18 @@ impl ProviderLines {
                 "endpoint: the provider's export holds one surface; name one",
             ));
         };
-        if state.ledger.accounts(filter.scope.clone()).await?.len() > 1 {
+        let accounts = state.ledger.accounts(filter.scope.clone()).await?;
+        if accounts.len() > 1 {
             return Err(ApiError::bad_request(
                 "account: the provider's export holds one account; name one",
             ));
         }
         let mut rows = BTreeMap::new();
-        // Which windows are quiet is known of all usage only, not of some.
-        if filter.dimensions.values().all(Vec::is_empty) {
+        // Which windows are quiet is known of all usage only, not of some, nor of an account's with another provider.
+        let is_of_provider = |account: &StoredAccount| {
+            filter.providers.is_empty() || filter.providers.contains(&account.account.provider())
+        };
+        if filter.dimensions.values().all(Vec::is_empty) && accounts.iter().all(is_of_provider) {
             for window in quiet(state, filter.scope.clone(), endpoint, filter).await? {
                 rows.insert(window, Vec::new());
             }
@@ -236,7 +243,7 @@ impl ProviderLines {
         let buffer = Buffer::default();
         Ok(Self {
             rows,
-            writer: Some(ProviderCsvWriter::new(buffer.clone(), endpoint)),
+            writer: Some(ProviderCsvWriter::new(buffer.clone(), endpoint).for_people()),
             buffer,
         })
     }
@@ -245,6 +252,11 @@ impl ProviderLines {
     fn write(&mut self, events: Vec<StoredEvent>, next: Option<UsagePosition>) -> Result<Vec<u8>, ApiError> {
         for stored in events {
             let event = stored.event;
+            let day = Window::day(event.window.utc_day());
+            if day != event.window {
+                // A day that is shown in shorter windows is not quiet, and has no row of its own.
+                self.rows.remove(&day);
+            }
             self.rows.entry(event.window).or_default().push(UsageRow {
                 dimensions: event.dimensions,
                 metrics: event.metrics,
@@ -255,7 +267,7 @@ impl ProviderLines {
         };
         let broken = |error: usage_parity::ProviderCsvError| ApiError::broken(&error);
         while let Some(entry) = self.rows.first_entry() {
-            if next.is_some_and(|next| entry.key().start() >= next.window_start) {
+            if next.is_some_and(|next| entry.key().end() > next.window_start) {
                 break;
             }
             let (window, rows) = entry.remove_entry();
@@ -270,7 +282,7 @@ impl ProviderLines {
     }
 }
 
-/// The days of the range that were read completely.
+/// The days of the range that were read completely: of every project, and after their end.
 async fn quiet(
     state: &ApiState,
     scope: AccountScope,
@@ -285,6 +297,7 @@ async fn quiet(
     let coverage = state.ledger.coverage(query).await?;
     let days = coverage
         .into_iter()
+        .filter(|covered| covered.filter.is_all() && covered.state != WindowState::Open)
         .map(|covered| covered.window)
         .filter(|window| filter.start.is_none_or(|start| start <= window.start()))
         .filter(|window| filter.end.is_none_or(|end| window.start() < end));

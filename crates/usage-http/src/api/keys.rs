@@ -18,7 +18,6 @@ use super::parameters::{Known, Parameters, account_parameter, documented_paramet
 use super::{ApiState, body};
 use crate::access::Caller;
 use crate::dashboard::{KeyToAdd, Refused};
-use crate::problem::Problem;
 
 fn known() -> Vec<Known> {
     vec![account_parameter()]
@@ -105,11 +104,8 @@ pub(super) async fn list(
 ) -> Result<Response, ApiError> {
     let parameters = Parameters::parse(query.as_deref(), &known())?;
     let scope = parameters.scope(&state.ledger, &caller).await?;
-    let accounts = state.ledger.accounts(scope).await?;
-    let keys = state.ledger.keys().await?.into_iter();
-    let keys = keys
-        .filter(|key| accounts.contains(&key.account))
-        .map(KeyBody::new);
+    let keys = state.ledger.keys_in(scope).await?;
+    let keys = keys.into_iter().map(KeyBody::new);
     json(StatusCode::OK, &KeysBody { keys: keys.collect() })
 }
 
@@ -281,14 +277,17 @@ pub(super) async fn change(
         rotated.map_err(unprocessable)?;
     }
     if let Some(label) = label {
-        state.ledger.set_key_label(key.id, label).await?;
+        state
+            .ledger
+            .set_key_label_in(caller.scope().clone(), key.id, label)
+            .await?;
     }
     tracing::info!(
         key = key.id,
         token = caller.token_id(),
         "a provider key was changed through the API"
     );
-    json(StatusCode::OK, &KeyBody::new(state.ledger.key(key.id).await?))
+    json(StatusCode::OK, &KeyBody::new(find(&state, &caller, &id).await?))
 }
 
 /// Removes a provider key and its secret; the history of its account stays. Takes the role admin.
@@ -309,7 +308,7 @@ pub(super) async fn remove(
     caller.must_be(TokenRole::Admin)?;
     Parameters::parse(query.as_deref(), &[])?;
     let key = find(&state, &caller, &id).await?;
-    state.ledger.remove_key(key.id).await?;
+    state.ledger.remove_key_in(caller.scope().clone(), key.id).await?;
     tracing::info!(
         key = key.id,
         token = caller.token_id(),
@@ -346,24 +345,17 @@ pub(super) async fn check(
     Parameters::parse(query.as_deref(), &[])?;
     let key = find(&state, &caller, &id).await?;
     let result = state.operations.check_key(key.id).await.map_err(unprocessable)?;
-    let key = KeyBody::new(state.ledger.key(key.id).await?);
+    let key = KeyBody::new(find(&state, &caller, &id).await?);
     json(StatusCode::OK, &CheckBody { key, result })
 }
 
 /// The key, if the caller may see it.
 async fn find(state: &ApiState, caller: &Caller, id: &str) -> Result<ProviderKey, ApiError> {
     let id: i64 = id.parse().map_err(|_| ApiError::not_found("provider key"))?;
-    let key = state.ledger.key(id).await?;
-    if caller.sees(key.account.id) {
-        Ok(key)
-    } else {
-        Err(ApiError::not_found("provider key"))
-    }
+    Ok(state.ledger.key_in(caller.scope().clone(), id).await?)
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "the shape of `map_err`")]
 fn unprocessable(refused: Refused) -> ApiError {
-    Problem::new(StatusCode::UNPROCESSABLE_ENTITY)
-        .with_detail(refused.to_string())
-        .into()
+    ApiError::of_refused(&refused, StatusCode::UNPROCESSABLE_ENTITY)
 }

@@ -23,14 +23,14 @@ use std::sync::Arc;
 use axum::Router;
 use tokio_util::task::TaskTracker;
 use usage_core::Clock;
-use usage_store::{ApiToken, Ledger};
+use usage_store::Ledger;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 pub(crate) use self::document::OpenProblems;
-pub(crate) use self::error::ApiError;
+pub(crate) use self::error::{ASK_AGAIN, ApiError};
 pub(crate) use self::prices::PriceCache;
-use crate::access::RateLimit;
+use crate::access::{Guesses, RateLimit, Uses};
 use crate::dashboard::{DashboardOperations, Sessions};
 
 /// What the calls work with.
@@ -41,21 +41,11 @@ pub(crate) struct ApiState {
     pub(crate) sessions: Sessions,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) rate_limit: Arc<RateLimit>,
+    pub(crate) guesses: Arc<Guesses>,
+    pub(crate) uses: Arc<Uses>,
     pub(crate) prices: Arc<PriceCache>,
     /// What goes on after an answer.
     pub(crate) tasks: TaskTracker,
-}
-
-impl ApiState {
-    /// Notes that the token was used, which no answer waits for.
-    pub(crate) fn note_use(&self, token: &ApiToken) {
-        let (ledger, id, now) = (self.ledger.clone(), token.id, self.clock.now());
-        self.tasks.spawn(async move {
-            if let Err(error) = ledger.note_api_token_used(id, now).await {
-                tracing::warn!("the use of a token could not be noted: {error}");
-            }
-        });
-    }
 }
 
 /// Every call, and `/api/openapi.json`, which tells of each.

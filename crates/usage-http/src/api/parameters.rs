@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use chrono::{DateTime, NaiveTime, TimeDelta, Utc};
-use usage_core::{Dimension, Endpoint, Provider, parse_day, parse_instant};
+use usage_core::{Dimension, Endpoint, Provider, parse_day};
 use usage_parity::event_lines::camel_case;
 use usage_store::{AccountScope, Ledger, UsageFilter, UsageOrder};
 use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn};
@@ -33,6 +33,8 @@ pub(crate) struct Known {
 #[derive(Clone, Debug)]
 enum Kind {
     Text,
+    /// The value of a dimension.
+    Value,
     /// A day or an instant, which is read later.
     Time,
     Number {
@@ -78,6 +80,7 @@ impl Known {
     pub(crate) fn document(&self) -> Parameter {
         let value = match &self.kind {
             Kind::Text | Kind::Time => ObjectBuilder::new().schema_type(Type::String),
+            Kind::Value => ObjectBuilder::new().schema_type(Type::String).min_length(Some(1)),
             Kind::Number { least, most } => ObjectBuilder::new()
                 .schema_type(Type::Integer)
                 .minimum(Some(*least))
@@ -107,10 +110,14 @@ impl Known {
     fn check(&self, value: &str) -> Result<(), String> {
         let name = &self.name;
         match &self.kind {
-            Kind::Text | Kind::Time if value.contains('\0') => {
+            Kind::Text | Kind::Value | Kind::Time if value.contains('\0') => {
                 Err(format!("{name}: it has a character of no text"))
             }
-            Kind::Text | Kind::Time => Ok(()),
+            // Mostly a variable of a script that is not set.
+            Kind::Value if value.is_empty() => Err(format!(
+                "{name}: it is empty; leave it out, or write `{NONE}` for usage without one"
+            )),
+            Kind::Text | Kind::Value | Kind::Time => Ok(()),
             Kind::Number { least, most } => {
                 // Only digits: neither ` 5` nor `+5` is what a program means to write.
                 let is_plain = value.bytes().all(|byte| byte.is_ascii_digit());
@@ -164,7 +171,7 @@ pub(crate) fn time_parameters() -> Vec<Known> {
         Known::once(
             "from",
             Kind::Time,
-            "Windows that begin then or later: a UTC day (`2025-09-01`) or an instant (`2025-09-01T00:00:00Z`).",
+            "Windows that begin then or later: a UTC day (`2025-09-01`) or an instant to the second (`2025-09-01T00:00:00Z`).",
         ),
         Known::once(
             "to",
@@ -196,7 +203,7 @@ pub(crate) fn filter_parameters() -> Vec<Known> {
         known.push(if dimension == Dimension::Batch {
             Known::words(&name, &["true", "false", NONE], &meaning)
         } else {
-            Known::repeatable(&name, Kind::Text, &meaning)
+            Known::repeatable(&name, Kind::Value, &meaning)
         });
     }
     known
@@ -284,10 +291,10 @@ impl Parameters {
                 .and_time(NaiveTime::MIN)
                 .and_utc()
                 .checked_add_signed(after_begin),
-            Err(_) => parse_instant(text).ok(),
+            Err(_) => whole_second(text),
         };
         let wrong = || {
-            let detail = "write a day such as 2025-09-01, or an instant such as 2025-09-01T00:00:00Z";
+            let detail = "write a day such as 2025-09-01, or a whole second such as 2025-09-01T00:00:00Z";
             ApiError::bad_request(format!("{name}: {detail}"))
         };
         instant.map(Some).ok_or_else(wrong)
@@ -334,6 +341,12 @@ impl Parameters {
             scope: self.scope(ledger, caller).await?,
         })
     }
+}
+
+/// An instant with its zone. Windows begin at whole seconds, so a part of one would be cut off and nobody told.
+fn whole_second(text: &str) -> Option<DateTime<Utc>> {
+    let instant = DateTime::parse_from_rfc3339(text).ok()?.to_utc();
+    (instant.timestamp_subsec_nanos() == 0).then_some(instant)
 }
 
 fn unknown(name: &str, known: &[Known]) -> String {
@@ -398,6 +411,8 @@ mod tests {
             ("provider=acme", "provider: use one of"),
             ("account=x", "account: write a whole number"),
             ("model=%00", "model: it has a character of no text"),
+            ("model=", "model: it is empty"),
+            ("model=a&projectId=", "projectId: it is empty"),
         ] {
             let error = parse(query).unwrap_err();
             assert!(error.contains(wrong), "{query}: {error}");
@@ -430,6 +445,8 @@ mod tests {
             "from=2025-10-01&to=2025-09-30",
             "from=2025-10-01T00:00:00Z&to=2025-10-01T00:00:00Z",
             "from=",
+            "from=2025-10-01T00:00:00.5Z",
+            "to=2025-10-01T00:00:00",
         ] {
             assert!(range(wrong).is_err(), "{wrong}");
         }

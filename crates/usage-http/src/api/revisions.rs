@@ -124,7 +124,8 @@ pub(super) async fn list(
             kind: revision.kind.as_str(),
             replaced_at: format_instant(revision.replaced_at),
             replaced_by_run_id: revision.replaced_by_run,
-            before: EventBody::new(&revision.before, price),
+            // The list itself says what was restated when.
+            before: EventBody::new(&revision.before, price, None),
         });
     let body = RevisionsBody {
         revisions: revisions.collect(),

@@ -23,8 +23,6 @@ use super::event::{dimension_value, integer};
 use super::parameters::{Known, Parameters, dimension_name, documented_parameters, filter_parameters};
 use crate::access::Caller;
 
-/// How many sums one answer has at most.
-const MOST_ROWS: usize = 50_000;
 const ACCOUNT: &str = "account";
 const ENDPOINT: &str = "endpoint";
 
@@ -238,12 +236,6 @@ pub(super) async fn summary(
             }),
         })
         .await?;
-    if rows.len() > MOST_ROWS {
-        return Err(ApiError::bad_request(format!(
-            "this has {} sums, more than the {MOST_ROWS} of one answer; ask for a shorter time, or by less",
-            rows.len()
-        )));
-    }
     let rows = rows.into_iter().map(SumBody::new).collect();
     Ok(etag.on(json(StatusCode::OK, &SummaryBody { rows })?))
 }

@@ -5,8 +5,10 @@ use axum::extract::{RawQuery, State};
 use axum::http::header::LOCATION;
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::Response;
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
-use usage_store::{TokenRole, UsageOrder, UsagePageQuery};
+use usage_core::DedupeKey;
+use usage_store::{StoredEvent, TokenRole, UsageOrder, UsagePageQuery};
 use utoipa::ToSchema;
 
 use super::answer::{Etag, json};
@@ -97,14 +99,21 @@ pub(super) async fn list(
             (stored, prices.of(&stored.event, price))
         })
         .collect();
+    let keys = page.events.iter().map(place).collect();
+    let restated = state.ledger.last_restated(keys).await?;
     let body = UsagePageBody {
         events: priced
             .iter()
-            .map(|(stored, price)| EventBody::new(stored, price))
+            .map(|(stored, price)| EventBody::new(stored, price, restated.get(&place(stored)).copied()))
             .collect(),
         next_cursor: page.next.map(|next| next.to_string()),
     };
     Ok(etag.on(json(StatusCode::OK, &body)?))
+}
+
+/// By what an event is known.
+fn place(stored: &StoredEvent) -> (DateTime<Utc>, DedupeKey) {
+    (stored.event.window.start(), stored.event.key())
 }
 
 /// Which days to read again.
@@ -154,7 +163,7 @@ pub(super) async fn start(
         ));
     }
     let started = state.operations.start_run(caller.scope(), days_back).await;
-    let run_id = started.map_err(|refused| ApiError::conflict(refused.to_string()))?;
+    let run_id = started.map_err(|refused| ApiError::of_refused(&refused, StatusCode::CONFLICT))?;
     tracing::info!(
         run = run_id,
         token = caller.token_id(),

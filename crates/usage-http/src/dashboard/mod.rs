@@ -14,6 +14,6 @@ mod session;
 mod views;
 mod visitor;
 
-pub use operations::{BudgetState, DashboardOperations, KeyToAdd, Refused};
+pub use operations::{BudgetState, DashboardOperations, KeyToAdd, Refused, WhyRefused};
 pub(crate) use server::{DashboardState, router};
-pub(crate) use session::Sessions;
+pub(crate) use session::{SESSION, Sessions};

@@ -126,12 +126,40 @@ pub struct BudgetState {
 
 /// Why something was not done: one line that whoever asked may read, without secrets.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct Refused(String);
+#[error("{text}")]
+pub struct Refused {
+    text: String,
+    why: WhyRefused,
+}
+
+/// Whose affair it is that something was not done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WhyRefused {
+    /// What was asked for is refused, as things stand.
+    Asked,
+    /// The database is away or busy: the same may be done in a moment.
+    Unavailable,
+    /// The server failed.
+    Broken,
+}
 
 impl Refused {
     /// With what is wrong and what to do.
     pub fn new(reason: impl Into<String>) -> Self {
-        Self(reason.into())
+        Self {
+            text: reason.into(),
+            why: WhyRefused::Asked,
+        }
+    }
+
+    /// With whose affair it is.
+    #[must_use]
+    pub fn because(self, why: WhyRefused) -> Self {
+        Self { why, ..self }
+    }
+
+    /// Whose affair it is.
+    pub fn why(&self) -> WhyRefused {
+        self.why
     }
 }

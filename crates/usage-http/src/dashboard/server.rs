@@ -3,15 +3,23 @@
 use std::sync::Arc;
 
 use axum::Router;
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::Response;
 use axum::routing::{get, post};
+use secrecy::SecretString;
 use tokio_util::task::TaskTracker;
 use usage_core::Clock;
-use usage_store::{ApiToken, Ledger};
+use usage_store::{ApiToken, Ledger, StoreError};
 
 use super::assets::asset;
 use super::operations::DashboardOperations;
+use super::query::Query;
 use super::session::Sessions;
 use super::views::{KeptFacts, access, budgets, explore, overview, proofs, restatements, runs};
+use super::visitor::{Failed, Visitor};
+use crate::access::{Guesses, RateLimit, Uses};
 
 /// What the pages are made of.
 #[derive(Clone)]
@@ -20,6 +28,9 @@ pub(crate) struct DashboardState {
     pub(crate) operations: Arc<dyn DashboardOperations>,
     pub(crate) sessions: Sessions,
     pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) rate_limit: Arc<RateLimit>,
+    pub(crate) guesses: Arc<Guesses>,
+    pub(crate) uses: Arc<Uses>,
     /// What goes on after an answer.
     pub(crate) tasks: TaskTracker,
     /// What the latest reports came to.
@@ -27,20 +38,33 @@ pub(crate) struct DashboardState {
 }
 
 impl DashboardState {
-    /// The token of this number, if the ledger can be asked and has it; that it was used is noted meanwhile.
-    pub(crate) async fn token(&self, id: i64) -> Option<ApiToken> {
-        let tokens = self.ledger.api_tokens().await.inspect_err(|error| {
-            tracing::error!("nobody is let in, since the tokens could not be read: {error}");
-        });
-        let token = tokens.ok()?.into_iter().find(|token| token.id == id)?;
-        let (ledger, now) = (self.ledger.clone(), self.clock.now());
-        self.tasks.spawn(async move {
-            if let Err(error) = ledger.note_api_token_used(id, now).await {
-                tracing::warn!("the use of a token could not be noted: {error}");
-            }
-        });
-        Some(token)
+    /// The token of this number, if the ledger has it; that it was used is noted meanwhile.
+    pub(crate) async fn token(&self, id: i64) -> Result<Option<ApiToken>, StoreError> {
+        let tokens = self.ledger.api_tokens().await?;
+        let Some(token) = tokens.into_iter().find(|token| token.id == id) else {
+            return Ok(None);
+        };
+        self.uses
+            .note(&self.ledger, &self.tasks, &token, self.clock.now());
+        Ok(Some(token))
     }
+}
+
+/// Signs in, unless others presented too many wrong tokens before.
+async fn sign_in(State(state): State<DashboardState>, visitor: Visitor, body: Bytes) -> Response {
+    let sent = Query::parse(&body);
+    let secret = SecretString::from(sent.get("token").unwrap_or_default().trim());
+    if let Err(seconds) = state.guesses.take(&secret) {
+        return visitor.answer(Err(Failed::TooMany(seconds)));
+    }
+    let guesses = state.guesses.clone();
+    let response = access::signing::sign_in(State(state), visitor, body).await;
+    match response.status() {
+        StatusCode::SEE_OTHER => guesses.was_right(&secret),
+        StatusCode::UNAUTHORIZED => guesses.was_wrong(&secret),
+        _ => {}
+    }
+    response
 }
 
 /// Every page.
@@ -69,10 +93,7 @@ pub(crate) fn router(state: DashboardState) -> Router {
             "/tokens/{id}/revoke",
             get(access::tokens::ask_revoke).post(access::tokens::revoke),
         )
-        .route(
-            "/sign-in",
-            get(access::signing::ask).post(access::signing::sign_in),
-        )
+        .route("/sign-in", get(access::signing::ask).post(sign_in))
         .route("/sign-out", post(access::signing::sign_out))
         .route("/theme", post(access::signing::theme))
         .route("/assets/{name}", get(asset))

@@ -18,7 +18,8 @@ use subtle::ConstantTimeEq as _;
 const LASTS: TimeDelta = TimeDelta::hours(12);
 /// How many sessions that were signed out of are kept apart.
 const MOST_ENDED: usize = 10_000;
-const SESSION: &str = "usage_session";
+/// The name of the cookie.
+pub(crate) const SESSION: &str = "usage_session";
 const THEME: &str = "usage_theme";
 
 /// Makes cookies and knows its own again.

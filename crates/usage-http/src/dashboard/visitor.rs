@@ -4,19 +4,21 @@ use askama::Template;
 use axum::body::{Body, Bytes};
 use axum::extract::FromRequestParts;
 use axum::http::header::{
-    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, LOCATION, REFERRER_POLICY, SET_COOKIE,
-    X_FRAME_OPTIONS,
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HOST, LOCATION, REFERER, REFERRER_POLICY,
+    RETRY_AFTER, SET_COOKIE, X_FRAME_OPTIONS,
 };
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use usage_store::{AccountScope, ApiToken, StoreError, TokenRole};
 
 use super::chrome::{Chrome, Notice, Section, Theme, Who};
+use super::operations::{Refused, WhyRefused};
 use super::pages::Failure;
 use super::query::Query;
 use super::server::DashboardState;
 use super::session::{self, Session};
+use crate::api::ASK_AGAIN;
 use crate::layers::requests::RequestId;
 use crate::operations::OperationFailed;
 
@@ -29,12 +31,24 @@ const POLICY: HeaderValue = HeaderValue::from_static(
 pub(crate) struct Visitor {
     session: Option<Session>,
     token: Option<ApiToken>,
+    /// Why they are not let in though they have a session.
+    trouble: Option<Trouble>,
     csrf: String,
     theme: Theme,
     here: String,
+    /// Where whoever must sign in first goes on: a page, also if a form of it was sent.
+    back: String,
     request_id: Option<String>,
     headers: HeaderMap,
     pub(crate) query: Query,
+}
+
+/// Why somebody with a session is not let in.
+enum Trouble {
+    /// Nobody knows whether it is of a token.
+    Store(StoreError),
+    /// Its token asks too often; with the seconds to wait.
+    TooMany(u64),
 }
 
 /// Why there is no page.
@@ -48,6 +62,10 @@ pub(crate) enum Failed {
     Forbidden(&'static str),
     /// A form was too old, or another site's.
     Stale,
+    /// The database is away or busy; with what the log is to say.
+    Unavailable(String),
+    /// They ask too often; with the seconds to wait.
+    TooMany(u64),
     /// It is the server's fault; with what the log is to say.
     Broken(String),
     /// The visitor is to look elsewhere; with the path.
@@ -58,7 +76,27 @@ impl From<StoreError> for Failed {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::NotFound { .. } => Self::NotFound,
-            error => Self::Broken(error.to_string()),
+            error => Self::of(&error),
+        }
+    }
+}
+
+impl From<Refused> for Failed {
+    fn from(refused: Refused) -> Self {
+        match refused.why() {
+            WhyRefused::Asked => Self::BadRequest(refused.to_string()),
+            WhyRefused::Unavailable => Self::Unavailable(refused.to_string()),
+            WhyRefused::Broken => Self::Broken(refused.to_string()),
+        }
+    }
+}
+
+impl Failed {
+    fn of(error: &StoreError) -> Self {
+        if error.is_unavailable() {
+            Self::Unavailable(error.to_string())
+        } else {
+            Self::Broken(error.to_string())
         }
     }
 }
@@ -75,23 +113,34 @@ impl FromRequestParts<DashboardState> for Visitor {
     async fn from_request_parts(parts: &mut Parts, state: &DashboardState) -> Result<Self, Self::Rejection> {
         let now = state.clock.now();
         let session = state.sessions.find(&parts.headers, now);
-        let mut token = None;
+        let (mut token, mut trouble) = (None, None);
         if let Some(session) = &session {
-            token = state
-                .token(session.token)
-                .await
-                .filter(|token| token.is_valid(now));
+            match state.token(session.token).await {
+                Ok(known) => token = known.filter(|token| token.is_valid(now)),
+                Err(error) => trouble = Some(Trouble::Store(error)),
+            }
         }
-        let session = session.filter(|_| token.is_some());
+        if let Some(Err(seconds)) = token.as_ref().map(|token| state.rate_limit.take(token.id)) {
+            token = None;
+            trouble = Some(Trouble::TooMany(seconds));
+        }
+        let session = session.filter(|_| token.is_some() || trouble.is_some());
         let here = parts
             .uri
             .path_and_query()
             .map_or("/", |path| path.as_str())
             .to_owned();
+        let is_read = parts.method == Method::GET || parts.method == Method::HEAD;
+        let back = if is_read {
+            here.clone()
+        } else {
+            page_before(&parts.headers).to_owned()
+        };
         Ok(Self {
             csrf: state.sessions.csrf(session.as_ref()),
             session,
             token,
+            trouble,
             theme: Theme::parse(session::theme(&parts.headers)),
             request_id: parts
                 .extensions
@@ -100,15 +149,21 @@ impl FromRequestParts<DashboardState> for Visitor {
             query: Query::parse(parts.uri.query().unwrap_or_default().as_bytes()),
             headers: parts.headers.clone(),
             here,
+            back,
         })
     }
 }
 
 impl Visitor {
-    /// The token that is signed in, else the way to the page on which one signs in.
+    /// The token that is signed in, else the way to the page on which one signs in, unless nobody knows.
     pub(crate) fn token(&self) -> Result<&ApiToken, Failed> {
+        match &self.trouble {
+            Some(Trouble::Store(error)) => return Err(Failed::of(error)),
+            Some(Trouble::TooMany(seconds)) => return Err(Failed::TooMany(*seconds)),
+            None => {}
+        }
         self.token.as_ref().ok_or_else(|| {
-            let back = Query::default().with("back", &self.here);
+            let back = Query::default().with("back", &self.back);
             Failed::Elsewhere(back.href("/sign-in"))
         })
     }
@@ -197,6 +252,11 @@ impl Visitor {
             Ok(response) => return response,
             Err(failed) => failed,
         };
+        let retry_after = match &failed {
+            Failed::Unavailable(_) => Some(ASK_AGAIN),
+            Failed::TooMany(seconds) => Some(*seconds),
+            _ => None,
+        };
         let (status, heading, detail) = match failed {
             Failed::BadRequest(wrong) => (StatusCode::BAD_REQUEST, "This cannot be shown", wrong),
             Failed::NotFound => (
@@ -214,6 +274,20 @@ impl Visitor {
                 "This form is too old",
                 "Nothing was changed. Go back, load the page again, and send the form once more.".to_owned(),
             ),
+            Failed::TooMany(seconds) => (
+                StatusCode::TOO_MANY_REQUESTS,
+                "Too many requests",
+                format!("Wait {seconds} s and load the page again."),
+            ),
+            Failed::Unavailable(reason) => {
+                tracing::error!("a page of the dashboard could not be made: {reason}");
+                (
+                    StatusCode::SERVICE_UNAVAILABLE,
+                    "The ledger cannot be read now",
+                    "Its database is away or busy. Load the page again in a moment; you are still signed in."
+                        .to_owned(),
+                )
+            }
             Failed::Broken(reason) => {
                 tracing::error!("a page of the dashboard could not be made: {reason}");
                 (
@@ -231,7 +305,13 @@ impl Visitor {
             detail,
             request_id: self.request_id.clone(),
         };
-        with_status(status, page(&failure))
+        let mut response = with_status(status, page(&failure));
+        if let Some(seconds) = retry_after {
+            response
+                .headers_mut()
+                .insert(RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        response
     }
 }
 
@@ -277,6 +357,16 @@ pub(crate) fn with_cookie(mut response: Response, cookie: HeaderValue) -> Respon
     response
 }
 
+/// The page of this server on which a form was sent, as far as the browser tells.
+fn page_before(headers: &HeaderMap) -> &str {
+    let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
+    let path = || {
+        let (_, address) = text(REFERER)?.split_once("://")?;
+        address.strip_prefix(text(HOST)?)
+    };
+    way_back(path())
+}
+
 /// A path of this server to go back to, and never one elsewhere.
 pub(crate) fn way_back(path: Option<&str>) -> &str {
     let inside = |path: &&str| {
@@ -290,6 +380,24 @@ pub(crate) fn way_back(path: Option<&str>) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn whoever_sent_a_form_goes_on_with_its_page() {
+        for (referer, way) in [
+            ("http://localhost:8080/keys?account=1", "/keys?account=1"),
+            ("http://localhost:8080", "/"),
+            ("http://localhost:80801/keys", "/"),
+            ("http://localhost:8080.evil.example/keys", "/"),
+            ("http://evil.example/keys", "/"),
+            ("", "/"),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(HOST, HeaderValue::from_static("localhost:8080"));
+            headers.insert(REFERER, HeaderValue::from_str(referer).unwrap());
+            assert_eq!(page_before(&headers), way, "{referer}");
+        }
+        assert_eq!(page_before(&HeaderMap::new()), "/");
+    }
 
     #[test]
     fn nobody_is_sent_to_another_server() {

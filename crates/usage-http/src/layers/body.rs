@@ -10,6 +10,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use http_body_util::LengthLimitError;
 
+use crate::connections::Arrival;
 use crate::limits::Limits;
 use crate::problem::Problem;
 
@@ -20,7 +21,12 @@ pub(crate) async fn read_whole(State(limits): State<Limits>, request: Request, n
         return too_large(&limits);
     }
     match tokio::time::timeout(limits.body, to_bytes(body, limits.body_bytes)).await {
-        Ok(Ok(bytes)) => next.run(Request::from_parts(head, Body::from(bytes))).await,
+        Ok(Ok(bytes)) => {
+            if let Some(arrival) = head.extensions.get::<Arrival>() {
+                arrival.is_whole();
+            }
+            next.run(Request::from_parts(head, Body::from(bytes))).await
+        }
         Ok(Err(error)) if error.source().is_some_and(<dyn Error>::is::<LengthLimitError>) => {
             too_large(&limits)
         }

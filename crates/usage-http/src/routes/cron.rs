@@ -30,6 +30,7 @@ pub(crate) fn router() -> Router<ServerState> {
     tag = "server",
     responses(
         (status = 200, description = "The report; `success` says whether it was a good pass.", body = Object),
+        (status = 400, description = "The body was cut off."),
         (status = 401, description = "The secret is missing or wrong.", body = Object, headers(("WWW-Authenticate" = String))),
         (status = 408, description = "The body took too long to arrive."),
         (status = 413, description = "The body is too large."),
@@ -72,6 +73,7 @@ pub(super) async fn run(State(state): State<ServerState>, headers: HeaderMap) ->
     tag = "server",
     responses(
         (status = 200, description = "The report; `success` says whether it was a good pass.", body = Object),
+        (status = 400, description = "The body was cut off."),
         (status = 401, description = "The secret is missing or wrong.", body = Object, headers(("WWW-Authenticate" = String))),
         (status = 408, description = "The body took too long to arrive."),
         (status = 413, description = "The body is too large."),

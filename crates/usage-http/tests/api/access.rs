@@ -61,33 +61,46 @@ async fn each_token_has_its_own_rate() {
 }
 
 #[tokio::test]
+async fn the_pages_of_the_dashboard_count_too() {
+    let world = World::with(2).await;
+    let token = world.token(TokenRole::Reader).await;
+    let cookie = world.sign_in(&token).await;
+    for path in ["/keys", "/api/accounts"] {
+        assert_eq!(world.get(path, &cookie).await.status, 200, "{path}");
+    }
+    let page = world.get("/keys", &cookie).await;
+    assert_eq!(page.status, 429);
+    assert!(page.header("retry-after").is_some() && page.text().contains("Too many requests"));
+    world.get("/api/accounts", &token).await.is_problem(429);
+}
+
+#[tokio::test]
+async fn whoever_guesses_tokens_is_slowed_down_and_nobody_else() {
+    let world = World::new().await;
+    let known = world.token(TokenRole::Reader).await;
+    assert_eq!(world.get("/api/accounts", &known).await.status, 200);
+    let wrong = |number: u32| format!("Authorization: Bearer usage_{number:043}\r\n");
+    let mut number = 0;
+    let refused = loop {
+        number += 1;
+        let answer = world.get("/api/accounts", &wrong(number)).await;
+        if answer.status != 401 {
+            break answer;
+        }
+        assert!(number < 1_000);
+    };
+    refused.is_problem(429);
+    assert!(number > 60 && refused.header("retry-after").is_some());
+    assert_eq!(world.get("/api/accounts", &known).await.status, 200);
+    let page = world.try_to_sign_in(&wrong(0)).await;
+    assert_eq!(page.status, 429, "{page:?}");
+}
+
+#[tokio::test]
 async fn the_cookie_of_a_session_reads_and_changes_nothing() {
     let world = World::new().await;
     let (id, token) = world.token_of(TokenRole::Admin, AccountScope::All).await;
-    let secret = token.trim().strip_prefix("Authorization: Bearer ").unwrap();
-    let page = world.get("/sign-in", "").await;
-    let csrf = page
-        .text()
-        .split_once("name=\"csrf\" value=\"")
-        .and_then(|(_, rest)| rest.split_once('"'))
-        .map(|(csrf, _)| csrf.to_owned())
-        .unwrap();
-    let form = format!("csrf={csrf}&token={secret}&back=/");
-    let request = format!(
-        "POST /sign-in HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\
-         Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {}\r\n\r\n{form}",
-        form.len()
-    );
-    let signed_in = crate::wire::answer(crate::wire::send(world.address, request).await).await;
-    assert_eq!(signed_in.status, 303, "{signed_in:?}");
-    let cookie = signed_in
-        .header("set-cookie")
-        .unwrap()
-        .split(';')
-        .next()
-        .unwrap()
-        .to_owned();
-    let cookie = format!("Cookie: {cookie}\r\n");
+    let cookie = world.sign_in(&token).await;
     assert_eq!(
         world.get("/api/usage/export?format=csv", &cookie).await.status,
         200

@@ -1,6 +1,7 @@
 //! `/api/usage/export`: the same rows as the pages, in three forms.
 
 use serde_json::Value;
+use usage_core::ProjectFilter;
 use usage_store::TokenRole;
 
 use crate::wire::{self, Answer};
@@ -92,6 +93,54 @@ async fn the_providers_layout_is_of_one_account_and_one_surface() {
             .await,
     );
     assert_eq!(other.lines().count(), 1, "a header and nothing else");
+}
+
+#[tokio::test]
+async fn the_providers_layout_has_no_order_to_choose_and_nothing_that_runs() {
+    let world = World::new().await;
+    let token = world.token(TokenRole::Reader).await;
+    let path = "/api/usage/export?format=provider-csv&endpoint=completions&account=1";
+    for order in ["newest", "cost"] {
+        let refused = world.get(&format!("{path}&order={order}"), &token).await;
+        let problem = refused.is_problem(400);
+        assert!(
+            problem["detail"].as_str().unwrap().starts_with("order: "),
+            "{problem}"
+        );
+    }
+    let text = whole(&world.get(path, &token).await);
+    assert_eq!(text.matches(",'=proj_b,").count(), 3, "{text}");
+    assert_eq!(text.matches(",=").count(), 0, "{text}");
+}
+
+#[tokio::test]
+async fn a_day_is_quiet_if_it_was_read_whole() {
+    let world = World::new().await;
+    let token = world.token(TokenRole::Reader).await;
+    let some = ProjectFilter::projects(["proj_a".to_owned()]);
+    for (day, at, filter) in [
+        ("2025-09-10", "2025-10-06T12:00:00Z", ProjectFilter::ALL),
+        ("2025-09-11", "2025-10-06T12:00:00Z", some),
+        ("2025-09-12", "2025-09-12T12:00:00Z", ProjectFilter::ALL),
+    ] {
+        world.read_quiet_day(&world.first, at, day, filter).await;
+    }
+    let days = async |more: &str| {
+        let path = "/api/usage/export?format=provider-csv&endpoint=completions&account=1&from=2025-09-04";
+        let text = whole(&world.get(&format!("{path}{more}"), &token).await);
+        let days = text
+            .lines()
+            .skip(1)
+            .map(|line| line.split(',').nth(2).unwrap()[..10].to_owned());
+        days.collect::<Vec<_>>()
+    };
+    assert_eq!(
+        days("").await,
+        ["2025-09-10"],
+        "neither some projects nor half a day is enough"
+    );
+    assert_eq!(days("&provider=openai").await, ["2025-09-10"]);
+    assert_eq!(days("&model=gpt-5").await, [""; 0], "nobody knows of some usage");
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 //! `/api/usage` and its sums.
 
 use serde_json::{Value, json};
+use usage_core::parse_instant;
 use usage_store::{AccountScope, TokenRole};
 
 use crate::world::World;
@@ -39,10 +40,47 @@ async fn an_event_has_every_field_with_its_price_and_history() {
         event["priceId"].as_str().unwrap().starts_with("openai/gpt-5"),
         "{event}"
     );
+    world.clock.set(parse_instant("2025-10-20T13:00:00Z").unwrap());
     world.restate(&world.first).await;
     let body = world.get(path, &token).await.json();
-    assert_eq!(body["events"][0]["lastRestatedAt"], "2025-10-20T12:00:00Z");
-    assert_eq!(body["events"][0]["inputTokens"], 1_001);
+    let event = &body["events"][0];
+    assert_eq!(event["firstStoredAt"], "2025-10-20T12:00:00Z");
+    assert_eq!(event["lastRestatedAt"], "2025-10-20T13:00:00Z");
+    assert_eq!(
+        (&event["inputTokens"], &event["revision"]),
+        (&json!(1_001), &json!(2))
+    );
+}
+
+#[tokio::test]
+async fn on_sqlite_a_day_that_is_not_over_is_not_restated() {
+    a_day_that_is_not_over_is_not_restated(World::new().await).await;
+}
+
+#[tokio::test]
+async fn on_postgres_a_day_that_is_not_over_is_not_restated() {
+    a_day_that_is_not_over_is_not_restated(World::on_postgres().await).await;
+}
+
+async fn a_day_that_is_not_over_is_not_restated(world: World) {
+    let token = world.token(TokenRole::Reader).await;
+    let path = "/api/usage?account=1&from=2025-10-20&projectId=proj_a&model=gpt-5-2025-08-07";
+    for (at, input) in [("2025-10-20T11:00:00Z", 5_000), ("2025-10-20T11:30:00Z", 6_000)] {
+        world.read_day(&world.first, at, "2025-10-20", input).await;
+    }
+    let event = &world.get(path, &token).await.json()["events"][0];
+    assert_eq!(
+        (&event["revision"], &event["inputTokens"]),
+        (&json!(2), &json!(6_000))
+    );
+    assert_eq!(event["lastRestatedAt"], Value::Null);
+    // What is counted as restated is what is told as such.
+    world.clock.set(parse_instant("2025-10-23T12:00:00Z").unwrap());
+    for (at, input) in [("2025-10-23T11:00:00Z", 6_500), ("2025-10-23T11:30:00Z", 7_000)] {
+        world.read_day(&world.first, at, "2025-10-20", input).await;
+    }
+    let event = &world.get(path, &token).await.json()["events"][0];
+    assert_eq!(event["lastRestatedAt"], "2025-10-23T12:00:00Z");
 }
 
 #[tokio::test]
@@ -163,6 +201,29 @@ async fn an_answer_at_hand_holds_until_the_data_change() {
     }
     let etag = async |path| world.get(path, &token).await.header("etag").unwrap().to_owned();
     assert_ne!(etag("/api/usage?limit=1").await, etag("/api/usage?limit=2").await);
+}
+
+#[tokio::test]
+async fn what_was_changed_by_hand_has_no_name_to_keep_it_by() {
+    let world = World::on_postgres().await;
+    let token = world.token(TokenRole::Reader).await;
+    for path in ["/api/usage", "/api/usage/summary"] {
+        let first = world.get(path, &token).await;
+        let etag = first.header("etag").unwrap().to_owned();
+        let with = format!("{token}If-None-Match: {etag}\r\n");
+        assert_eq!(world.get(path, &with).await.status, 304);
+        world.sql("UPDATE usage_events SET output_tokens = output_tokens + 1");
+        for with in [with.as_str(), &format!("{token}If-None-Match: *\r\n")] {
+            let changed = world.get(path, with).await;
+            assert_eq!((changed.status, changed.header("etag")), (200, None), "{path}");
+            assert_ne!(changed.text(), first.text());
+        }
+        world.ledger.migrate().await.unwrap();
+        let again = world.get(path, &with).await;
+        assert_eq!(again.status, 200);
+        assert_ne!(again.header("etag"), Some(etag.as_str()));
+        assert!(again.header("etag").is_some());
+    }
 }
 
 #[tokio::test]

@@ -16,13 +16,13 @@ use usage_core::{
 };
 use usage_http::{
     BudgetState, Dashboard, DashboardOperations, JsonText, KeyToAdd, Limits, Listen, OperationFailed,
-    Operations, Readiness, Refused, ServeOptions, Server,
+    Operations, Readiness, Refused, ServeOptions, Server, WhyRefused,
 };
 use usage_pricing::{Catalogue, Usage};
 use usage_store::{
     AccountScope, KeyStatus, LeaseAttempt, Ledger, MasterKey, NewApiToken, NewProviderKey, NewRun, OpenMode,
-    PriceRecord, PricingNote, Replacement, RowPrice, RowPricer, RowToPrice, RunStatus, StoredAccount,
-    TokenRole, WindowRows,
+    PriceRecord, PricingNote, Replacement, RowPrice, RowPricer, RowToPrice, RunStatus, StoreError,
+    StoredAccount, TokenRole, WindowRows,
 };
 use usage_testkit::{PostgresCluster, PostgresDatabase};
 
@@ -37,7 +37,6 @@ pub(crate) const REFUSED: &str = "sk-admin-refused-and-not-real";
 const PLENTY: u32 = 1_000_000;
 
 /// Where the ledger is, for as long as the story lasts.
-#[expect(dead_code, reason = "they are held until the end, and nobody looks at them")]
 enum Database {
     Sqlite(TempDir),
     Postgres(PostgresDatabase),
@@ -47,11 +46,12 @@ enum Database {
 pub(crate) struct World {
     pub(crate) address: SocketAddr,
     pub(crate) ledger: Ledger,
+    pub(crate) clock: Arc<ManualClock>,
     pub(crate) first: StoredAccount,
     pub(crate) second: StoredAccount,
     pub(crate) asked: Arc<Asked>,
     restated: AtomicI64,
-    _database: Database,
+    database: Database,
     _stop: watch::Sender<bool>,
 }
 
@@ -101,7 +101,7 @@ impl World {
         let calls = NonZeroU32::new(calls).unwrap();
         let options = ServeOptions {
             cron_secret: Some("cron-secret-for-tests-only".into()),
-            clock,
+            clock: clock.clone(),
             limits: Limits {
                 token_per_minute: calls,
                 token_at_once: calls,
@@ -118,11 +118,12 @@ impl World {
         Self {
             address,
             ledger,
+            clock,
             first,
             second,
             asked,
             restated: AtomicI64::new(0),
-            _database: database,
+            database,
             _stop: stop,
         }
     }
@@ -130,6 +131,47 @@ impl World {
     /// The header of a token of this role that sees every account.
     pub(crate) async fn token(&self, role: TokenRole) -> String {
         self.token_of(role, AccountScope::All).await.1
+    }
+
+    /// The header with the cookie of whoever pastes the token.
+    pub(crate) async fn sign_in(&self, token: &str) -> String {
+        let signed_in = self.try_to_sign_in(bearer(token)).await;
+        assert_eq!(signed_in.status, 303, "{signed_in:?}");
+        let cookie = signed_in.header("set-cookie").unwrap();
+        format!("Cookie: {}\r\n", cookie.split(';').next().unwrap())
+    }
+
+    /// What the form on which one signs in answers.
+    pub(crate) async fn try_to_sign_in(&self, secret: &str) -> Answer {
+        let page = self.get("/sign-in", "").await;
+        let csrf = page
+            .text()
+            .split_once("name=\"csrf\" value=\"")
+            .and_then(|(_, rest)| rest.split_once('"'))
+            .map(|(csrf, _)| csrf.to_owned())
+            .unwrap();
+        let form = format!("csrf={csrf}&token={secret}&back=/");
+        let request = format!(
+            "POST /sign-in HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\
+             Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {}\r\n\r\n{form}",
+            form.len()
+        );
+        wire::answer(wire::send(self.address, request).await).await
+    }
+
+    /// Changes the ledger behind the server's back.
+    pub(crate) fn sql(&self, statement: &str) {
+        if let Database::Postgres(database) = &self.database {
+            database.execute(statement);
+        }
+    }
+
+    /// Takes the database away.
+    pub(crate) async fn lose_the_database(&self) {
+        if let Database::Sqlite(folder) = &self.database {
+            std::fs::remove_dir_all(folder.path()).unwrap();
+        }
+        self.ledger.close_rested(Duration::ZERO).await.unwrap();
     }
 
     /// The number and the header of a token.
@@ -179,17 +221,44 @@ impl World {
             .id
     }
 
+    /// Reads a day of some projects, or of all, in which there was nothing.
+    pub(crate) async fn read_quiet_day(
+        &self,
+        account: &StoredAccount,
+        at: &str,
+        day: &str,
+        filter: ProjectFilter,
+    ) {
+        let quiet = WindowRows {
+            window: Window::day(parse_day(day).unwrap()),
+            rows: Vec::new(),
+        };
+        store(&self.ledger, account, at, filter, vec![quiet]).await;
+    }
+
     /// Reads the account's first day again with other numbers.
     pub(crate) async fn restate(&self, account: &StoredAccount) {
         let input = 1_001 + self.restated.fetch_add(1, Ordering::SeqCst);
+        self.read_day(account, "2025-10-10T12:00:00Z", "2025-09-01", input)
+            .await;
+    }
+
+    /// Reads a day that has so many tokens by now.
+    pub(crate) async fn read_day(&self, account: &StoredAccount, at: &str, day: &str, input: i64) {
         store(
             &self.ledger,
             account,
-            "2025-10-10T12:00:00Z",
-            vec![window("2025-09-01", input)],
+            at,
+            ProjectFilter::ALL,
+            vec![window(day, input)],
         )
         .await;
     }
+}
+
+/// The token in its header.
+pub(crate) fn bearer(token: &str) -> &str {
+    token.trim().strip_prefix("Authorization: Bearer ").unwrap()
 }
 
 fn secret_bytes() -> secrecy::SecretBox<[u8; 32]> {
@@ -200,10 +269,23 @@ async fn fill(ledger: &Ledger, account: &StoredAccount, days: u32) {
     let windows = (1..=days)
         .map(|day| window(&format!("2025-09-{day:02}"), 1_000))
         .collect();
-    store(ledger, account, "2025-10-06T12:00:00Z", windows).await;
+    store(
+        ledger,
+        account,
+        "2025-10-06T12:00:00Z",
+        ProjectFilter::ALL,
+        windows,
+    )
+    .await;
 }
 
-async fn store(ledger: &Ledger, account: &StoredAccount, at: &str, windows: Vec<WindowRows>) {
+async fn store(
+    ledger: &Ledger,
+    account: &StoredAccount,
+    at: &str,
+    filter: ProjectFilter,
+    windows: Vec<WindowRows>,
+) {
     let at = parse_instant(at).unwrap();
     let run = NewRun {
         kind: "backfill",
@@ -226,7 +308,7 @@ async fn store(ledger: &Ledger, account: &StoredAccount, at: &str, windows: Vec<
             account: account.account.clone(),
             endpoint: Endpoint::Completions,
             width: Width::Day,
-            filter: ProjectFilter::ALL,
+            filter,
             grouped_by: Endpoint::Completions.dimensions(),
         },
         refused: DimensionSet::EMPTY,
@@ -316,7 +398,7 @@ impl DashboardOperations for Asked {
         }
         *self.days_back.lock().unwrap() = Some(days_back);
         let accounts = self.ledger.accounts(scope.clone()).await;
-        let accounts = accounts.map_err(|error| Refused::new(error.to_string()))?;
+        let accounts = accounts.map_err(refusal)?;
         let chunks: Vec<_> = accounts
             .iter()
             .map(|stored| serde_json::json!({ "account": stored.account.to_string() }))
@@ -331,10 +413,7 @@ impl DashboardOperations for Asked {
             plan: serde_json::json!({ "chunks": chunks }).to_string(),
             notes: "{}".to_owned(),
         };
-        self.ledger
-            .start_run(run)
-            .await
-            .map_err(|error| Refused::new(error.to_string()))
+        self.ledger.start_run(run).await.map_err(refusal)
     }
 
     async fn add_key(&self, key: KeyToAdd) -> Result<i64, Refused> {
@@ -347,14 +426,12 @@ impl DashboardOperations for Asked {
             status: KeyStatus::Active,
         };
         let added = self.ledger.add_key(self.master.clone(), new).await;
-        added
-            .map(|key| key.id)
-            .map_err(|error| Refused::new(error.to_string()))
+        added.map(|key| key.id).map_err(refusal)
     }
 
     async fn check_key(&self, id: i64) -> Result<String, Refused> {
         let checked = self.ledger.set_key_status(id, KeyStatus::Active).await;
-        checked.map_err(|error| Refused::new(error.to_string()))?;
+        checked.map_err(refusal)?;
         Ok("it may read completions".to_owned())
     }
 
@@ -364,7 +441,17 @@ impl DashboardOperations for Asked {
             .ledger
             .rotate_key(self.master.clone(), id, secret, KeyStatus::Active)
             .await;
-        rotated.map(drop).map_err(|error| Refused::new(error.to_string()))
+        rotated.map(drop).map_err(refusal)
+    }
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "the shape of `map_err`")]
+fn refusal(error: StoreError) -> Refused {
+    let refused = Refused::new(error.to_string());
+    if error.is_unavailable() {
+        refused.because(WhyRefused::Unavailable)
+    } else {
+        refused
     }
 }
 

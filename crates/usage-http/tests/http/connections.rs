@@ -97,6 +97,52 @@ async fn whoever_is_busy_makes_no_room_and_whoever_comes_waits() {
 }
 
 #[tokio::test]
+async fn whoever_is_slow_to_send_keeps_nobody_out() {
+    let limits = Limits {
+        connections: 2,
+        body: Duration::from_hours(1),
+        ..Limits::default()
+    };
+    let server = Running::start(Fake::default(), None, limits).await;
+    let begun = "POST /healthz HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n\r\nx";
+    let first = send(server.address, begun).await;
+    let mut second = send(server.address, begun).await;
+    assert_eq!(get(server.address, "/healthz").await.status, 200);
+    assert_eq!(rest(first).await, b"", "the one that came first has made room");
+    // The other is still listened to.
+    second.write_all(b"xxxx").await.unwrap();
+    assert_ne!(second.read(&mut [0; 64]).await.unwrap(), 0);
+}
+
+#[tokio::test]
+async fn whoever_is_slow_to_read_has_a_share_of_the_connections() {
+    let limits = Limits {
+        connections: 4,
+        unread: Duration::from_hours(1),
+        ..Limits::default()
+    };
+    let fake = Fake {
+        text: "x".repeat(64 << 20),
+        ..Fake::default()
+    };
+    let server = Running::start(fake, None, limits).await;
+    let mut lazy = Vec::new();
+    for _ in 0..4 {
+        let stream = send(server.address, request("GET", "/metrics", "")).await;
+        stream.peek(&mut [0]).await.unwrap();
+        lazy.push(stream);
+    }
+    assert_eq!(get(server.address, "/healthz").await.status, 200);
+    let first = lazy.remove(0);
+    assert!(rest(first).await.len() < 64 << 20, "the first has made room");
+    let last = lazy.pop().unwrap();
+    assert!(
+        rest(last).await.len() > 64 << 20,
+        "within the share nobody is cut off"
+    );
+}
+
+#[tokio::test]
 async fn a_head_that_does_not_come_is_not_waited_for() {
     let limits = Limits {
         head: Duration::from_millis(20),

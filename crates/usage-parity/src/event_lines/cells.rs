@@ -1,17 +1,23 @@
 //! Cells of the CSV forms that people open in spreadsheets.
 
+use std::borrow::Cow;
+
+/// A text that no spreadsheet runs: led by an apostrophe where one would.
+pub fn unrunnable(text: &str) -> Cow<'_, str> {
+    if text.starts_with(['=', '+', '-', '@', '\t', '\r']) {
+        Cow::Owned(format!("'{text}"))
+    } else {
+        Cow::Borrowed(text)
+    }
+}
+
 /// A text as a cell: quoted where CSV needs it, and led by an apostrophe where a spreadsheet would run it.
 pub fn text(text: &str) -> String {
-    let is_formula = text.starts_with(['=', '+', '-', '@', '\t', '\r']);
-    let text = if is_formula {
-        format!("'{text}")
-    } else {
-        text.to_owned()
-    };
+    let text = unrunnable(text);
     if text.contains([',', '"', '\n', '\r']) {
         format!("\"{}\"", text.replace('"', "\"\""))
     } else {
-        text
+        text.into_owned()
     }
 }
 

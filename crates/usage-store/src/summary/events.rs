@@ -6,7 +6,7 @@ use diesel::sql_types::{BigInt, Bool, Nullable, Text};
 use usage_core::{Dimension, Dimensions, Metric, Metrics, NanoUsd};
 
 use super::sums::beyond;
-use super::{Groups, Part, Parts, SummaryBy, UsageSums};
+use super::{Groups, Part, Parts, Period, SummaryBy, UsageSums, too_many};
 use crate::connection::AnyConnection;
 use crate::coverage::parse_endpoint;
 use crate::error::StoreError;
@@ -45,24 +45,26 @@ pub(super) fn sum(
     which: &Which<'_>,
 ) -> Result<(), StoreError> {
     let widths = stale::widths_for(connection, filter)?;
-    let rows: Vec<SumRow> = statement(filter, parts, which, widths)
-        .load(connection)
-        .map_err(|error| {
-            // Each database says in words of its own that a sum is beyond its integers.
-            match StoreError::query("summing up usage")(error) {
-                StoreError::Query { reason, .. }
-                    if reason.contains("integer overflow") || reason.contains("out of range") =>
-                {
-                    beyond("a column")
-                }
-                error => error,
+    let mut statement = statement(filter, parts, which, widths, connection);
+    // One more than there may be, so that it is known when there are too many.
+    statement
+        .sql(" LIMIT ")
+        .integer(i64::try_from(groups.most).unwrap_or(i64::MAX).saturating_add(1));
+    let rows: Vec<SumRow> = statement.load(connection).map_err(|error| {
+        // Each database says in words of its own that a sum is beyond its integers.
+        match StoreError::query("summing up usage")(error) {
+            StoreError::Query { reason, .. }
+                if reason.contains("integer overflow") || reason.contains("out of range") =>
+            {
+                beyond("a column")
             }
-        })?;
+            error => error,
+        }
+    })?;
+    if rows.len() > groups.most {
+        return Err(too_many(groups.most));
+    }
     for row in rows {
-        let period_start = match (parts.period, row.day_start) {
-            (Some(period), Some(day)) => Some(period.start_of(day)?),
-            _ => None,
-        };
         let mut values = Vec::with_capacity(parts.by.len());
         for by in &parts.by {
             values.push(match by {
@@ -75,12 +77,18 @@ pub(super) fn sum(
                 }
             });
         }
-        groups.add(period_start, values, &row.sums())?;
+        groups.add(row.period_start, values, &row.sums())?;
     }
     Ok(())
 }
 
-fn statement(filter: &UsageFilter, parts: &Parts, which: &Which<'_>, widths: &str) -> Statement {
+fn statement(
+    filter: &UsageFilter,
+    parts: &Parts,
+    which: &Which<'_>,
+    widths: &str,
+    connection: &AnyConnection,
+) -> Statement {
     const DAY: &str = "e.window_start - e.window_start % 86400";
     let mut columns = Vec::new();
     let mut grouped = Vec::new();
@@ -92,7 +100,8 @@ fn statement(filter: &UsageFilter, parts: &Parts, which: &Which<'_>, widths: &st
             columns.push(format!("CAST(NULL AS {sort}) AS {name}"));
         }
     };
-    column("day_start", DAY, "BIGINT", parts.period.is_some());
+    let start = parts.period.map_or("", |period| start(period, connection));
+    column("period_start", start, "BIGINT", parts.period.is_some());
     column(
         "account_id",
         "e.account_id",
@@ -169,10 +178,25 @@ fn statement(filter: &UsageFilter, parts: &Parts, which: &Which<'_>, widths: &st
     statement
 }
 
+/// The start of the period that an event is in, as [`Period::start_of`] has it.
+fn start(period: Period, connection: &AnyConnection) -> &'static str {
+    match (period, connection) {
+        (Period::Day, _) => "e.window_start - e.window_start % 86400",
+        // The first of January 1970 was a Thursday.
+        (Period::IsoWeek, _) => "e.window_start - (e.window_start + 3 * 86400) % (7 * 86400)",
+        (Period::Month, AnyConnection::Postgres(_)) => {
+            "CAST(extract(epoch FROM date_trunc('month', to_timestamp(e.window_start) AT TIME ZONE 'UTC')) AS BIGINT)"
+        }
+        (Period::Month, AnyConnection::Sqlite(_)) => {
+            "CAST(strftime('%s', e.window_start, 'unixepoch', 'start of month') AS INTEGER)"
+        }
+    }
+}
+
 #[derive(QueryableByName)]
 struct SumRow {
     #[diesel(sql_type = Nullable<BigInt>)]
-    day_start: Option<i64>,
+    period_start: Option<i64>,
     #[diesel(sql_type = Nullable<BigInt>)]
     account_id: Option<i64>,
     #[diesel(sql_type = Nullable<Text>)]

@@ -11,16 +11,18 @@ use std::sync::Arc;
 use chrono::{DateTime, Datelike, NaiveTime, TimeDelta, Utc};
 use usage_core::{Dimension, Endpoint};
 
-use crate::accounts::AccountScope;
-use crate::connection::{self, AnyConnection};
+use crate::connection::AnyConnection;
 use crate::data_version::{self, DataVersion};
 use crate::error::StoreError;
 use crate::events::instant;
 use crate::ledger::Ledger;
-use crate::rollups::stale;
+use crate::long::Waiting;
 use crate::usage_filter::{self, UsageFilter};
 pub(crate) use kept::KeptAnswers;
 pub use sums::UsageSums;
+
+/// How many sums an answer has at most: each takes about a kilobyte while it is made.
+const MOST_SUMS: usize = 50_000;
 
 /// What sums are told apart by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -77,8 +79,18 @@ impl Ledger {
     /// Many who ask the same at once share one answer, and it is kept, within bounds, as long as
     /// [`Ledger::data_version`] is the same.
     ///
-    /// Fails with [`StoreError::Unsupported`] for a dimension that usage does not have, and for a sum beyond 64 bits.
+    /// Fails with [`StoreError::Unsupported`] for a dimension that usage does not have, for a sum beyond 64 bits, and for more
+    /// than 50,000 sums.
     pub async fn usage_summary(&self, query: SummaryQuery) -> Result<Vec<SummaryRow>, StoreError> {
+        self.usage_summary_within(query, MOST_SUMS).await
+    }
+
+    /// As [`Ledger::usage_summary`], of at most so many sums: no more are in memory while they are made.
+    pub async fn usage_summary_within(
+        &self,
+        query: SummaryQuery,
+        most: usize,
+    ) -> Result<Vec<SummaryRow>, StoreError> {
         query.filter.check()?;
         for by in &query.by {
             if let SummaryBy::Dimension(dimension) = by {
@@ -86,23 +98,22 @@ impl Ledger {
             }
         }
         let Some(kept) = &self.kept else {
-            return Ok(self.answer(query).await?.1);
+            return Ok(self.answer(query, most).await?.1);
         };
         let scope = query.filter.scope.clone();
-        let version = self
-            .run(move |connection| {
-                connection::read_transaction(connection, |connection| version(connection, &scope))
-            })
-            .await?;
+        let version = self.answer_version(scope).await?;
         // What somebody changed by hand has no version: such answers are neither kept nor taken.
         let Some(version) = version else {
-            return Ok(self.answer(query).await?.1);
+            return Ok(self.answer(query, most).await?.1);
         };
         let turn = kept.turn(&query).await;
         if let Some(rows) = turn.answer(version) {
+            if rows.len() > most {
+                return Err(too_many(most));
+            }
             return Ok((*rows).clone());
         }
-        let (version, rows) = self.answer(query).await?;
+        let (version, rows) = self.answer(query, most).await?;
         let Some(version) = version else {
             return Ok(rows);
         };
@@ -115,31 +126,32 @@ impl Ledger {
     async fn answer(
         &self,
         query: SummaryQuery,
+        most: usize,
     ) -> Result<(Option<DataVersion>, Vec<SummaryRow>), StoreError> {
-        self.run(move |connection| {
-            connection::read_transaction(connection, |connection| {
-                let version = version(connection, &query.filter.scope)?;
-                Ok((version, summary(connection, &query)?))
-            })
+        self.read_long(move |connection, waiting| {
+            let version = data_version::of_answers(connection, &query.filter.scope)?;
+            Ok((version, summary(connection, &query, most, waiting)?))
         })
         .await
     }
 }
 
-/// Which state the data are in that sums are made from; `None` while some of them were changed by somebody who gives them no
-/// version.
-fn version(connection: &mut AnyConnection, scope: &AccountScope) -> Result<Option<DataVersion>, StoreError> {
-    if stale::is_any(connection)? {
-        return Ok(None);
-    }
-    data_version::load(connection, scope).map(Some)
+fn summary(
+    connection: &mut AnyConnection,
+    query: &SummaryQuery,
+    most: usize,
+    waiting: &Waiting,
+) -> Result<Vec<SummaryRow>, StoreError> {
+    let parts = Parts::of(query);
+    let mut groups = Groups::within(most);
+    rollups::sum(connection, &query.filter, &parts, &mut groups, waiting)?;
+    groups.into_rows(&parts)
 }
 
-fn summary(connection: &mut AnyConnection, query: &SummaryQuery) -> Result<Vec<SummaryRow>, StoreError> {
-    let parts = Parts::of(query);
-    let mut groups = Groups::default();
-    rollups::sum(connection, &query.filter, &parts, &mut groups)?;
-    groups.into_rows(&parts)
+fn too_many(most: usize) -> StoreError {
+    StoreError::Unsupported(format!(
+        "this has more than {most} sums, the most of one answer; ask for a shorter time, or by less"
+    ))
 }
 
 /// What a query tells apart, each thing once.
@@ -188,19 +200,29 @@ enum Part {
 }
 
 /// Sums on the way: by the start of the period and the parts of the query.
-#[derive(Default)]
 struct Groups {
+    most: usize,
     sums: BTreeMap<(Option<i64>, Vec<Part>), UsageSums>,
 }
 
 impl Groups {
+    fn within(most: usize) -> Self {
+        Self {
+            most,
+            sums: BTreeMap::new(),
+        }
+    }
+
+    /// Fails if the sum would be one too many.
     fn add(
         &mut self,
         period_start: Option<i64>,
         parts: Vec<Part>,
         sums: &UsageSums,
     ) -> Result<(), StoreError> {
+        let is_full = self.sums.len() >= self.most;
         match self.sums.entry((period_start, parts)) {
+            std::collections::btree_map::Entry::Vacant(_) if is_full => return Err(too_many(self.most)),
             std::collections::btree_map::Entry::Vacant(place) => {
                 place.insert(*sums);
             }

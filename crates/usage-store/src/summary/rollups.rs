@@ -10,10 +10,11 @@ use hashbrown::HashMap;
 use usage_core::{Dimension, DimensionSet, Metric, NanoUsd};
 
 use super::sums::beyond;
-use super::{Groups, Part, Parts, SummaryBy, UsageSums, events};
+use super::{Groups, Part, Parts, SummaryBy, UsageSums, events, too_many};
 use crate::connection::AnyConnection;
 use crate::coverage::parse_endpoint;
 use crate::error::StoreError;
+use crate::long::Waiting;
 use crate::rollups::packed::{Packed, PackedDimension};
 use crate::rollups::{self, Beyond, Counters, DAY, stale};
 use crate::statement::Statement;
@@ -28,6 +29,7 @@ pub(super) fn sum(
     filter: &UsageFilter,
     parts: &Parts,
     groups: &mut Groups,
+    waiting: &Waiting,
 ) -> Result<(), StoreError> {
     // Days that the filter cuts are summed up from their events.
     let start = filter.start.map(usage_filter::ceiling);
@@ -57,7 +59,7 @@ pub(super) fn sum(
         end: at(last).or(filter.end),
         ..filter.clone()
     };
-    Days::new(&whole, parts).sum(connection, groups)
+    Days::new(&whole, parts).sum(connection, groups, waiting)
 }
 
 /// The question of whole days.
@@ -93,14 +95,24 @@ impl<'a> Days<'a> {
         }
     }
 
-    fn sum(&self, connection: &mut AnyConnection, groups: &mut Groups) -> Result<(), StoreError> {
-        if let Some((first, last)) = self.without_sums(connection)? {
-            let which = events::Which::WithoutSums {
-                first,
-                last,
-                cuboids: &self.cuboids,
-            };
-            events::sum(connection, self.filter, self.parts, groups, &which)?;
+    fn sum(
+        &self,
+        connection: &mut AnyConnection,
+        groups: &mut Groups,
+        waiting: &Waiting,
+    ) -> Result<(), StoreError> {
+        if let Some((mut first, last)) = self.without_sums(connection)? {
+            while first <= last {
+                waiting.check()?;
+                let next = first.saturating_add(DAYS_AT_ONCE * DAY);
+                let which = events::Which::WithoutSums {
+                    first,
+                    last: last.min(next - DAY),
+                    cuboids: &self.cuboids,
+                };
+                events::sum(connection, self.filter, self.parts, groups, &which)?;
+                first = next;
+            }
         }
         let mut statement = Statement::new(
             "SELECT min(d.day_start) AS first, max(d.day_start) AS last FROM usage_days d WHERE 1 = 1",
@@ -109,8 +121,12 @@ impl<'a> Days<'a> {
         let Some((mut from, last)) = stale::span(connection, &statement)? else {
             return Ok(());
         };
-        let mut found = Found::default();
+        let mut found = Found {
+            most: groups.most,
+            ..Found::default()
+        };
         while from <= last {
+            waiting.check()?;
             let to = from.saturating_add(DAYS_AT_ONCE * DAY);
             for row in self.rows(connection, from, to)? {
                 found.add(self, &row)?;
@@ -187,6 +203,8 @@ type Key = (u32, [u32; MOST]);
 /// Groups on the way, by number rather than by text.
 #[derive(Default)]
 struct Found {
+    /// How many groups there may be.
+    most: usize,
     /// The start of the period and the parts of each group, those of dimensions still empty.
     heads: Vec<(Option<i64>, Vec<Part>)>,
     head_numbers: HashMap<(Option<i64>, i64, String), u32>,
@@ -245,6 +263,9 @@ impl Found {
             let mut key = (head, [0; MOST]);
             for (number, (column, numbers)) in key.1.iter_mut().zip(&told) {
                 *number = numbers[column.number(cell)];
+            }
+            if self.keys.len() >= self.most && !self.places.contains_key(&key) {
+                return Err(too_many(self.most));
             }
             let place = *self.places.entry(key).or_insert_with(|| {
                 self.keys.push(key);

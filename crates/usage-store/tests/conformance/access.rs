@@ -1,6 +1,7 @@
 //! API tokens.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use chrono::TimeDelta;
 use secrecy::{ExposeSecret, SecretString};
@@ -132,4 +133,24 @@ pub(crate) async fn a_use_is_noted_once_a_minute(fixture: &Fixture) {
     let tokens = ledger.api_tokens().await.unwrap();
     assert_eq!((tokens[1].id, tokens[1].last_used_at), (unused.id, None));
     ledger.note_api_token_used(999, instant(NOW)).await.unwrap();
+}
+
+/// Of SQLite alone, which has one writer: whoever notes a use neither waits for it nor fails.
+#[tokio::test]
+async fn a_use_is_not_noted_while_another_writes() {
+    let fixture = Fixture::sqlite().await;
+    let ledger = &fixture.ledger;
+    let (added, _) = ledger.add_api_token(reader("first")).await.unwrap();
+    let writer = rusqlite::Connection::open(fixture.url.strip_prefix("sqlite:").unwrap()).unwrap();
+    writer.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let noted = ledger.note_api_token_used(added.id, instant(NOW));
+    let in_time = tokio::time::timeout(Duration::from_secs(5), noted).await;
+    in_time.unwrap().unwrap();
+    writer.execute_batch("COMMIT").unwrap();
+    assert_eq!(ledger.api_tokens().await.unwrap()[0].last_used_at, None);
+    ledger.note_api_token_used(added.id, instant(NOW)).await.unwrap();
+    assert_eq!(
+        ledger.api_tokens().await.unwrap()[0].last_used_at,
+        Some(instant(NOW))
+    );
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use secrecy::{ExposeSecret, SecretBox, SecretString};
 use usage_core::ProjectFilter;
-use usage_store::{KeyStatus, MasterKey, NewProviderKey, StoreError};
+use usage_store::{AccountScope, KeyStatus, MasterKey, NewProviderKey, StoreError};
 
 use crate::fixture::{Fixture, day, openai, row, rows};
 
@@ -113,6 +113,31 @@ pub(crate) async fn removing_a_key_keeps_account_and_usage(fixture: &Fixture) {
         "added again, it reads the same account"
     );
     assert!(again.id > key.id, "numbers are not used twice");
+}
+
+pub(crate) async fn a_key_out_of_scope_is_not_there(fixture: &Fixture) {
+    let ledger = &fixture.ledger;
+    let key = ledger
+        .add_key(master(1), new_key("org-first", SECRET))
+        .await
+        .unwrap();
+    let other = ledger.add_account(openai("org-second")).await.unwrap();
+    let (mine, others) = (AccountScope::one(&key.account), AccountScope::one(&other));
+    assert_eq!(
+        ledger.keys_in(mine.clone()).await.unwrap(),
+        std::slice::from_ref(&key)
+    );
+    assert_eq!(ledger.keys_in(others.clone()).await.unwrap(), []);
+    for missing in [
+        ledger.key_in(others.clone(), key.id).await.map(drop),
+        ledger.set_key_label_in(others.clone(), key.id, None).await,
+        ledger.remove_key_in(others.clone(), key.id).await,
+    ] {
+        assert!(matches!(missing, Err(StoreError::NotFound { .. })), "{missing:?}");
+    }
+    assert_eq!(ledger.key_in(mine.clone(), key.id).await.unwrap(), key);
+    ledger.remove_key_in(mine, key.id).await.unwrap();
+    assert_eq!(ledger.keys().await.unwrap(), []);
 }
 
 pub(crate) async fn a_label_is_another_and_none(fixture: &Fixture) {

@@ -3,6 +3,7 @@
 
 mod access;
 mod backup;
+mod bounds;
 mod cleanup;
 mod copy;
 mod costs;
@@ -104,6 +105,7 @@ on_both_databases!(
     crate::keys::a_key_opens_only_with_its_master_key as a_key_opens_only_with_its_master_key,
     crate::keys::a_ciphertext_moved_to_another_row_does_not_open
         as a_ciphertext_moved_to_another_row_does_not_open,
+    crate::keys::a_key_out_of_scope_is_not_there as a_key_out_of_scope_is_not_there,
     crate::keys::the_same_key_is_not_stored_twice as the_same_key_is_not_stored_twice,
     crate::keys::removing_a_key_keeps_account_and_usage as removing_a_key_keeps_account_and_usage,
     crate::rest::every_read_stays_in_its_account_scope as every_read_stays_in_its_account_scope,
@@ -205,6 +207,7 @@ on_both_databases!(
         as no_more_events_are_sorted_by_a_number_than_can_be,
     crate::usage::sums_are_those_of_the_events as sums_are_those_of_the_events,
     crate::usage::sums_come_by_period_and_then_by_values as sums_come_by_period_and_then_by_values,
+    crate::bounds::no_more_sums_are_made_than_there_may_be as no_more_sums_are_made_than_there_may_be,
     crate::usage::what_usage_does_not_have_is_refused as what_usage_does_not_have_is_refused,
     crate::usage::a_sum_of_tokens_beyond_64_bits_is_an_error as a_sum_of_tokens_beyond_64_bits_is_an_error,
     crate::rollups::a_kept_answer_is_that_of_the_events as a_kept_answer_is_that_of_the_events,
