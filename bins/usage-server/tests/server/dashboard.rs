@@ -232,8 +232,7 @@ fn every_role_sees_and_does_what_it_may_and_nothing_of_other_accounts() {
     ];
     let token = [("name", "other"), ("role", "reader"), ("expiresInDays", "30")];
     for (path, fields, expected) in [
-        ("/keys/1/remove", &[] as &[(&str, &str)], [403, 403, 403, 404]),
-        ("/keys", &key, [403; 4]),
+        ("/keys", &key as &[(&str, &str)], [403; 4]),
         ("/tokens", &token, [403; 4]),
         ("/tokens/1/revoke", &[], [403; 4]),
     ] {
@@ -244,7 +243,7 @@ fn every_role_sees_and_does_what_it_may_and_nothing_of_other_accounts() {
         }
     }
     let keys = admin.get("/keys").is(200);
-    assert!(keys.body.contains("/keys/1/remove") && !keys.body.contains("org-other"));
+    assert!(keys.body.contains("/keys/2/remove") && !keys.body.contains("org-other"));
     admin.get("/tokens/7/revoke").is(404);
     // Not even by name.
     for path in [
