@@ -171,7 +171,13 @@ impl World {
         if let Database::Sqlite(folder) = &self.database {
             std::fs::remove_dir_all(folder.path()).unwrap();
         }
-        self.ledger.close_rested(Duration::ZERO).await.unwrap();
+        // What goes on after an answer may still have a connection, which would find the file that has no name any more.
+        let mut quiet = 0;
+        while quiet < 10 {
+            let closed = self.ledger.close_rested(Duration::ZERO).await.unwrap();
+            quiet = if closed == 0 { quiet + 1 } else { 0 };
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
     }
 
     /// The number and the header of a token.

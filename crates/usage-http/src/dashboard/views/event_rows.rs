@@ -1,5 +1,6 @@
 //! Usage events as rows of a table.
 
+use chrono::{DateTime, Utc};
 use usage_core::{Dimension, Metric, ModalitySplit, TokenSplit, format_instant};
 use usage_store::StoredEvent;
 
@@ -7,8 +8,13 @@ use super::names::Names;
 use crate::dashboard::display::{At, Count, Dollars, Fact, Html, Named, grouped};
 use crate::dashboard::pages::{EventRow, SplitCell};
 
-/// An event, with its account where there are several.
-pub(super) fn row(stored: &StoredEvent, names: &Names, tell_account: bool) -> EventRow {
+/// An event, with its account where there are several, and when the provider changed it last after the fact.
+pub(super) fn row(
+    stored: &StoredEvent,
+    names: &Names,
+    tell_account: bool,
+    restated_at: Option<DateTime<Utc>>,
+) -> EventRow {
     let event = &stored.event;
     let dimensions = &event.dimensions;
     let split = TokenSplit::of(&event.metrics);
@@ -38,7 +44,7 @@ pub(super) fn row(stored: &StoredEvent, names: &Names, tell_account: bool) -> Ev
         cost: Dollars::fine_or_unpriced(stored.price.and_then(|price| price.cost)),
         identity: identity(stored),
         metrics: metrics(stored),
-        pricing: history(stored),
+        pricing: history(stored, restated_at),
     }
 }
 
@@ -84,7 +90,7 @@ fn metrics(stored: &StoredEvent) -> Vec<Fact> {
     shown.collect()
 }
 
-fn history(stored: &StoredEvent) -> Vec<Fact> {
+fn history(stored: &StoredEvent, restated_at: Option<DateTime<Utc>>) -> Vec<Fact> {
     let price = stored.price;
     let mut facts = vec![Fact::new(
         "Cost, estimated",
@@ -103,13 +109,11 @@ fn history(stored: &StoredEvent) -> Vec<Fact> {
         "First stored",
         Html::of(At(Some(stored.first_stored_at))),
     ));
-    let restated = stored.revision > 1;
-    let changed = if restated {
-        Html::of(At(Some(stored.changed_at)))
-    } else {
-        Html::text("never")
+    let restated = match restated_at {
+        Some(at) => Html::of(At(Some(at))),
+        None => Html::text("never"),
     };
-    facts.push(Fact::new("Last changed", changed));
+    facts.push(Fact::new("Last restated", restated));
     facts.push(Fact::new("Revision", Html::text(&stored.revision.to_string())));
     let run = stored.run_id;
     facts.push(Fact::new(

@@ -6,7 +6,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use usage_store::{
-    AccountScope, StoreError, StoredAccount, SummaryQuery, SummaryRow, UsageFilter, UsageOrder,
+    AccountScope, StoreError, StoredAccount, StoredEvent, SummaryQuery, SummaryRow, UsageFilter, UsageOrder,
     UsagePageQuery, UsageSums,
 };
 
@@ -166,10 +166,14 @@ async fn make(state: &DashboardState, visitor: &Visitor) -> Result<Explore, Fail
             .map(|next| query.with("after", &next.to_string()).href(PATH)),
     };
     let tell_account = accounts.len() > 1;
+    let place = |stored: &StoredEvent| (stored.event.window.start(), stored.event.key());
+    let restated = ledger
+        .last_restated(events.events.iter().map(place).collect())
+        .await?;
     made.events = events
         .events
         .iter()
-        .map(|event| row(event, &names, tell_account))
+        .map(|event| row(event, &names, tell_account, restated.get(&place(event)).copied()))
         .collect();
     Ok(made)
 }
@@ -352,6 +356,8 @@ fn provider_layout(query: &Query, asked: &Asked, days: DayRange, accounts: &[Sto
         };
         is_in_scope && (filter.providers.is_empty() || filter.providers.contains(&account.account.provider()))
     };
+    // That file has an order of its own.
+    let query = &query.without(&["order"]);
     let is_of_one = asked.filter.endpoints.len() == 1 && accounts.iter().filter(is_asked_for).count() == 1;
     is_of_one.then(|| download(query, days, "provider-csv", "the provider's layout"))
 }

@@ -85,7 +85,7 @@ async fn start_run(state: &DashboardState, visitor: &Visitor, body: &Bytes) -> R
     let days = days.filter(|days| (1..=30).contains(days));
     let days = days.ok_or_else(|| Failed::BadRequest("daysBack: write a number from 1 to 30".to_owned()))?;
     let started = state.operations.start_run(visitor.scope()?, days).await;
-    let id = started.map_err(|refused| Failed::BadRequest(refused.to_string()))?;
+    let id = started?;
     tracing::info!(run = id, days, "a run was started from the dashboard");
     Ok(see("/runs?done=run"))
 }

@@ -6,11 +6,11 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use secrecy::SecretString;
 use usage_core::{Account, ProjectFilter, Provider, normalize_project_id};
-use usage_store::{AccountScope, KeyStatus, ProviderKey, TokenRole};
+use usage_store::{KeyStatus, ProviderKey, TokenRole};
 
 use crate::dashboard::chrome::Section;
 use crate::dashboard::display::At;
-use crate::dashboard::operations::KeyToAdd;
+use crate::dashboard::operations::{KeyToAdd, Refused, WhyRefused};
 use crate::dashboard::pages::{AddKey, Badge, KeyAction, KeyPage, KeyRow, Keys, Standing};
 use crate::dashboard::query::Query;
 use crate::dashboard::server::DashboardState;
@@ -25,19 +25,12 @@ pub(crate) async fn list(State(state): State<DashboardState>, visitor: Visitor) 
 
 async fn keys(state: &DashboardState, visitor: &Visitor, add: AddKey) -> Result<Keys, Failed> {
     let scope = visitor.scope()?;
-    let keys = state.ledger.keys().await?;
+    let keys = state.ledger.keys_in(scope.clone()).await?;
     Ok(Keys {
         chrome: visitor.chrome("Provider keys", Section::Keys),
-        rows: keys.iter().filter(|key| sees(scope, key)).map(row).collect(),
+        rows: keys.iter().map(row).collect(),
         add,
     })
-}
-
-fn sees(scope: &AccountScope, key: &ProviderKey) -> bool {
-    match scope {
-        AccountScope::All => true,
-        AccountScope::Only(ids) => ids.contains(&key.account.id),
-    }
 }
 
 fn row(key: &ProviderKey) -> KeyRow {
@@ -81,7 +74,7 @@ async fn try_add(state: &DashboardState, visitor: &Visitor, body: &Bytes) -> Res
                 tracing::info!(key = id, "a provider key was added from the dashboard");
                 return Ok(see("/keys?done=key-added"));
             }
-            Err(refused) => refused.to_string(),
+            Err(refused) => asked(refused)?,
         },
         Err(wrong) => wrong,
     };
@@ -151,8 +144,7 @@ async fn try_check(
     visitor.must_be(TokenRole::Admin)?;
     visitor.form(state, body)?;
     let key = find(state, visitor, id).await?;
-    let said = state.operations.check_key(key.id).await;
-    said.map_err(|refused| Failed::BadRequest(refused.to_string()))?;
+    state.operations.check_key(key.id).await?;
     Ok(see("/keys?done=key-checked"))
 }
 
@@ -220,7 +212,7 @@ async fn try_rotate(
                 tracing::info!(key = key.id, "a provider key was rotated from the dashboard");
                 return Ok(see("/keys?done=key-rotated"));
             }
-            Err(refused) => refused.to_string(),
+            Err(refused) => asked(refused)?,
         },
         Err(wrong) => wrong,
     };
@@ -247,7 +239,8 @@ async fn try_remove(
     visitor.must_be(TokenRole::Admin)?;
     visitor.form(state, body)?;
     let key = find(state, visitor, id).await?;
-    state.ledger.remove_key(key.id).await?;
+    let scope = visitor.scope()?.clone();
+    state.ledger.remove_key_in(scope, key.id).await?;
     tracing::info!(key = key.id, "a provider key was removed from the dashboard");
     Ok(see("/keys?done=key-removed"))
 }
@@ -255,10 +248,13 @@ async fn try_remove(
 /// The key, if the visitor may see it: another account's is as if it was not there.
 async fn find(state: &DashboardState, visitor: &Visitor, id: &str) -> Result<ProviderKey, Failed> {
     let id: i64 = id.parse().map_err(|_| Failed::NotFound)?;
-    let key = state.ledger.key(id).await?;
-    if sees(visitor.scope()?, &key) {
-        Ok(key)
-    } else {
-        Err(Failed::NotFound)
+    Ok(state.ledger.key_in(visitor.scope()?.clone(), id).await?)
+}
+
+/// Why what was asked for is refused, for its form; what is not about it has a page of its own.
+fn asked(refused: Refused) -> Result<String, Failed> {
+    match refused.why() {
+        WhyRefused::Asked => Ok(refused.to_string()),
+        WhyRefused::Unavailable | WhyRefused::Broken => Err(refused.into()),
     }
 }
