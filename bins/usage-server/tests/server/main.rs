@@ -7,6 +7,7 @@ mod arguments;
 mod browser;
 mod dashboard;
 mod deployment;
+mod known;
 mod restated;
 #[expect(
     dead_code,
