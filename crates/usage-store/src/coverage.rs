@@ -7,7 +7,7 @@ use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Text};
 use usage_core::{DimensionSet, Endpoint, ProjectFilter, Width, Window, WindowRange, WindowState};
 
-use crate::accounts::{AccountScope, StoredAccount};
+use crate::accounts::{self, AccountScope, StoredAccount};
 use crate::connection::AnyConnection;
 use crate::error::StoreError;
 use crate::events::instant;
@@ -144,6 +144,16 @@ pub(crate) fn load(
         select = select.filter(usage_coverage::endpoint.eq(endpoint.as_str()));
     }
     if let Some(windows) = query.windows {
+        // The key begins with account, endpoint and width: naming all of them, the database looks at these windows only.
+        if query.scope == AccountScope::All {
+            let every = accounts::load(connection, &AccountScope::All)?;
+            let every: Vec<i64> = every.iter().map(|account| account.id).collect();
+            select = select.filter(usage_coverage::account_id.eq_any(every));
+        }
+        if query.endpoint.is_none() {
+            let every = Endpoint::ALL.map(Endpoint::as_str);
+            select = select.filter(usage_coverage::endpoint.eq_any(every));
+        }
         select = select
             .filter(usage_coverage::width_seconds.eq(windows.width().seconds()))
             .filter(usage_coverage::window_start.ge(windows.start().timestamp()))
