@@ -211,6 +211,15 @@ impl DayRange {
         self.last.and_time(NaiveTime::MIN).and_utc() + chrono::TimeDelta::days(1)
     }
 
+    /// All usage of these days that the scope lets one see.
+    pub(crate) fn usage(self, scope: &AccountScope) -> UsageFilter {
+        UsageFilter {
+            start: Some(self.start()),
+            end: Some(self.end()),
+            ..UsageFilter::all(scope.clone())
+        }
+    }
+
     /// As many days right before these.
     pub(crate) fn before(self) -> Option<Self> {
         Some(Self {

@@ -2,9 +2,7 @@
 
 use chrono::NaiveDate;
 use usage_core::{Endpoint, NanoUsd};
-use usage_store::{
-    AccountScope, CostQuery, CoverageQuery, Ledger, SummaryQuery, SummaryRow, UsageFilter, UsageSums,
-};
+use usage_store::{AccountScope, CostQuery, CoverageQuery, Ledger, SummaryQuery, SummaryRow, UsageSums};
 
 use super::days::DayStates;
 use crate::dashboard::display::{Change, Count, Dollars, Percent, grouped};
@@ -67,20 +65,15 @@ impl Compared {
         let Some(before) = closed.before() else {
             return Ok(Self::Unknown(String::new()));
         };
-        let filter = |days: DayRange| UsageFilter {
-            start: Some(days.start()),
-            end: Some(days.end()),
-            ..UsageFilter::all(scope.clone())
-        };
         let summary = async |days: DayRange| {
             let query = SummaryQuery {
-                filter: filter(days),
+                filter: days.usage(scope),
                 by: Vec::new(),
                 period: None,
             };
             ledger.usage_summary(query).await
         };
-        if !DayStates::load(ledger, &filter(before), before, today)
+        if !DayStates::load(ledger, &before.usage(scope), before, today)
             .await?
             .are_closed()
         {

@@ -1,7 +1,7 @@
 //! The filters of usage, filled with values to choose from.
 
 use usage_core::{Dimension, Endpoint, Provider};
-use usage_store::{AccountScope, StoredAccount, SummaryBy, SummaryQuery, UsageFilter};
+use usage_store::{AccountScope, StoredAccount, SummaryBy, SummaryQuery};
 
 use super::divide::Divide;
 use super::names::Names;
@@ -57,15 +57,10 @@ pub(super) async fn filters(
             Provider::ALL.map(|provider| option("provider", provider.as_str(), provider.to_string(), None));
         filters.push(filter("provider", "Provider", providers.into(), 0));
     }
-    let in_range = || UsageFilter {
-        start: Some(days.start()),
-        end: Some(days.end()),
-        ..UsageFilter::all(scope.clone())
-    };
     let endpoints = state
         .ledger
         .usage_summary(SummaryQuery {
-            filter: in_range(),
+            filter: days.usage(scope),
             by: vec![SummaryBy::Endpoint],
             period: None,
         })
@@ -94,7 +89,7 @@ pub(super) async fn filters(
         let mut rows = state
             .ledger
             .usage_summary(SummaryQuery {
-                filter: in_range(),
+                filter: days.usage(scope),
                 by: vec![SummaryBy::Dimension(dimension)],
                 period: None,
             })

@@ -3,7 +3,7 @@
 use axum::extract::State;
 use axum::response::Response;
 use chrono::{DateTime, Utc};
-use usage_store::{AccountScope, Ledger, StoredAccount, SummaryQuery, SummaryRow, UsageFilter};
+use usage_store::{AccountScope, Ledger, StoredAccount, SummaryQuery, SummaryRow};
 
 use super::bars::Bars;
 use super::cards::{Compared, cards, charged, dollars, share, sum};
@@ -48,11 +48,7 @@ async fn make(state: &DashboardState, visitor: &Visitor) -> Result<Overview, Fai
     let divide = divided_by(query)?;
     let measure = measure(query)?;
     let ledger = &state.ledger;
-    let filter = |days: DayRange| UsageFilter {
-        start: Some(days.start()),
-        end: Some(days.end()),
-        ..UsageFilter::all(scope.clone())
-    };
+    let shown = days.usage(scope);
     let summary = |filter, by| {
         ledger.usage_summary(SummaryQuery {
             filter,
@@ -63,9 +59,9 @@ async fn make(state: &DashboardState, visitor: &Visitor) -> Result<Overview, Fai
     let (names, accounts, totals) = tokio::try_join!(
         Names::load(ledger, scope),
         ledger.accounts(scope.clone()),
-        summary(filter(days), Vec::new()),
+        summary(shown.clone(), Vec::new()),
     )?;
-    let states = DayStates::load(ledger, &filter(days), days, today).await?;
+    let states = DayStates::load(ledger, &shown, days, today).await?;
     let kept = Query::default()
         .with("from", &days.first.to_string())
         .with("to", &days.last.to_string());
@@ -74,11 +70,11 @@ async fn make(state: &DashboardState, visitor: &Visitor) -> Result<Overview, Fai
         let Some(divide) = Divide::named(name) else {
             continue;
         };
-        let rows = summary(filter(days), vec![divide.summary_by()]).await?;
+        let rows = summary(shown.clone(), vec![divide.summary_by()]).await?;
         tops.push(top(title, column, divide, &rows, &names, &accounts, &kept));
     }
     let chart = Bars {
-        filter: filter(days),
+        filter: shown.clone(),
         days,
         states: &states,
         divide,

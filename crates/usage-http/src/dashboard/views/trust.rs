@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, NaiveDate, Utc};
 use usage_core::{Decimal, Endpoint};
-use usage_store::{AccountScope, StoredAccount, SummaryBy, SummaryQuery, UsageFilter};
+use usage_store::{AccountScope, StoredAccount, SummaryBy, SummaryQuery};
 
 use super::facts::{BillFacts, Latest, Looked, ParityFacts};
 use crate::dashboard::display::{Dollars, ago, days_text, grouped};
@@ -65,11 +65,7 @@ async fn used(
     };
     let scope = AccountScope::Only(accounts.iter().map(|account| account.id).collect());
     let query = SummaryQuery {
-        filter: UsageFilter {
-            start: Some(days.start()),
-            end: Some(days.end()),
-            ..UsageFilter::all(scope)
-        },
+        filter: days.usage(&scope),
         by: vec![SummaryBy::Account, SummaryBy::Endpoint],
         period: None,
     };
